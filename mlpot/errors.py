@@ -1,0 +1,25 @@
+"""Errors that mlpot raises for what a user can mend: bad data, bad input, bad files, a missing engine."""
+
+
+class MLPotError(ValueError):
+    """Base of every error whose message is meant for the user."""
+
+
+class DataError(MLPotError):
+    """Structures or labels that cannot be used: missing keys, wrong shapes, unphysical values."""
+
+
+class ConfigError(MLPotError):
+    """A configuration that is incomplete or contradicts itself."""
+
+
+class ModelFileError(MLPotError):
+    """A model file that is damaged, foreign, from a newer format, or that fails its own probe."""
+
+
+class EngineError(MLPotError):
+    """An engine that is missing, cannot be built, or returned an unusable result."""
+
+
+class TrainingError(MLPotError):
+    """A training run that cannot start, cannot be resumed, or has diverged."""
