@@ -1,0 +1,301 @@
+"""ASE calculator: `model.pt` behind the interface that ASE's optimizers, dynamics and everything above them expect.
+
+Data flow: ASE atoms -> `skin` (edges, kept between calls) -> `model.derivatives.evaluate` -> `results`.
+
+Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
+per-atom virials divided by the volume of the whole cell, so they sum to ``stress``.
+
+Stress needs a volume. It is given for three periodic directions, where the volume is that of the cell: of a slab in a
+box periodic in all directions the vacuum counts (multiply by cell height / slab thickness for the stress inside the
+slab). With fewer periodic directions the volume is a matter of taste, and stress is refused instead of being wrong by
+an unknown factor; `MLPotCalculator.get_virial` gives the virial, which needs no volume.
+"""
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.data import chemical_symbols
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from mlpot.errors import ConfigError, EngineError, ModelFileError
+from mlpot.export import LoadedModel, load_model
+from mlpot.graph import Graph
+from mlpot.model.derivatives import Prediction, evaluate
+from mlpot.neighbors import FloatArray, species_of
+from mlpot.shipped import find_potential
+from mlpot.skin import SkinNeighborList
+
+Precision = Literal["mixed", "double"]
+
+
+class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
+    """Energy, forces and stress of a potential in a `model.pt` file.
+
+    Copies (`copy`, `deepcopy`) share the model and have results and neighbour list of their own. A pickle holds the
+    path and the hash of the file, and loads it anew where it is opened.
+
+    Parameters
+    ----------
+    path : str or Path
+        The model file.
+    device : str
+        ``cpu``, ``cuda`` or any other device of torch.
+    precision : {"mixed", "double"}, optional
+        ``mixed`` computes in float32 on float64 positions, with float64 sums; ``double`` all in float64; None is
+        ``mixed``.
+    skin : float, A
+        Margin of the neighbour list: it is built anew when an atom moved by more than half of it. Results do not
+        depend on it.
+
+    Attributes
+    ----------
+    model : LoadedModel
+        The scripted module and its manifest.
+
+    Raises
+    ------
+    ModelFileError
+        A file that is missing, damaged or not a model.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+        "stresses",
+    ]
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+
+    def __init__(
+        self, path: str | Path, device: str = "cpu", precision: Precision | None = None, skin: float = 0.5
+    ) -> None:
+        super().__init__()
+        path = Path(path).absolute()
+        self.parameters = {"path": str(path), "device": device, "precision": precision or "mixed", "skin": skin}
+        self.model: LoadedModel = load_model(path, device=device, precision=precision or "mixed")
+        self._sha256 = _sha256(path)
+        self._neighbors = SkinNeighborList(self.model.manifest.cutoff, skin)
+        self._numbers = np.zeros(0, dtype=np.int64)
+        self._species = torch.zeros(0, dtype=torch.int64)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results` for `atoms`; ASE calls this.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms, optional
+            None: those of the last call.
+        properties : sequence of str
+            ``stresses`` needs a little more work; everything else is always computed.
+        system_changes : sequence of str
+            Not used: what changed is found by comparison.
+
+        Raises
+        ------
+        DataError
+            Unknown elements, positions or a cell that are not finite, atoms on top of each other.
+        EngineError
+            A result that is not finite; nothing is stored then.
+        PropertyNotImplementedError
+            Stress of a system that is not periodic in three directions.
+        """
+        atoms = self.atoms if atoms is None else atoms
+        if atoms is None:
+            raise ConfigError("no atoms to compute: pass `atoms`, or attach the calculator with `atoms.calc = ...`")
+        if not atoms.pbc.all() and not {"stress", "stresses"}.isdisjoint(properties):
+            raise PropertyNotImplementedError(
+                f"stress needs three periodic directions, got pbc = {atoms.pbc.tolist()}: the volume of this system is "
+                "undefined. Set `atoms.pbc = True` (with vacuum where nothing repeats; stress then refers to the "
+                "volume of the whole cell), or use `get_virial(atoms)`, -dE/dstrain in eV"
+            )
+        self.reset()
+        per_atom = "stresses" in properties
+        results = self._results(atoms, self._predict(atoms, per_atom))
+        # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
+        self.atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
+        self.results = results
+
+    def get_virial(self, atoms: Atoms) -> FloatArray:
+        """Virial of any system, periodic or not.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+
+        Returns
+        -------
+        virial : (3, 3), eV
+            ``-dE/dstrain``. Along a direction that is not periodic it is that of the atoms strained with the rest.
+        """
+        virial: FloatArray = self._predict(atoms, atomic_virials=False).virial[0].cpu().numpy()
+        if not np.isfinite(virial).all():
+            raise EngineError(f"the virial is not finite: {virial.tolist()} eV")
+        return virial
+
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
+        """Compare `atoms` with those of the last calculation, exactly.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float
+            ASE's argument; a change is a change here.
+
+        Returns
+        -------
+        list of str
+            What differs, out of ``positions, numbers, cell, pbc``.
+        """
+        last = self.atoms
+        if last is None or len(last) != len(atoms):
+            return list(all_changes)
+        pairs = {
+            "positions": (last.positions, atoms.positions),
+            "numbers": (last.numbers, atoms.numbers),
+            "cell": (last.cell.array, atoms.cell.array),
+            "pbc": (last.pbc, atoms.pbc),
+        }
+        return [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+
+    def set(self, **changes: object) -> dict[str, Any]:
+        """Refuse changed parameters: a calculator is what it was made with.
+
+        Parameters
+        ----------
+        **changes
+            None are possible.
+
+        Returns
+        -------
+        dict
+            Empty.
+        """
+        if changes:
+            raise ConfigError(f"got new values for {', '.join(changes)}: make a new MLPotCalculator with them instead")
+        return {}
+
+    def _predict(self, atoms: Atoms, atomic_virials: bool) -> Prediction:
+        if not np.array_equal(self._numbers, atoms.numbers):
+            species = species_of(atoms, self.model.manifest.atomic_numbers)
+            self._species = torch.from_numpy(species)
+            self._numbers = atoms.numbers.copy()
+        edge_index, edge_vectors = self._neighbors.edges(atoms)
+        graph = Graph(
+            self._species,
+            torch.from_numpy(edge_index),
+            torch.from_numpy(edge_vectors),
+            torch.zeros(len(atoms), dtype=torch.int64),
+            1,
+        )
+        device = self.parameters["device"]
+        # A caller's no_grad or inference_mode must not reach the gradient that makes the forces.
+        with torch.inference_mode(False), torch.enable_grad():
+            return evaluate(
+                self.model.module, graph if device == "cpu" else graph.to(device), atomic_virials=atomic_virials
+            )
+
+    def _results(self, atoms: Atoms, prediction: Prediction) -> dict[str, Any]:
+        energy = float(prediction.energy[0])
+        energies = prediction.atomic_energies.cpu().numpy()
+        forces = prediction.forces.cpu().numpy()
+        virial = prediction.virial[0].cpu().numpy()
+        if not np.isfinite(energy + np.sum(energies) + np.sum(forces) + np.sum(virial)):
+            _refuse_non_finite(atoms, energies, forces)
+        results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
+        if atoms.pbc.all():
+            volume = atoms.cell.volume
+            results["stress"] = full_3x3_to_voigt_6_stress(-virial / volume)
+            if prediction.atomic_virials is not None:
+                results["stresses"] = full_3x3_to_voigt_6_stress(-prediction.atomic_virials.cpu().numpy() / volume)
+        return results
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MLPotCalculator":
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(self.__dict__)
+        twin.parameters = dict(self.parameters)
+        twin.atoms = copy.deepcopy(self.atoms, memo)
+        twin.results = copy.deepcopy(self.results, memo)
+        twin._neighbors = SkinNeighborList(self._neighbors.cutoff, self._neighbors.skin)
+        return twin
+
+    def __copy__(self) -> "MLPotCalculator":
+        return self.__deepcopy__({})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "parameters": self.parameters,
+            "sha256": self._sha256,
+            "atoms": self.atoms,
+            "results": self.results,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["parameters"])  # type: ignore[misc]
+        if self._sha256 != state["sha256"]:
+            raise ModelFileError(
+                f"{self.parameters['path']} has changed since this calculator was pickled: sha256 "
+                f"{state['sha256'][:12]} expected, got {self._sha256[:12]}. Restore the file, or make a new calculator"
+            )
+        self.atoms, self.results = state["atoms"], state["results"]
+
+
+def load(
+    model: str | Path,
+    *,
+    preset: str = "fast",
+    device: str = "cpu",
+    precision: Precision | None = None,
+    skin: float = 0.5,
+) -> MLPotCalculator:
+    """Make a calculator from a model file or from the name of a potential that ships with mlpot.
+
+    Parameters
+    ----------
+    model : str or Path
+        Path of a ``model.pt``, or a name such as ``Si-dft``.
+    preset : str
+        Which file of a named potential: ``fast``, ``accurate``, ...
+    device, precision, skin
+        As of `MLPotCalculator`.
+
+    Returns
+    -------
+    MLPotCalculator
+
+    Raises
+    ------
+    ModelFileError
+        Neither a file nor a known name.
+    """
+    return MLPotCalculator(find_potential(model, preset), device=device, precision=precision, skin=skin)
+
+
+def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -> None:
+    bad = np.flatnonzero(~(np.isfinite(energies) & np.isfinite(forces).all(axis=1)))
+    if len(bad) == 0:
+        raise EngineError("the energy or the virial is not finite though those of every atom are: too large a number")
+    k = int(bad[0])
+    raise EngineError(
+        f"energy or force of atom {k} ({chemical_symbols[atoms.numbers[k]]} at {atoms.positions[k].tolist()} A) is "
+        f"not finite, like that of {len(bad) - 1} others: energy {energies[k]} eV, force {forces[k].tolist()} eV/A. "
+        "Look for atoms that are much too close, and for the step that brought them there"
+    )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,58 @@
+"""Potentials that ship with mlpot: from a name such as ``Si-dft`` to the file that holds the model.
+
+They live in ``potentials/<name>/<preset>.pt``, beside the package in a checkout, inside of it when installed.
+"""
+
+from pathlib import Path
+
+from mlpot.errors import ModelFileError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def known_potentials() -> dict[str, dict[str, Path]]:
+    """Shipped potentials.
+
+    Returns
+    -------
+    dict
+        Name -> preset -> file.
+    """
+    known: dict[str, dict[str, Path]] = {}
+    for folder in (_PACKAGE.parent / "potentials", _PACKAGE / "potentials"):
+        for file in sorted(folder.glob("*/*.pt")):
+            known.setdefault(file.parent.name, {})[file.stem] = file
+    return known
+
+
+def find_potential(model: str | Path, preset: str = "fast") -> Path:
+    """File of a model given by path or by name; an existing file goes before a name.
+
+    Parameters
+    ----------
+    model : str or Path
+    preset : str
+        Which file of a named potential.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ModelFileError
+        Neither a file nor a known name and preset; the message lists what is known.
+    """
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    known = known_potentials()
+    presets = known.get(str(model))
+    if presets is None:
+        names = ", ".join(sorted(known)) or "none"
+        raise ModelFileError(
+            f"no model file at {path} and no shipped potential of that name; expected a path or one of: {names}"
+        )
+    if preset not in presets:
+        raise ModelFileError(f"the potential {model} has the presets {', '.join(sorted(presets))}; got {preset!r}")
+    return presets[preset]
