@@ -1,0 +1,374 @@
+"""`model.pt`: one file that holds a potential for every engine. Written and read here, and nowhere else in Python.
+
+The file is a TorchScript archive, that is a zip with stored entries, and its members are
+
+- the scripted module in float64, plain ATen operators only (float32 weights are exact in it);
+- ``extra/mlpot.json``: the `Manifest`, with a probe structure and what the model must answer for it;
+- ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
+
+The zip comment, the last bytes of the file, is ``mlpot-crc32:`` and eight hexadecimal digits: the CRC-32 of all
+bytes before the digits. A file that was cut, changed or not written by mlpot is refused before anything in it is
+interpreted. No Python pickle is ever loaded.
+"""
+
+import io
+import json
+import os
+import struct
+import tempfile
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from mlpot.config import ModelConfig
+from mlpot.errors import ModelFileError
+from mlpot.model import Potential, Prediction, evaluate
+from mlpot.neighbors import graph_from_atoms
+
+FORMAT_VERSION = 1
+MANIFEST = "mlpot.json"
+TENSORS = "mlpot.safetensors"
+SEAL = b"mlpot-crc32:"
+
+Precision = Literal["mixed", "double"]
+PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
+
+
+class Probe(BaseModel):
+    """A structure and what the model answers for it in float64; every engine must reproduce it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: list[int]
+    positions: list[list[float]]
+    cell: list[list[float]]
+    energy: float
+    forces: list[list[float]]
+    virial: list[list[float]]
+
+    def atoms(self) -> Atoms:
+        """Structure of the probe, periodic."""
+        return Atoms(self.numbers, self.positions, cell=self.cell, pbc=True)
+
+
+class Manifest(BaseModel):
+    """What a model file says of itself; units are eV and A throughout."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    creator: str
+    units: dict[str, str] = {"energy": "eV", "length": "A"}
+    atomic_numbers: list[int]
+    elements: list[str]
+    cutoff: float
+    n_layers: int
+    feature_width: int
+    message_width: int
+    n_parameters: int
+    precision: Precision
+    config: ModelConfig
+    reference_energies: list[float]
+    energy_scale: float
+    average_neighbors: float
+    training: dict[str, Any] = {}
+    license: str = ""
+    probe: Probe
+
+
+class LoadedModel(NamedTuple):
+    """A scripted potential with its manifest.
+
+    Attributes
+    ----------
+    module : torch.jit.ScriptModule
+        ``(species, edge_index, edge_vectors) -> atomic_energies``.
+    manifest : Manifest
+    path : Path
+    """
+
+    module: torch.jit.ScriptModule
+    manifest: Manifest
+    path: Path
+
+
+def save_model(path: str | Path, potential: Potential, training: dict[str, Any] | None = None, license: str = "") -> Manifest:
+    """Write a potential to one file, atomically.
+
+    Parameters
+    ----------
+    path : str or Path
+    potential : Potential
+        Its dtype decides the precision that engines use by default.
+    training : dict
+        What the model was trained on and how: goes into the manifest as it is, must be JSON.
+    license : str
+
+    Returns
+    -------
+    Manifest
+    """
+    double = _in_double(potential)
+    manifest = _manifest(potential, double, training or {}, license)
+    extra = {MANIFEST: manifest.model_dump_json(indent=1), TENSORS: _plain_tensors(double)}
+    buffer = io.BytesIO()
+    torch.jit.save(_script(double), buffer, _extra_files=extra)
+    _write_atomically(Path(path), _seal(buffer.getvalue()))
+    return manifest
+
+
+def load_model(
+    path: str | Path, device: torch.device | str = "cpu", precision: Precision | None = None
+) -> LoadedModel:
+    """Read a model file and check it against its own probe.
+
+    Parameters
+    ----------
+    path : str or Path
+    device : torch.device or str
+    precision : {"mixed", "double"}
+        Arithmetic in float32 or float64; by default what the model was trained in. Positions, edge vectors,
+        energies and their sums are float64 in both.
+
+    Returns
+    -------
+    LoadedModel
+
+    Raises
+    ------
+    ModelFileError
+        The file is missing, cut, changed, foreign, of a newer format, or its numbers disagree with the probe.
+    """
+    path = Path(path)
+    content = _read_sealed(path)
+    manifest = _parse_manifest(path, content)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        try:
+            module = torch.jit.load(io.BytesIO(content), map_location=device)
+        except Exception as error:  # libtorch raises bare RuntimeErrors of many kinds
+            raise ModelFileError(f"{path}: libtorch cannot read the module in it: {_first_line(error)}") from error
+    chosen = precision or manifest.precision
+    if chosen not in PRECISIONS:
+        raise ModelFileError(f"`precision` must be one of {', '.join(PRECISIONS)}, got {chosen!r}")
+    module.to(PRECISIONS[chosen])
+    module.eval()
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    _check_probe(path, module, manifest, chosen, device)
+    return LoadedModel(module, manifest, path)
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Manifest of a model file; the file is checked, the module in it is not loaded.
+
+    Raises
+    ------
+    ModelFileError
+        As for `load_model`, but for the probe.
+    """
+    return _parse_manifest(Path(path), _read_sealed(Path(path)))
+
+
+def potential_from_file(path: str | Path) -> Potential:
+    """Eager potential with the weights of a model file, in the dtype it was trained in: to train it further.
+
+    Raises
+    ------
+    ModelFileError
+        As for `load_model`, but for the probe.
+    """
+    content = _read_sealed(Path(path))
+    manifest = _parse_manifest(Path(path), content)
+    tensors = safetensors.torch.load(_member(content, TENSORS))
+    potential = _build(manifest).double()
+    potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
+    return potential.to(PRECISIONS[manifest.precision])
+
+
+def _script(potential: Potential) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        return torch.jit.script(potential)
+
+
+def _build(manifest: Manifest) -> Potential:
+    with torch.random.fork_rng(devices=[]):
+        return Potential(
+            manifest.config,
+            manifest.atomic_numbers,
+            manifest.reference_energies,
+            manifest.energy_scale,
+            manifest.average_neighbors,
+        )
+
+
+def _in_double(potential: Potential) -> Potential:
+    """Float64 copy whose constants were never rounded to float32."""
+    with torch.random.fork_rng(devices=[]):
+        double = Potential(
+            potential.config,
+            potential.atomic_numbers,
+            potential.reference_energies.tolist(),
+            potential.energy_scale,
+            potential.average_neighbors,
+        ).double()
+    double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
+    for parameter in double.parameters():
+        parameter.requires_grad_(False)
+    return double.eval()
+
+
+def _plain_tensors(potential: Potential) -> bytes:
+    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
+    return safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+
+
+def _manifest(potential: Potential, double: Potential, training: dict[str, Any], license: str) -> Manifest:
+    from mlpot import __version__
+
+    try:
+        json.dumps(training, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"`training` must be plain JSON without NaN: {error}") from error
+    dtype = next(potential.parameters()).dtype
+    precision = next(name for name, known in PRECISIONS.items() if known == dtype)
+    return Manifest(
+        creator=f"mlpot {__version__}",
+        atomic_numbers=potential.atomic_numbers,
+        elements=[chemical_symbols[z] for z in potential.atomic_numbers],
+        cutoff=potential.cutoff,
+        n_layers=potential.n_layers,
+        feature_width=potential.feature_width,
+        message_width=potential.message_width,
+        n_parameters=sum(parameter.numel() for parameter in potential.parameters()),
+        precision=precision,
+        config=potential.config,
+        reference_energies=potential.reference_energies.tolist(),
+        energy_scale=potential.energy_scale,
+        average_neighbors=potential.average_neighbors,
+        training=training,
+        license=license,
+        probe=_probe(double),
+    )
+
+
+def _probe(double: Potential) -> Probe:
+    """Two atoms of each element (at most 16) on a shaken lattice as dense as their radii allow."""
+    rng = np.random.default_rng(0)
+    numbers = np.resize(double.atomic_numbers, min(16, max(4, 2 * len(double.atomic_numbers))))
+    spacing = 2.2 * float(np.mean(covalent_radii[numbers]))
+    side = int(np.ceil(len(numbers) ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[: len(numbers)]
+    positions = spacing * (grid + rng.uniform(-0.12, 0.12, (len(numbers), 3)))
+    cell = side * spacing * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
+    atoms = Atoms(numbers, positions, cell=cell, pbc=True)
+    answer = evaluate(double, graph_from_atoms(atoms, double.atomic_numbers, double.cutoff))
+    return Probe(
+        numbers=numbers.tolist(),
+        positions=positions.tolist(),
+        cell=cell.tolist(),
+        energy=answer.energy.item(),
+        forces=answer.forces.tolist(),
+        virial=answer.virial[0].tolist(),
+    )
+
+
+def _check_probe(
+    path: Path, module: torch.jit.ScriptModule, manifest: Manifest, precision: Precision, device: torch.device | str
+) -> None:
+    graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
+    try:
+        with torch.jit.optimized_execution(False):
+            answer = evaluate(module, graph)
+    except RuntimeError as error:
+        raise ModelFileError(f"{path}: the module in it fails on its probe: {_first_line(error)}") from error
+    worst = probe_deviation(answer, manifest.probe)
+    allowed = 1e-9 if precision == "double" else 2e-4
+    if not worst <= allowed:
+        raise ModelFileError(
+            f"{path}: the model disagrees with its own probe: relative deviation {worst:.1e}, "
+            f"expected below {allowed:.0e} in {precision} precision; do not use this file on this machine"
+        )
+
+
+def probe_deviation(answer: Prediction, probe: Probe) -> float:
+    """Largest deviation of energy, forces and virial from the probe, relative to their size."""
+    deviations = []
+    for got, expected in (
+        (answer.energy[0], probe.energy),
+        (answer.forces, probe.forces),
+        (answer.virial[0], probe.virial),
+    ):
+        wanted = torch.tensor(expected, dtype=torch.float64)
+        deviations.append(((got.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
+    # A NaN must not hide behind max().
+    return float("nan") if any(np.isnan(deviations)) else max(deviations)
+
+
+def _seal(archive: bytes) -> bytes:
+    """Archive with its checksum as the zip comment."""
+    if archive[-22:-18] != b"PK\x05\x06":
+        raise ModelFileError("torch wrote an archive that does not end with a plain end-of-directory record")
+    body = archive[:-2] + struct.pack("<H", len(SEAL) + 8) + SEAL
+    return body + b"%08x" % zlib.crc32(body)
+
+
+def _read_sealed(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    if not content.startswith(b"PK"):
+        raise ModelFileError(f"{path}: is not an mlpot model file (a zip archive that `mlpot train` writes)")
+    if content[-len(SEAL) - 8 : -8] != SEAL:
+        raise ModelFileError(f"{path}: has no mlpot checksum at its end: it is cut off or was not written by mlpot")
+    if content[-8:] != b"%08x" % zlib.crc32(content[:-8]):
+        raise ModelFileError(f"{path}: is damaged: its checksum does not match; copy it again from its source")
+    return content
+
+
+def _member(content: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        member = next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}"))
+        return archive.read(member)
+
+
+def _parse_manifest(path: Path, content: bytes) -> Manifest:
+    try:
+        fields = json.loads(_member(content, MANIFEST))
+        version = fields.get("format_version")
+    except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: has format {version}; this mlpot reads formats up to {FORMAT_VERSION}: upgrade mlpot"
+        )
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,136 @@
+"""Symmetric contraction: powers of the density, channel by channel, to invariants and vectors.
+
+    B_i[L M, k] = sum_nu sum_eta w[z_i, nu, eta, k] (U_(nu, eta) . A_i^nu)_(L M, k)
+
+The products of `nu` components are built one factor at a time, each from a product with one factor less, and the
+couplings ``U`` are then applied to them as matrix products.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mlpot.config import ModelConfig
+from mlpot.model.coupling import symmetric_couplings
+
+
+class SymmetricContraction(nn.Module):
+    """Contracts the mixed density to invariants, and to vectors where `output_lmax` is 1.
+
+    Input A ``((lmax + 1)^2, n_centers, n_channels)``, output B ``((output_lmax + 1)^2, n_centers, n_channels)``.
+    """
+
+    def __init__(self, config: ModelConfig, output_lmax: int, n_species: int) -> None:
+        super().__init__()
+        levels = product_levels(config.lmax, config.correlation, output_lmax)
+        self.levels = nn.ModuleList(levels)
+        self.couplings = nn.ModuleList(
+            Coupling(config, power, degree, n_species)
+            for power in range(1, config.correlation + 1)
+            for degree in range(output_lmax + 1)
+        )
+        self.output_size = (output_lmax + 1) ** 2
+
+    def forward(self, density: Tensor, species: Tensor) -> Tensor:
+        """Contraction of each atom's density with the weights of its element."""
+        products = torch.ones_like(density[:1])
+        groups: list[list[Tensor]] = []
+        for level in self.levels:
+            products = level(products, density)
+            groups.append(torch.split(products, level.sizes))
+        result = [torch.zeros_like(density[0]) for _ in range(self.output_size)]
+        for coupling in self.couplings:
+            first = coupling.degree * coupling.degree
+            weights = coupling.weights.index_select(1, species)
+            for component in range(2 * coupling.degree + 1):
+                terms = groups[coupling.power - 1][first + component]
+                matrix = coupling.coefficients[component, :, : terms.size(0)]
+                coupled = (matrix @ terms.flatten(1)).view(-1, terms.size(1), terms.size(2))
+                result[first + component] = result[first + component] + (coupled * weights).sum(0)
+        return torch.stack(result)
+
+
+class ProductLevel(nn.Module):
+    """Products of one power, each a product of the power below times one component of the density.
+
+    `sizes` splits them by the output component that they belong to; the last part only serves higher powers.
+    """
+
+    previous: Tensor
+    factor: Tensor
+
+    def __init__(self, previous: list[int], factor: list[int], sizes: list[int]) -> None:
+        super().__init__()
+        self.register_buffer("previous", torch.tensor(previous), persistent=False)
+        self.register_buffer("factor", torch.tensor(factor), persistent=False)
+        self.sizes = sizes
+
+    def forward(self, lower: Tensor, density: Tensor) -> Tensor:
+        """Products ``(n_products, n_centers, n_channels)``."""
+        return lower.index_select(0, self.previous) * density.index_select(0, self.factor)
+
+
+class Coupling(nn.Module):
+    """Couplings of one power to one degree, with the weights of each element and channel."""
+
+    coefficients: Tensor
+
+    def __init__(self, config: ModelConfig, power: int, degree: int, n_species: int) -> None:
+        super().__init__()
+        self.power = power
+        self.degree = degree
+        blocks = component_couplings(config.lmax, power, degree)
+        n_couplings = blocks[0][1].shape[0]
+        width = max(len(monomials) for monomials, _ in blocks)
+        coefficients = torch.zeros(2 * degree + 1, n_couplings, width, dtype=torch.float64)
+        for component, (monomials, values) in enumerate(blocks):
+            coefficients[component, :, : len(monomials)] = torch.from_numpy(values)
+        self.register_buffer("coefficients", coefficients, persistent=False)
+        # power! undoes the growth of a product's variance with its power.
+        scale = math.sqrt(max(n_couplings, 1) * math.factorial(power))
+        self.weights = nn.Parameter(torch.randn(n_couplings, n_species, config.n_channels) / scale)
+
+
+Monomial = tuple[int, ...]
+
+
+def component_couplings(lmax: int, power: int, degree: int) -> list[tuple[list[Monomial], NDArray[np.float64]]]:
+    """For each component of the result: its monomials and their coefficients ``(n_couplings, n_monomials)``.
+
+    Up to degree 1 every monomial of real harmonics belongs to one component alone (reflections of x, y and z).
+    """
+    polynomials = symmetric_couplings(lmax, power, degree)
+    blocks = []
+    for component in range(2 * degree + 1):
+        values = polynomials.coefficients[:, component]
+        used = np.flatnonzero(np.abs(values).max(axis=0, initial=0.0) > 1e-12)
+        blocks.append(([tuple(row) for row in polynomials.monomials[used].tolist()], values[:, used]))
+    return blocks
+
+
+def product_levels(lmax: int, correlation: int, output_lmax: int) -> list[ProductLevel]:
+    """Products of each power that the couplings need, grouped by output component, prefixes of higher powers last."""
+    levels: list[ProductLevel] = []
+    orders: list[list[Monomial]] = []
+    prefixes: set[Monomial] = set()
+    sizes: list[list[int]] = []
+    for power in range(correlation, 0, -1):
+        groups = [
+            monomials
+            for degree in range(output_lmax + 1)
+            for monomials, _ in component_couplings(lmax, power, degree)
+        ]
+        order = [monomial for group in groups for monomial in group]
+        rest = sorted(prefixes.difference(order))
+        orders.insert(0, order + rest)
+        sizes.insert(0, [len(group) for group in groups] + [len(rest)])
+        prefixes = {monomial[:-1] for monomial in orders[0]}
+    lower: list[Monomial] = [()]
+    for order, split in zip(orders, sizes, strict=True):
+        place = {monomial: index for index, monomial in enumerate(lower)}
+        levels.append(ProductLevel([place[m[:-1]] for m in order], [m[-1] for m in order], split))
+        lower = order
+    return levels

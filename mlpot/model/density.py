@@ -1,0 +1,135 @@
+"""Neighbour sums: the density of the elements (first layer) and of the messages (later layers), mixed into channels.
+
+The sum over neighbours holds few or no parameters and does not know the number of channels; everything wide
+happens once per atom. Both sums are batched matrix products over the padded neighbour list.
+
+    species   D_i[z n, lm] = 1/sqrt(Nbar) sum_j [z_j = z] b_n(r_ij) Y_lm(r_ij)
+    messages  D_i[c, l1 m1, l2 m2] = 1/sqrt(Nbar) sum_j R_(l1 l2 c)(r_ij) Y_(l1 m1)(r_ij) x_j[c, l2 m2]
+
+The second is coupled by Wigner 3j symbols to components ``lm`` after the sum, once per atom.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mlpot.config import ModelConfig
+from mlpot.model.coupling import wigner_3j
+from mlpot.model.edges import EdgeFeatures, pad
+
+
+class SpeciesDensity(nn.Module):
+    """Density of each element around an atom, mixed into channels: A ``((lmax + 1)^2, n_centers, n_channels)``."""
+
+    degree: Tensor
+
+    def __init__(self, config: ModelConfig, n_species: int, average_neighbors: float) -> None:
+        super().__init__()
+        self.norm = 1.0 / math.sqrt(average_neighbors)
+        rank = config.species_embedding
+        size = (n_species if rank is None else rank, config.lmax + 1, config.n_radial, config.n_channels)
+        self.mix = nn.Parameter(torch.randn(size) / math.sqrt(config.n_radial))
+        self.embedding = None if rank is None else nn.Parameter(torch.randn(n_species, rank) / math.sqrt(rank))
+        degree = [degree for degree in range(config.lmax + 1) for _ in range(2 * degree + 1)]
+        self.register_buffer("degree", torch.tensor(degree), persistent=False)
+
+    def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
+        """Mixed density; `messages` are not used."""
+        # Only the elements that are present get a density, so a model of many costs no more than one of few.
+        present, local = torch.unique(species, return_inverse=True)
+        n_present, n_radial = present.numel(), edges.radial.size(1)
+        place = edges.slot * n_present + local[edges.neighbor]
+        rows = edges.n_centers * edges.n_slots * n_present
+        radial = torch.zeros([rows, n_radial], dtype=edges.radial.dtype, device=edges.radial.device)
+        radial = radial.index_copy(0, place, edges.radial)
+        radial = radial.view(edges.n_centers, edges.n_slots, n_present * n_radial)
+        density = pad(edges.harmonics, edges).transpose(1, 2) @ (radial * self.norm)
+        # (species, l, n, k) -> (lm, species n, k)
+        weights = self.species_mix().index_select(0, present).transpose(0, 1).flatten(1, 2)
+        return density.transpose(0, 1) @ weights.index_select(0, self.degree)
+
+    def species_mix(self) -> Tensor:
+        """Weights of each element: ``(n_species, lmax + 1, n_radial, n_channels)``."""
+        embedding = self.embedding
+        if embedding is None:
+            return self.mix
+        return torch.tensordot(embedding, self.mix, dims=1)
+
+
+class MessageDensity(nn.Module):
+    """Density of the messages around an atom: A ``((lmax + 1)^2, n_centers, n_channels)``."""
+
+    message_degree: Tensor
+    coupling: Tensor
+
+    def __init__(self, config: ModelConfig, average_neighbors: float) -> None:
+        super().__init__()
+        self.norm = 1.0 / math.sqrt(average_neighbors)
+        self.lmax = config.lmax
+        self.channels = config.message_channels
+        self.n_components = (config.message_lmax + 1) ** 2
+        paths = coupling_paths(config.lmax, config.message_lmax)
+        n_pairs = (config.lmax + 1) * (config.message_lmax + 1)
+        self.radial = nn.Parameter(torch.randn(config.n_radial, n_pairs * self.channels) / math.sqrt(config.n_radial))
+        self.n_paths = [sum(L == degree for _, _, L in paths) for degree in range(config.lmax + 1)]
+        self.mix = nn.ParameterList(
+            torch.randn(n * self.channels, config.n_channels) / math.sqrt(n * self.channels) for n in self.n_paths
+        )
+        degree = [degree for degree in range(config.message_lmax + 1) for _ in range(2 * degree + 1)]
+        self.register_buffer("message_degree", torch.tensor(degree), persistent=False)
+        self.register_buffer("coupling", coupling_matrix(config.lmax, config.message_lmax), persistent=False)
+
+    def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
+        """Mixed density of ``messages (n_all, n_components * channels)``; `species` is not used."""
+        n_edges = edges.neighbor.numel()
+        radial = (edges.radial @ self.radial).view(n_edges, self.lmax + 1, -1, self.channels)
+        radial = radial.index_select(2, self.message_degree)
+        incoming = (messages * self.norm)[edges.neighbor].view(n_edges, 1, self.n_components, self.channels)
+        weighted = pad((radial * incoming).flatten(1), edges).unflatten(2, [self.lmax + 1, -1])
+        harmonics = pad(edges.harmonics, edges).transpose(1, 2)
+        sums = [
+            harmonics[:, degree * degree : (degree + 1) * (degree + 1)] @ weighted[:, :, degree]
+            for degree in range(self.lmax + 1)
+        ]
+        # (i, l1 m1, l2 m2, c) -> coupled to (i, L M, path, c)
+        density = torch.cat(sums, 1).view(edges.n_centers, -1, self.channels)
+        coupled = self.coupling @ density
+        return self.mix_paths(coupled)
+
+    def mix_paths(self, coupled: Tensor) -> Tensor:
+        """Sum paths and message channels into channels, for each degree on its own."""
+        mixed = []
+        first = 0
+        for degree, weights in enumerate(self.mix):
+            last = first + (2 * degree + 1) * self.n_paths[degree]
+            block = coupled[:, first:last].reshape(coupled.size(0), 2 * degree + 1, -1)
+            mixed.append(block @ weights)
+            first = last
+        return torch.cat(mixed, 1).transpose(0, 1).contiguous()
+
+
+def coupling_paths(lmax: int, message_lmax: int) -> list[tuple[int, int, int]]:
+    """Natural-parity paths ``(l1, l2, L)``: harmonic of the edge, degree of the message, degree of the result."""
+    return [
+        (l1, l2, L)
+        for L in range(lmax + 1)
+        for l1 in range(lmax + 1)
+        for l2 in range(message_lmax + 1)
+        if abs(l1 - l2) <= L <= l1 + l2 and (l1 + l2 + L) % 2 == 0
+    ]
+
+
+def coupling_matrix(lmax: int, message_lmax: int) -> Tensor:
+    """Wigner 3j symbols as a matrix from ``(l1 m1, l2 m2)`` to ``(L, M, path)``."""
+    n_edge, n_message = (lmax + 1) ** 2, (message_lmax + 1) ** 2
+    paths = coupling_paths(lmax, message_lmax)
+    rows = []
+    for degree in range(lmax + 1):
+        here = [(l1, l2) for l1, l2, L in paths if degree == L]
+        block = torch.zeros(2 * degree + 1, len(here), n_edge, n_message, dtype=torch.float64)
+        for path, (l1, l2) in enumerate(here):
+            symbol = torch.from_numpy(wigner_3j(l1, l2, degree)).permute(2, 0, 1)
+            block[:, path, l1 * l1 : (l1 + 1) ** 2, l2 * l2 : (l2 + 1) ** 2] = symbol
+        rows.append(block.flatten(0, 1).flatten(1))
+    return torch.cat(rows)

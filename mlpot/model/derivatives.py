@@ -1,0 +1,81 @@
+"""Forces and virials from ONE gradient of the energy with respect to the edge vectors.
+
+With ``g_ij = dE/dr_ij`` and ``r_ij = r_j - r_i + S @ cell``:
+
+    F_i = sum_j (g_ij - g_ji),    W = -sum_ij r_ij (x) g_ij
+
+No strain trick and no special case for a missing cell: the virial of each atom falls out of the same ``g_ij``.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mlpot.graph import Graph
+
+
+class Prediction(NamedTuple):
+    """Energies and their derivatives, all float64.
+
+    Attributes
+    ----------
+    energy : (n_structures,), eV
+    atomic_energies : (n_atoms,), eV
+    forces : (n_atoms, 3), eV/A
+    virial : (n_structures, 3, 3), eV
+        ``-dE/d(strain)``; the stress is ``-virial / volume``.
+    atomic_virials : (n_atoms, 3, 3), eV, or None
+        Each edge's share ``-r_ij (x) g_ij`` belongs half to i and half to j; they sum to `virial`.
+    """
+
+    energy: Tensor
+    atomic_energies: Tensor
+    forces: Tensor
+    virial: Tensor
+    atomic_virials: Tensor | None
+
+
+def evaluate(
+    potential: nn.Module, graph: Graph, *, training: bool = False, atomic_virials: bool = False
+) -> Prediction:
+    """Evaluate a potential, eager or scripted, and its derivatives.
+
+    Parameters
+    ----------
+    potential : nn.Module
+        ``(species, edge_index, edge_vectors) -> atomic_energies``.
+    graph : Graph
+    training : bool
+        Keep the autograd graph, so that a loss on forces and virials can be differentiated.
+    atomic_virials : bool
+        Also share the virial among the atoms.
+
+    Returns
+    -------
+    Prediction
+    """
+    with torch.enable_grad():
+        edge_vectors = graph.edge_vectors.detach().requires_grad_(True)
+        atomic_energies = potential(graph.species, graph.edge_index, edge_vectors)
+        gradient = torch.autograd.grad(
+            atomic_energies.sum(), edge_vectors, create_graph=training, allow_unused=True, materialize_grads=True
+        )[0]
+    if not training:
+        atomic_energies = atomic_energies.detach()
+    return _assemble(graph, atomic_energies, gradient, atomic_virials)
+
+
+def _assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_virials: bool) -> Prediction:
+    center, neighbor = graph.edge_index[0], graph.edge_index[1]
+    forces = torch.zeros(len(graph.species), 3, dtype=gradient.dtype, device=gradient.device)
+    forces = forces.index_add(0, center, gradient).index_add(0, neighbor, -gradient)
+    edge_virials = -graph.edge_vectors.unsqueeze(2) * gradient.unsqueeze(1)
+    empty = torch.zeros(graph.n_structures, dtype=gradient.dtype, device=gradient.device)
+    energy = empty.index_add(0, graph.batch, atomic_energies)
+    virial = empty.view(-1, 1, 1).repeat(1, 3, 3).index_add(0, graph.batch[center], edge_virials)
+    shares = None
+    if atomic_virials:
+        shares = torch.zeros(len(graph.species), 3, 3, dtype=gradient.dtype, device=gradient.device)
+        shares = shares.index_add(0, center, 0.5 * edge_virials).index_add(0, neighbor, 0.5 * edge_virials)
+    return Prediction(energy, atomic_energies, forces, virial, shares)

@@ -1,0 +1,234 @@
+"""The potential: layers of density, contraction and update, summed into one energy for each atom.
+
+    density    D_i     = sum over neighbours (`density`)
+    mix        A_i     = weights . D_i
+    contract   B_i     = symmetric powers of A_i (`contraction`)
+    update     h_i^t   = Linear(B_i) + Linear(h_i^(t-1))
+    message    x_i^t   = Linear(B_i) + element embedding, the input of the next layer's density
+    energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
+
+Nothing has a constant term, so an atom without neighbours has exactly its reference energy.
+
+TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mlpot.config import ModelConfig
+from mlpot.errors import ConfigError
+from mlpot.model.contraction import SymmetricContraction
+from mlpot.model.density import MessageDensity, SpeciesDensity
+from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
+from mlpot.model.repulsion import Repulsion
+
+
+class Layer(nn.Module):
+    """One layer: density, contraction, update of the features, messages for the next layer."""
+
+    def __init__(self, config: ModelConfig, index: int, n_species: int, average_neighbors: float) -> None:
+        super().__init__()
+        self.is_first = index == 0
+        self.is_last = index == config.n_layers - 1
+        self.message_lmax = -1 if self.is_last else config.message_lmax
+        self.density: nn.Module = (
+            SpeciesDensity(config, n_species, average_neighbors)
+            if self.is_first
+            else MessageDensity(config, average_neighbors)
+        )
+        self.contraction = SymmetricContraction(config, max(self.message_lmax, 0), n_species)
+        width = config.n_channels
+        self.update = nn.Parameter(torch.randn(width, width) / math.sqrt(width))
+        self.skip = nn.Parameter(torch.zeros(0, 0) if self.is_first else torch.randn(width, width) / math.sqrt(width))
+        n_messages = 0 if self.is_last else config.message_channels
+        degrees = 0 if self.is_last else config.message_lmax + 1
+        self.message = nn.Parameter(torch.randn(degrees, width, n_messages) / math.sqrt(width))
+        self.message_embedding = nn.Parameter(torch.randn(n_species, n_messages))
+        self.readout = nn.Parameter(0.1 * torch.randn(width) / math.sqrt(width))
+        self.readout_network = (
+            nn.Sequential(
+                nn.Linear(width, config.readout_width, bias=False),
+                nn.SiLU(),
+                nn.Linear(config.readout_width, 1, bias=False),
+            )
+            if self.is_last
+            else None
+        )
+
+    def forward(
+        self, species: Tensor, features: Tensor, messages: Tensor, edges: EdgeFeatures
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scaled energies ``(n_centers,)``, features and messages of the centres."""
+        centers = species[: edges.n_centers]
+        contracted = self.contraction(self.density(species, messages, edges), centers)
+        updated = contracted[0] @ self.update
+        if not self.is_first:
+            updated = updated + features @ self.skip
+        energies = updated @ self.readout
+        network = self.readout_network
+        if network is not None:
+            energies = energies + network(updated).squeeze(1)
+        return energies, updated, self.outgoing(contracted, centers)
+
+    def outgoing(self, contracted: Tensor, centers: Tensor) -> Tensor:
+        """Messages ``(n_centers, n_components * n_message_channels)``; no columns after the last layer."""
+        if self.is_last:
+            return contracted.new_zeros([centers.numel(), 0])
+        parts = [(contracted[0] @ self.message[0] + self.message_embedding[centers]).unsqueeze(1)]
+        if self.message_lmax == 1:
+            parts.append((contracted[1:] @ self.message[1]).transpose(0, 1))
+        return torch.cat(parts, 1).flatten(1)
+
+
+class Potential(nn.Module):
+    """Atomic energies from species and edge vectors.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture.
+    atomic_numbers : sequence of int
+        Elements; `species` counts them in this order.
+    reference_energies : sequence of float, eV
+        Energy of the isolated atom of each element.
+    energy_scale : float, eV
+        Typical interaction energy; the root mean square force component in eV/A is a good choice.
+    average_neighbors : float
+        Mean number of neighbours inside the cutoff.
+
+    Raises
+    ------
+    ConfigError
+        Lists of different length, or values that are not finite and positive where they must be.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        atomic_numbers: Sequence[int],
+        reference_energies: Sequence[float],
+        energy_scale: float = 1.0,
+        average_neighbors: float = 20.0,
+    ) -> None:
+        super().__init__()
+        _check_arguments(atomic_numbers, reference_energies, energy_scale, average_neighbors)
+        self.config = config
+        self.cutoff = config.cutoff
+        self.atomic_numbers = [int(z) for z in atomic_numbers]
+        self.n_layers = config.n_layers
+        self.feature_width = config.n_channels
+        self.message_width = 0 if config.n_layers == 1 else config.message_channels * (config.message_lmax + 1) ** 2
+        self.energy_scale = float(energy_scale)
+        self.average_neighbors = float(average_neighbors)
+        # A plain attribute, not a buffer: total energies need float64 also in a float32 model.
+        self.reference_energies = torch.tensor([float(e) for e in reference_energies], dtype=torch.float64)
+        n_species = len(self.atomic_numbers)
+        self.edges = EdgeEmbedding(config)
+        self.layers = nn.ModuleList(
+            Layer(config, index, n_species, average_neighbors) for index in range(config.n_layers)
+        )
+        self.repulsion = Repulsion(self.atomic_numbers, config.cutoff) if config.zbl else None
+
+    def forward(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        """Energy of each atom.
+
+        Parameters
+        ----------
+        species : (n_atoms,), int64
+        edge_index : (2, n_edges), int64
+            Centres non-decreasing.
+        edge_vectors : (n_edges, 3), float64, A
+            All shorter than the cutoff.
+
+        Returns
+        -------
+        atomic_energies : (n_atoms,), float64, eV
+        """
+        n_atoms = species.numel()
+        like = self.layers[0].readout
+        edges = self.edges(edge_index, edge_vectors, n_atoms, like)
+        features = torch.zeros([n_atoms, 0], dtype=like.dtype, device=like.device)
+        messages = features
+        energies = self.pair_and_reference(species, edge_index, edge_vectors, n_atoms)
+        for layer in self.layers:
+            energy, features, messages = layer(species, features, messages, edges)
+            energies = energies + self.energy_scale * energy.to(energies.dtype)
+        return energies
+
+    @torch.jit.export
+    def stage(
+        self,
+        layer: int,
+        n_local: int,
+        species: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        features: Tensor,
+        messages: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One layer on its own, for programs that exchange messages between processes.
+
+        Parameters
+        ----------
+        layer : int
+            From 0 to ``n_layers - 1``.
+        n_local : int
+            Number of centres; they are the first of the atoms.
+        species : (n_all,), int64
+            Local atoms, then ghosts.
+        edge_index : (2, n_edges), int64
+            Centres below `n_local`, non-decreasing.
+        edge_vectors : (n_edges, 3), float64, A
+        features : (n_local, feature_width)
+            Of the previous layer; the first layer does not read them.
+        messages : (n_all, message_width)
+            Of the previous layer, ghosts included; the first layer does not read them.
+
+        Returns
+        -------
+        atomic_energies : (n_local,), float64, eV
+            This layer's part.
+        features : (n_local, feature_width)
+        messages : (n_local, message_width)
+            Of width 0 after the last layer.
+        """
+        like = self.layers[0].readout
+        edges = self.edges(edge_index, edge_vectors, n_local, like)
+        energies = torch.zeros(n_local, dtype=edge_vectors.dtype, device=edge_vectors.device)
+        if layer == 0:
+            energies = self.pair_and_reference(species, edge_index, edge_vectors, n_local)
+        for index, block in enumerate(self.layers):
+            if index == layer:
+                energy, features, messages = block(species, features, messages, edges)
+                energies = energies + self.energy_scale * energy.to(energies.dtype)
+        return energies, features, messages
+
+    def pair_and_reference(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int) -> Tensor:
+        """Reference energies and core repulsion ``(n_centers,)``, eV."""
+        energies = self.reference_energies.to(edge_vectors.device)[species[:n_centers]]
+        repulsion = self.repulsion
+        if repulsion is not None:
+            energies = energies + repulsion(species, edge_index, edge_vectors, n_centers)
+        return energies
+
+
+def _check_arguments(
+    atomic_numbers: Sequence[int], reference_energies: Sequence[float], energy_scale: float, average_neighbors: float
+) -> None:
+    if not atomic_numbers or len(set(atomic_numbers)) != len(atomic_numbers):
+        raise ConfigError(f"`atomic_numbers` must name each element once, got {list(atomic_numbers)}")
+    if not all(1 <= z <= 118 for z in atomic_numbers):
+        raise ConfigError(f"`atomic_numbers` must lie between 1 and 118, got {list(atomic_numbers)}")
+    if len(reference_energies) != len(atomic_numbers):
+        raise ConfigError(
+            f"`reference_energies` must have one value for each of {len(atomic_numbers)} elements, "
+            f"got {len(reference_energies)}"
+        )
+    if not all(math.isfinite(energy) for energy in reference_energies):
+        raise ConfigError(f"`reference_energies` must be finite, got {list(reference_energies)}")
+    for name, value in (("energy_scale", energy_scale), ("average_neighbors", average_neighbors)):
+        if not (math.isfinite(value) and value > 0.0):
+            raise ConfigError(f"`{name}` must be positive and finite, got {value}")

@@ -1,0 +1,53 @@
+"""Radial basis and the smooth envelope that takes it to zero at the cutoff.
+
+References
+----------
+Gasteiger et al., Directional Message Passing (ICLR 2020), eqs. 7 and 8.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def envelope(ratio: Tensor, power: int) -> Tensor:
+    """Polynomial that falls from 1 at 0 to 0 at 1 with its first two derivatives zero there; 0 beyond.
+
+    Parameters
+    ----------
+    ratio : any shape
+        Distance over cutoff.
+    power : int
+        Larger values keep it near 1 for longer.
+    """
+    p = float(power)
+    low = ratio.pow(power)
+    polynomial = (
+        1.0
+        - 0.5 * (p + 1.0) * (p + 2.0) * low
+        + p * (p + 2.0) * low * ratio
+        - 0.5 * p * (p + 1.0) * low * ratio * ratio
+    )
+    return torch.where(ratio < 1.0, polynomial, torch.zeros_like(ratio))
+
+
+class RadialBasis(nn.Module):
+    """Bessel functions ``2 sin(n pi r / cutoff) / r`` times the envelope.
+
+    The prefactor makes them of order one at bond lengths.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, n_radial: int, cutoff: float, envelope_power: int) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        self.envelope_power = envelope_power
+        frequencies = torch.arange(1, n_radial + 1, dtype=torch.float64) * math.pi / cutoff
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """Basis ``(n_edges, n_radial)`` at distances ``(n_edges, 1)`` in A."""
+        decay = envelope(distance / self.cutoff, self.envelope_power)
+        return 2.0 * torch.sin(self.frequencies * distance) / distance * decay
