@@ -191,7 +191,7 @@ def potential_from_file(path: str | Path) -> Potential:
     content = _read_sealed(Path(path))
     manifest = _parse_manifest(Path(path), content)
     tensors = safetensors.torch.load(_member(content, TENSORS))
-    potential = _build(manifest).double()
+    potential = _build(manifest)
     potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
     return potential.to(PRECISIONS[manifest.precision])
 
@@ -222,7 +222,7 @@ def _in_double(potential: Potential) -> Potential:
             potential.reference_energies.tolist(),
             potential.energy_scale,
             potential.average_neighbors,
-        ).double()
+        )
     double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
     for parameter in double.parameters():
         parameter.requires_grad_(False)

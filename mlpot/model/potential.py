@@ -84,7 +84,7 @@ class Layer(nn.Module):
 
 
 class Potential(nn.Module):
-    """Atomic energies from species and edge vectors.
+    """Atomic energies from species and edge vectors; built in float64, ``.float()`` makes it mixed precision.
 
     Parameters
     ----------
@@ -131,6 +131,8 @@ class Potential(nn.Module):
             Layer(config, index, n_species, average_neighbors) for index in range(config.n_layers)
         )
         self.repulsion = Repulsion(self.atomic_numbers, config.cutoff) if config.zbl else None
+        # Built in float64, so that casting down rounds the constants once and nothing is ever cast up.
+        self.double()
 
     def forward(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """Energy of each atom.
