@@ -1,0 +1,163 @@
+"""Files and objects of other packages to labelled structures: the entrance of the data flow.
+
+`read_structures` returns a sequence: in memory for text files and objects, on disk (`store.StructureStore`) for
+ASE databases. Everything behind it works with ``Sequence[LabelledStructure]`` alone.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import ase.io
+import ase.io.formats
+from ase import Atoms
+
+from mlpot.data.label_report import LabelReport
+from mlpot.data.labels import Label, LabelFinder
+from mlpot.data.store import StructureStore
+from mlpot.data.structure import LabelledStructure
+from mlpot.errors import DataError
+
+DATABASES = (".db",)
+OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
+
+
+class StructureList(Sequence[LabelledStructure]):
+    """Structures in memory, with the account of their labels.
+
+    Attributes
+    ----------
+    report : LabelReport
+    """
+
+    def __init__(self, structures: Iterable[LabelledStructure], report: LabelReport) -> None:
+        self._structures = list(structures)
+        self.report = report
+
+    def __len__(self) -> int:
+        return len(self._structures)
+
+    @overload
+    def __getitem__(self, index: int) -> LabelledStructure: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LabelledStructure]: ...
+    def __getitem__(self, index: int | slice) -> LabelledStructure | list[LabelledStructure]:
+        return self._structures[index]
+
+    def __iter__(self) -> Iterator[LabelledStructure]:
+        return iter(self._structures)
+
+
+def read_structures(
+    source: object,
+    *,
+    index: str | int | slice = ":",
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+    group_key: str = "config_type",
+    required: Sequence[str] = (),
+    strict: bool = True,
+) -> StructureList | StructureStore:
+    """Structures with their labels, and an account of where the labels come from.
+
+    Parameters
+    ----------
+    source : path, ase.Atoms, pymatgen Structure or Molecule, or a sequence of these
+        Files: extended XYZ (also .xz, .gz, .bz2), ASE database (.db, not loaded into memory), anything that
+        `ase.io.read` knows.
+    index : str, int or slice
+        Frames to take, in ASE's notation.
+    energy_key, forces_key, stress_key, virial_key : str
+        Key of a label. Without it, the calculator's results and then the usual names are tried
+        (`labels.USUAL_KEYS`); a free energy is preferred to an energy. A named label must be in every frame, but
+        for forces on a lone atom and the stress of what is not periodic. Virials become ``stress = -virial / volume``.
+    group_key : str
+        Entry of `info` that becomes the config_type.
+    required : sequence of {"energy", "forces", "stress"}
+        Labels that every frame must have.
+    strict : bool
+        Raise on malformed labels; otherwise they become findings of the report and the label is left out.
+
+    Returns
+    -------
+    StructureList or StructureStore
+        A ``Sequence[LabelledStructure]`` with the attribute ``report``.
+
+    Raises
+    ------
+    DataError
+        Nothing to read, an unreadable file, a label that is asked for and missing, a malformed label.
+    """
+    named: dict[Label, str | None] = {
+        "energy": energy_key,
+        "forces": forces_key,
+        "stress": stress_key,
+        "virial": virial_key,
+    }
+    finder = LabelFinder({label: key for label, key in named.items() if key is not None}, required, group_key)
+    if isinstance(source, str | Path) and Path(source).suffix in DATABASES:
+        return StructureStore(source, index=index, finder=finder, strict=strict)
+    structures = [finder.labelled(atoms) for atoms in iterate_atoms(source, index)]
+    if not structures:
+        raise DataError(f"expected at least one structure in {source!r} (index {index!r}), got none")
+    return StructureList(structures, finder.finish(strict=strict))
+
+
+def iterate_atoms(source: object, index: str | int | slice = ":") -> Iterator[Atoms]:
+    """ASE atoms of any accepted source, one by one.
+
+    Parameters
+    ----------
+    source, index
+        As in `read_structures`.
+
+    Yields
+    ------
+    ase.Atoms
+    """
+    if isinstance(source, str | Path):
+        yield from _read_file(Path(source), index)
+    elif isinstance(source, Atoms):
+        yield source
+    elif hasattr(source, "to_ase_atoms"):
+        yield source.to_ase_atoms(msonable=False)
+    elif isinstance(source, Iterable):
+        chosen = list(source)
+        for item in chosen if index == ":" else _pick(chosen, index):
+            yield from iterate_atoms(item)
+    else:
+        raise DataError(
+            f"expected a path, ase.Atoms, pymatgen Structure or a sequence of these, got {type(source).__name__}"
+        )
+
+
+def _pick(items: list[Any], index: str | int | slice) -> list[Any]:
+    """Items of a list by ASE's index notation."""
+    parsed: int | slice = ase.io.formats.string2index(index) if isinstance(index, str) else index
+    return items[parsed] if isinstance(parsed, slice) else [items[parsed]]
+
+
+def _read_file(path: Path, index: str | int | slice) -> list[Atoms]:
+    if not path.is_file():
+        raise DataError(f"no such file: {path}")
+    opener = OPENERS.get(path.suffix)
+    inner = path.with_suffix("") if opener else path
+    is_extxyz = inner.suffix in (".extxyz", ".xyz")
+    try:
+        if opener and is_extxyz:
+            # ASE seeks in the file, which costs minutes in a compressed one: unpack it first.
+            with opener(path, "rt") as handle:
+                frames = ase.io.read(io.StringIO(handle.read()), index, format="extxyz")
+        else:
+            frames = ase.io.read(path, index, format="extxyz" if is_extxyz else None)
+    except MemoryError:
+        raise
+    except Exception as error:  # ase's readers raise whatever their parsing runs into
+        raise DataError(f"cannot read {path} as atomic structures: {type(error).__name__}: {error}") from error
+    return [frames] if isinstance(frames, Atoms) else list(frames)

@@ -1,0 +1,148 @@
+"""Structures on disk, read one at a time: sets larger than memory, in ASE's SQLite database.
+
+`write_store` makes a store in which the labels are settled once; `StructureStore` reads it, or any ASE database,
+as a ``Sequence[LabelledStructure]``. Nothing stays open between reads, so a store can be pickled and forked.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import ase.db
+import ase.io.formats
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from mlpot.data.label_report import LabelReport
+from mlpot.data.labels import LabelFinder
+from mlpot.data.structure import FloatArray, LabelledStructure, Subset
+from mlpot.errors import DataError
+
+STORE_KEY = "mlpot_store"
+STORE_VERSION = 1
+TO_VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+
+
+class StructureStore(Sequence[LabelledStructure]):
+    """Random access to an ASE database without loading it.
+
+    Opening a store made by `write_store` reads the account of its labels; any other database is scanned once.
+
+    Parameters
+    ----------
+    path : path
+    index : str, int or slice
+        Rows to take, in ASE's notation.
+    finder : LabelFinder
+        How labels are found.
+    strict : bool
+        As in `read_structures`.
+
+    Attributes
+    ----------
+    report : LabelReport
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        index: str | int | slice = ":",
+        finder: LabelFinder | None = None,
+        strict: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self._finder = finder or LabelFinder()
+        self._db, ids = _open(self.path)
+        parsed = ase.io.formats.string2index(index) if isinstance(index, str) else index
+        self._ids = np.atleast_1d(ids[parsed])
+        if len(self._ids) == 0:
+            raise DataError(f"expected at least one structure in {path} (index {index!r}), got none")
+        metadata = self._db.metadata.get(STORE_KEY, {})
+        if metadata.get("version", STORE_VERSION) > STORE_VERSION:
+            raise DataError(f"{path} was written by a newer mlpot (store version {metadata['version']}): update mlpot")
+        whole = len(self._ids) == metadata.get("report", {}).get("n_frames") == len(ids)
+        if whole and not self._finder.keys and not self._finder.required:
+            self.report = LabelReport.from_dict(metadata["report"])
+        else:
+            self.report = self._scan(strict)
+
+    def _scan(self, strict: bool) -> LabelReport:
+        for row in self._ids:
+            self._finder.labelled(self._atoms(row))
+        return self._finder.finish(strict=strict)
+
+    def _atoms(self, row: int) -> Atoms:
+        """One row as atoms with everything that may be a label in `info`."""
+        entry = self._db.get(id=int(row))
+        atoms = entry.toatoms()
+        atoms.set_constraint()
+        data = dict(entry.data)
+        # Our own rows keep `info` apart, so that its keys need not be fit for SQL.
+        atoms.info = {**entry.key_value_pairs, **data.pop("info", {}), **data}
+        return atoms
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, index: int) -> LabelledStructure: ...
+    @overload
+    def __getitem__(self, index: slice) -> Subset: ...
+    def __getitem__(self, index: int | slice) -> LabelledStructure | Subset:
+        if isinstance(index, slice):
+            return Subset(self, range(len(self))[index])
+        fresh = LabelFinder(self._finder.keys, (), self._finder.group_key)
+        return fresh.labelled(self._atoms(self._ids[index]))
+
+    def __iter__(self) -> Iterator[LabelledStructure]:
+        return (self[i] for i in range(len(self)))
+
+
+def write_store(structures: Iterable[LabelledStructure], path: str | Path, report: LabelReport) -> StructureStore:
+    """Write structures to a new ASE database, one at a time.
+
+    Parameters
+    ----------
+    structures : iterable of LabelledStructure
+    path : path
+        Must not exist; by convention ends in ``.db``.
+    report : LabelReport
+        Account of the labels, kept in the database.
+
+    Returns
+    -------
+    StructureStore
+    """
+    target = Path(path)
+    if target.suffix != ".db":
+        raise DataError(f"a store must be named *.db, got {target}")
+    if target.exists():
+        raise DataError(f"{target} exists already: delete it, or choose another name")
+    with ase.db.connect(target, use_lock_file=False) as database:
+        for structure in structures:
+            atoms = structure.atoms.copy()
+            atoms.calc = SinglePointCalculator(atoms, **_results(structure))
+            info = {**structure.atoms.info, "config_type": structure.config_type, "weight": structure.weight}
+            database.write(atoms, data={"info": info})
+        database.metadata = {STORE_KEY: {"version": STORE_VERSION, "report": report.as_dict()}}
+    return StructureStore(target)
+
+
+def _results(structure: LabelledStructure) -> dict[str, float | FloatArray]:
+    results: dict[str, float | FloatArray | None] = {"energy": structure.energy, "forces": structure.forces}
+    if structure.stress is not None:
+        results["stress"] = structure.stress[TO_VOIGT]
+    return {label: value for label, value in results.items() if value is not None}
+
+
+def _open(path: Path) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]]:
+    if not path.is_file():
+        raise DataError(f"no such file: {path}")
+    try:
+        database = ase.db.connect(path, use_lock_file=False)
+        ids = [row.id for row in database.select(columns=["id"], include_data=False)]
+    except Exception as error:  # sqlite3 and ase raise several kinds for what is not a database
+        raise DataError(f"cannot read {path} as an ASE database: {type(error).__name__}: {error}") from error
+    return database, np.array(ids, dtype=np.int64)
