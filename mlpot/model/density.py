@@ -67,6 +67,7 @@ class MessageDensity(nn.Module):
         super().__init__()
         self.norm = 1.0 / math.sqrt(average_neighbors)
         self.lmax = config.lmax
+        self.message_lmax = config.message_lmax
         self.channels = config.message_channels
         self.n_components = (config.message_lmax + 1) ** 2
         paths = coupling_paths(config.lmax, config.message_lmax)
@@ -83,17 +84,18 @@ class MessageDensity(nn.Module):
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
         """Mixed density of ``messages (n_all, n_components * channels)``; `species` is not used."""
         n_edges = edges.neighbor.numel()
-        radial = (edges.radial @ self.radial).view(n_edges, self.lmax + 1, -1, self.channels)
+        radial = (edges.radial @ self.radial).view(n_edges, self.lmax + 1, self.message_lmax + 1, self.channels)
         radial = radial.index_select(2, self.message_degree)
         incoming = (messages * self.norm)[edges.neighbor].view(n_edges, 1, self.n_components, self.channels)
-        weighted = pad((radial * incoming).flatten(1), edges).unflatten(2, [self.lmax + 1, -1])
+        width = self.n_components * self.channels
+        weighted = pad((radial * incoming).flatten(1), edges).unflatten(2, [self.lmax + 1, width])
         harmonics = pad(edges.harmonics, edges).transpose(1, 2)
         sums = [
             harmonics[:, degree * degree : (degree + 1) * (degree + 1)] @ weighted[:, :, degree]
             for degree in range(self.lmax + 1)
         ]
         # (i, l1 m1, l2 m2, c) -> coupled to (i, L M, path, c)
-        density = torch.cat(sums, 1).view(edges.n_centers, -1, self.channels)
+        density = torch.cat(sums, 1).view(edges.n_centers, self.coupling.size(1), self.channels)
         coupled = self.coupling @ density
         return self.mix_paths(coupled)
 
@@ -103,7 +105,7 @@ class MessageDensity(nn.Module):
         first = 0
         for degree, weights in enumerate(self.mix):
             last = first + (2 * degree + 1) * self.n_paths[degree]
-            block = coupled[:, first:last].reshape(coupled.size(0), 2 * degree + 1, -1)
+            block = coupled[:, first:last].reshape(coupled.size(0), 2 * degree + 1, weights.size(0))
             mixed.append(block @ weights)
             first = last
         return torch.cat(mixed, 1).transpose(0, 1).contiguous()

@@ -42,8 +42,10 @@ class EdgeEmbedding(nn.Module):
         self.radial = RadialBasis(config.n_radial, config.cutoff, config.envelope_power)
         self.harmonics = SphericalHarmonics(config.lmax)
 
-    def forward(self, edge_index: Tensor, edge_vectors: Tensor, n_centers: int, like: Tensor) -> EdgeFeatures:
-        """Features of all edges; the dtype is that of `like`."""
+    def forward(
+        self, edge_index: Tensor, edge_vectors: Tensor, weights: Tensor | None, n_centers: int, like: Tensor
+    ) -> EdgeFeatures:
+        """Features of all edges, each multiplied by its weight ``(n_edges, 1)``; the dtype is that of `like`."""
         center, neighbor = edge_index[0], edge_index[1]
         if bool((center[1:] < center[:-1]).any()):
             raise ValueError("`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges by centre")
@@ -54,6 +56,8 @@ class EdgeEmbedding(nn.Module):
         distance = edge_vectors.square().sum(1, keepdim=True).sqrt()
         direction = (edge_vectors / distance).to(like.dtype)
         radial = self.radial(distance.to(like.dtype))
+        if weights is not None:
+            radial = radial * weights.to(like.dtype)
         return EdgeFeatures(neighbor, slot, n_centers, n_slots, self.harmonics(direction), radial)
 
 

@@ -150,11 +150,9 @@ class Potential(nn.Module):
         atomic_energies : (n_atoms,), float64, eV
         """
         n_atoms = species.numel()
-        like = self.layers[0].readout
-        edges = self.edges(edge_index, edge_vectors, n_atoms, like)
-        features = torch.zeros([n_atoms, 0], dtype=like.dtype, device=like.device)
+        energies, edges = self.prepare(species, edge_index, edge_vectors, n_atoms)
+        features = torch.zeros([n_atoms, 0], dtype=edges.radial.dtype, device=edges.radial.device)
         messages = features
-        energies = self.pair_and_reference(species, edge_index, edge_vectors, n_atoms)
         for layer in self.layers:
             energy, features, messages = layer(species, features, messages, edges)
             energies = energies + self.energy_scale * energy.to(energies.dtype)
@@ -197,24 +195,26 @@ class Potential(nn.Module):
         messages : (n_local, message_width)
             Of width 0 after the last layer.
         """
-        like = self.layers[0].readout
-        edges = self.edges(edge_index, edge_vectors, n_local, like)
-        energies = torch.zeros(n_local, dtype=edge_vectors.dtype, device=edge_vectors.device)
-        if layer == 0:
-            energies = self.pair_and_reference(species, edge_index, edge_vectors, n_local)
+        energies, edges = self.prepare(species, edge_index, edge_vectors, n_local)
+        if layer > 0:
+            energies = torch.zeros_like(energies)
         for index, block in enumerate(self.layers):
             if index == layer:
                 energy, features, messages = block(species, features, messages, edges)
                 energies = energies + self.energy_scale * energy.to(energies.dtype)
         return energies, features, messages
 
-    def pair_and_reference(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int) -> Tensor:
-        """Reference energies and core repulsion ``(n_centers,)``, eV."""
+    def prepare(
+        self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int
+    ) -> tuple[Tensor, EdgeFeatures]:
+        """Energies before any layer ``(n_centers,)``, eV: references and core repulsion; features of the edges."""
         energies = self.reference_energies.to(edge_vectors.device)[species[:n_centers]]
+        weights: Tensor | None = None
         repulsion = self.repulsion
         if repulsion is not None:
-            energies = energies + repulsion(species, edge_index, edge_vectors, n_centers)
-        return energies
+            repulsive, weights = repulsion(species, edge_index, edge_vectors, n_centers)
+            energies = energies + repulsive
+        return energies, self.edges(edge_index, edge_vectors, weights, n_centers, self.layers[0].readout)
 
 
 def _check_arguments(

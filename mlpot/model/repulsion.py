@@ -1,7 +1,9 @@
-"""Ziegler-Biersack-Littmark repulsion of close atoms, always in float64.
+"""Ziegler-Biersack-Littmark repulsion of close atoms, always in float64, and its hand-over to the learned part.
 
-It keeps atoms apart where there are no data. A smooth envelope hands over to the learned part: from full strength
-at contact of the nuclei to zero, with two continuous derivatives, at a fraction of the sum of the covalent radii.
+It keeps atoms apart where there are no data. A smooth envelope takes the repulsion from full strength at contact of
+the nuclei to zero, with two continuous derivatives, at a fraction of the sum of the covalent radii. What the envelope
+takes away from the repulsion it gives to the neighbour's weight in the learned density: a learned polynomial of a
+large density can be large and attractive, and would win over the repulsion otherwise.
 
 References
 ----------
@@ -43,23 +45,29 @@ class Repulsion(nn.Module):
         self.inverse_length = 1.0 / (0.8854 * BOHR)
         self.half_coulomb = 0.5 * COULOMB
 
-    def forward(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int) -> Tensor:
-        """Energies ``(n_centers,)`` in eV."""
+    def forward(
+        self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int
+    ) -> tuple[Tensor, Tensor]:
+        """Energies ``(n_centers,)`` in eV, and the weight ``(n_edges, 1)`` of each neighbour in the density."""
         radius = self.radius.to(edge_vectors.device)[species]
         reach = (radius[edge_index[0]] + radius[edge_index[1]]).clamp(max=self.cutoff)
-        close = torch.nonzero(edge_vectors.detach().square().sum(1) < reach.square()).flatten()
-        center, neighbor = edge_index[0][close], edge_index[1][close]
-        distance = edge_vectors[close].square().sum(1).sqrt()
-        charge = self.charge.to(edge_vectors.device)[species]
-        z_center, z_neighbor = charge[center], charge[neighbor]
-        scaled = distance * (z_center.pow(0.23) + z_neighbor.pow(0.23)) * self.inverse_length
+        distance = edge_vectors.square().sum(1).sqrt()
+        closeness = envelope(distance / reach, 6)
+        close = torch.nonzero(closeness.detach()).flatten()
+        center = edge_index[0][close]
+        pair = closeness[close] * self.pair_energy(species[center], species[edge_index[1][close]], distance[close])
+        energies = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return energies.index_add(0, center, pair), (1.0 - closeness).unsqueeze(1)
+
+    def pair_energy(self, first: Tensor, second: Tensor, distance: Tensor) -> Tensor:
+        """Half of the screened repulsion of pairs of species at distances in A."""
+        charge = self.charge.to(distance.device)
+        z_first, z_second = charge[first], charge[second]
+        scaled = distance * (z_first.pow(0.23) + z_second.pow(0.23)) * self.inverse_length
         screening = (
             0.18175 * torch.exp(-3.1998 * scaled)
             + 0.50986 * torch.exp(-0.94229 * scaled)
             + 0.28022 * torch.exp(-0.4029 * scaled)
             + 0.028171 * torch.exp(-0.20162 * scaled)
         )
-        decay = envelope(distance / reach[close], 6)
-        pair = self.half_coulomb * z_center * z_neighbor / distance * screening * decay
-        energies = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
-        return energies.index_add(0, center, pair)
+        return self.half_coulomb * z_first * z_second / distance * screening
