@@ -15,7 +15,7 @@ import copy
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,14 +25,12 @@ from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from mlpot.errors import ConfigError, EngineError, ModelFileError
-from mlpot.export import LoadedModel, load_model
+from mlpot.export import LoadedModel, Precision, load_model
 from mlpot.graph import Graph
 from mlpot.model.derivatives import Prediction, evaluate
 from mlpot.neighbors import FloatArray, species_of
 from mlpot.shipped import find_potential
 from mlpot.skin import SkinNeighborList
-
-Precision = Literal["mixed", "double"]
 
 
 class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
@@ -48,8 +46,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     device : str
         ``cpu``, ``cuda`` or any other device of torch.
     precision : {"mixed", "double"}, optional
-        ``mixed`` computes in float32 on float64 positions, with float64 sums; ``double`` all in float64; None is
-        ``mixed``.
+        ``mixed`` computes in float32 on float64 positions, with float64 sums; ``double`` all in float64; None is what
+        the model was trained in.
     skin : float, A
         Margin of the neighbour list: it is built anew when an atom moved by more than half of it. Results do not
         depend on it.
@@ -58,6 +56,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     ----------
     model : LoadedModel
         The scripted module and its manifest.
+    sha256 : str
+        Hash of the file, as it was when it was loaded.
 
     Raises
     ------
@@ -80,9 +80,10 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     ) -> None:
         super().__init__()
         path = Path(path).absolute()
-        self.parameters = {"path": str(path), "device": device, "precision": precision or "mixed", "skin": skin}
-        self.model: LoadedModel = load_model(path, device=device, precision=precision or "mixed")
-        self._sha256 = _sha256(path)
+        self.parameters = {"path": str(path), "device": device, "precision": precision, "skin": skin}
+        self.sha256 = _sha256(path)
+        with torch.inference_mode(False):  # tensors made in the caller's would never give a gradient
+            self.model: LoadedModel = load_model(path, device=device, precision=precision)
         self._neighbors = SkinNeighborList(self.model.manifest.cutoff, skin)
         self._numbers = np.zeros(0, dtype=np.int64)
         self._species = torch.zeros(0, dtype=torch.int64)
@@ -126,7 +127,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         per_atom = "stresses" in properties
         results = self._results(atoms, self._predict(atoms, per_atom))
         # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
-        self.atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
+        self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results
 
     def get_virial(self, atoms: Atoms) -> FloatArray:
@@ -188,22 +189,22 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             raise ConfigError(f"got new values for {', '.join(changes)}: make a new MLPotCalculator with them instead")
         return {}
 
+    # A caller's inference_mode must not reach the gradient that makes the forces. Without TorchScript's optimizer the
+    # first calls are not hundreds of times slower, later ones as fast, and all of them bit-equal.
     def _predict(self, atoms: Atoms, atomic_virials: bool) -> Prediction:
-        if not np.array_equal(self._numbers, atoms.numbers):
-            species = species_of(atoms, self.model.manifest.atomic_numbers)
-            self._species = torch.from_numpy(species)
-            self._numbers = atoms.numbers.copy()
-        edge_index, edge_vectors = self._neighbors.edges(atoms)
-        graph = Graph(
-            self._species,
-            torch.from_numpy(edge_index),
-            torch.from_numpy(edge_vectors),
-            torch.zeros(len(atoms), dtype=torch.int64),
-            1,
-        )
-        device = self.parameters["device"]
-        # A caller's no_grad or inference_mode must not reach the gradient that makes the forces.
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.jit.optimized_execution(False):
+            if not np.array_equal(self._numbers, atoms.numbers):
+                self._species = torch.from_numpy(species_of(atoms, self.model.manifest.atomic_numbers))
+                self._numbers = atoms.numbers.copy()
+            edge_index, edge_vectors = self._neighbors.edges(atoms)
+            graph = Graph(
+                self._species,
+                torch.from_numpy(edge_index),
+                torch.from_numpy(edge_vectors),
+                torch.zeros(len(atoms), dtype=torch.int64),
+                1,
+            )
+            device = self.parameters["device"]
             return evaluate(
                 self.model.module, graph if device == "cpu" else graph.to(device), atomic_virials=atomic_virials
             )
@@ -239,17 +240,17 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     def __getstate__(self) -> dict[str, Any]:
         return {
             "parameters": self.parameters,
-            "sha256": self._sha256,
+            "sha256": self.sha256,
             "atoms": self.atoms,
             "results": self.results,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state["parameters"])  # type: ignore[misc]
-        if self._sha256 != state["sha256"]:
+        if self.sha256 != state["sha256"]:
             raise ModelFileError(
                 f"{self.parameters['path']} has changed since this calculator was pickled: sha256 "
-                f"{state['sha256'][:12]} expected, got {self._sha256[:12]}. Restore the file, or make a new calculator"
+                f"{state['sha256'][:12]} expected, got {self.sha256[:12]}. Restore the file, or make a new calculator"
             )
         self.atoms, self.results = state["atoms"], state["results"]
 
@@ -298,4 +299,7 @@ def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error

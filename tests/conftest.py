@@ -1,0 +1,33 @@
+"""Fixtures that many tests share."""
+
+import os
+
+import pytest
+import torch
+
+from mlpot.config import ModelConfig
+from mlpot.export import save_model
+from mlpot.model import Potential
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory):
+    """A `model.pt` with random weights for Si, O and H: one layer, float64, smooth and with core repulsion."""
+    return write_random_model(tmp_path_factory.mktemp("models") / "model.pt", n_layers=1)
+
+
+@pytest.fixture(scope="session")
+def deep_model_file(tmp_path_factory):
+    """The same with two layers that exchange vector messages."""
+    return write_random_model(tmp_path_factory.mktemp("models") / "deep.pt", n_layers=2)
+
+
+def write_random_model(path, n_layers):
+    config = ModelConfig(cutoff=4.0, n_layers=n_layers, n_channels=8, lmax=2, n_radial=6, readout_width=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        potential = Potential(config, [1, 8, 14], [-13.6, -430.0, -10.0], energy_scale=1.0, average_neighbors=15.0)
+    save_model(path, potential.double(), training={"data": "none, random weights"})
+    return path
