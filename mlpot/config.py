@@ -1,14 +1,22 @@
-"""Configuration: pydantic models that refuse unknown keys; YAML in, JSON schema out."""
+"""Configuration: pydantic models that refuse unknown keys; YAML in, JSON schema out.
 
-from typing import Literal
+`TrainConfig` holds everything that decides what a training run computes (`data`, `model`, `loss`, `training`) and
+where and how it does so (`run`). `mlpot.config_file` reads it from YAML and words its errors; `mlpot.training` acts
+on it. Every field carries its description, from which the commented example and the JSON schema are made.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from mlpot.errors import ConfigError
 
 
 class StrictModel(BaseModel):
     """A configuration section in which an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(StrictModel):
@@ -28,3 +36,210 @@ class ModelConfig(StrictModel):
     message_lmax: Literal[0, 1] = Field(1, description="0: scalar messages; 1: scalars and vectors")
     readout_width: int = Field(32, ge=1, le=512, description="hidden width of the last readout")
     zbl: bool = Field(True, description="Ziegler-Biersack-Littmark repulsion of close atoms")
+
+
+Preset = Literal["fast", "accurate", "max"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3},
+    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "message_lmax": 1},
+    "max": {
+        "n_layers": 2,
+        "n_channels": 128,
+        "lmax": 3,
+        "correlation": 3,
+        "message_lmax": 1,
+        "message_channels": 32,
+        "readout_width": 64,
+    },
+}
+
+
+class ModelSection(ModelConfig):
+    """A preset, and any field of `ModelConfig` that departs from it."""
+
+    preset: Preset = Field(
+        "fast", description="fast: 1 layer, strictly local; accurate: 2 layers with vector messages; max: wider"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        preset = values.get("preset", "fast")
+        return {**PRESETS[preset], **values} if preset in PRESETS else values
+
+    def architecture(self) -> ModelConfig:
+        """Return the architecture alone, without the name of the preset it started from."""
+        return ModelConfig(**self.model_dump(exclude={"preset"}))
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+ReferenceMethod = Literal["auto", "isolated", "least_squares", "least_squares_min_norm"]
+Files = Annotated[list[Path], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class DataConfig(StrictModel):
+    """Structures with labels, and how they are divided."""
+
+    train: Files = Field(description="file or list of files with labelled structures: anything ASE reads, also .xz or .gz")
+    validation: Annotated[float, Field(ge=0.0, lt=1.0)] | Files = Field(
+        0.05, description="fraction taken out of `train` by a seeded hash, or file(s) of their own; 0: none"
+    )
+    test: Files | None = Field(None, description="file(s) on which the final model is scored; never trained on")
+    energy_key: str | None = Field(None, description="name of the energy in the files; null: found")
+    forces_key: str | None = Field(None, description="name of the forces in the files; null: found")
+    stress_key: str | None = Field(None, description="name of the stress in the files; null: found")
+    virial_key: str | None = Field(None, description="name of the virial in the files; null: found")
+    required: list[Literal["energy", "forces", "stress"]] = Field(
+        [], description="labels that every structure must have; others may be missing here and there"
+    )
+    group_key: str = Field("config_type", description="`atoms.info` entry that names the kind of a structure")
+    split_by: str | None = Field(
+        None, description="`atoms.info` entry whose structures stay on one side of the split; null: structure by structure"
+    )
+    reference_energies: dict[str, float] | ReferenceMethod = Field(
+        "auto",
+        description="energy of each free atom in eV ({Si: -0.8}); isolated: of single atoms in `train`; least_squares; "
+        "least_squares_min_norm: also where compositions do not determine them; auto: isolated, then least_squares",
+    )
+    in_memory: bool = Field(
+        True, description="keep structures and neighbour lists in memory; false: made anew when needed, for huge sets"
+    )
+
+
+class LossStage(StrictModel):
+    """Weight of each label, from a point of the run on."""
+
+    start: float = Field(ge=0.0, lt=1.0, description="fraction of the run at which these weights begin")
+    energy: float = Field(0.2, ge=0.0, description="weight of the energy per atom")
+    forces: float = Field(1.0, ge=0.0, description="weight of the force components")
+    stress: float = Field(0.2, ge=0.0, description="weight of the stress, as virial per atom")
+
+    @model_validator(mode="after")
+    def _not_all_zero(self) -> "LossStage":
+        if self.energy == self.forces == self.stress == 0.0:
+            raise ValueError("at least one weight must be positive")
+        return self
+
+
+class LossConfig(StrictModel):
+    """What is minimised: residuals divided by the rms force of the training set, so that weights carry over."""
+
+    kind: Literal["mse", "huber"] = Field("mse", description="mse: squared residuals; huber: linear beyond huber_delta")
+    huber_delta: float = Field(0.01, gt=0.0, description="end of the quadratic range: eV per atom, eV/A")
+    stages: list[LossStage] = Field(
+        [LossStage(start=0.0), LossStage(start=0.75, energy=15.0, forces=1.0, stress=3.0)],
+        min_length=1,
+        description="weights by fraction of the run; the first stage starts at 0",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LossConfig":
+        starts = [stage.start for stage in self.stages]
+        if starts[0] != 0.0 or any(a >= b for a, b in zip(starts, starts[1:], strict=False)):
+            raise ValueError(f"stages must start at 0 and increase, got starts {starts}")
+        return self
+
+
+_DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(value: str | float) -> float:
+    """Seconds in a duration such as ``90``, ``"45s"``, ``"30m"``, ``"1.5h"`` or ``"1h30m"``.
+
+    Raises
+    ------
+    ConfigError
+        Not a positive duration.
+    """
+    text = str(value).strip().lower()
+    total, number = 0.0, ""
+    try:
+        for character in text:
+            if character in _DURATION_UNITS:
+                total += float(number) * _DURATION_UNITS[character]
+                number = ""
+            else:
+                number += character
+        total += float(number) if number else 0.0
+    except ValueError:
+        total = -1.0
+    if not 0.0 < total < float("inf"):
+        raise ConfigError(f"expected a duration such as 90, 45s, 30m or 1h30m, got {value!r}")
+    return total
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+class ScheduleConfig(StrictModel):
+    """Course of the learning rate."""
+
+    kind: Literal["cosine", "plateau"] = Field(
+        "cosine", description="cosine: falls to the end of the run; plateau: falls when the validation loss does not"
+    )
+    warmup_steps: int = Field(100, ge=0, description="steps over which the rate rises from zero")
+    final_fraction: float = Field(0.005, ge=0.0, le=1.0, description="lowest rate, as a fraction of `lr`")
+    patience: int = Field(20, ge=1, description="plateau: epochs without improvement before the rate falls")
+    factor: float = Field(0.5, gt=0.0, lt=1.0, description="plateau: factor by which it falls")
+
+
+class FitConfig(StrictModel):
+    """Optimizer, schedule and length of the run."""
+
+    epochs: int | None = Field(None, ge=1, description="passes over the training set; null: 200 unless steps or time_budget")
+    steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
+    time_budget: Duration | None = Field(
+        None,
+        description="duration (30m, 2h), instead of epochs: the number of steps is chosen by the measured speed, "
+        "so that the schedule ends when the time does",
+    )
+    batch_atoms: int = Field(80, ge=1, description="atoms in a batch (of all devices together), about")
+    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate of AdamW")
+    weight_decay: float = Field(5e-7, ge=0.0, description="decoupled weight decay")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), description="decay of the running moments"
+    )
+    amsgrad: bool = Field(True, description="keep the largest second moment seen")
+    gradient_clip: float | None = Field(10.0, gt=0.0, description="largest norm of the gradient; null: no limit")
+    ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the averaged weights, which are exported")
+    schedule: ScheduleConfig = Field(ScheduleConfig(), description="course of the learning rate")
+    precision: Literal["float32", "float64"] = Field("float32", description="arithmetic of the model")
+    seed: int = Field(0, ge=0, description="initial weights, order of the data, split")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = [key for key in ("epochs", "steps", "time_budget") if values.get(key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of epochs, steps, time_budget, got {' and '.join(given)}")
+        return values if given else {**values, "epochs": 200}
+
+
+class RunConfig(StrictModel):
+    """Where and how the run is carried out; may change when a run is resumed."""
+
+    output: Path = Field(Path("mlpot-run"), description="folder of the results")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
+    devices: int = Field(1, ge=1, description="processes (CPU) or GPUs that share each batch")
+    threads: int | None = Field(None, ge=1, description="CPU threads of each process; null: torch's choice")
+    checkpoint_every: Duration = Field(60.0, description="longest time between checkpoints (seconds, or 5m)")
+    validate_every: int = Field(1, ge=1, description="epochs between validations")
+    tensorboard: bool = Field(False, description="also write TensorBoard events (needs the tensorboard package)")
+
+
+class TrainConfig(StrictModel):
+    """A whole training run."""
+
+    data: DataConfig = Field(description="structures with labels, and how they are divided")
+    model: ModelSection = Field(ModelSection(), description="architecture: a preset and what departs from it")
+    loss: LossConfig = Field(LossConfig(), description="what is minimised")
+    training: FitConfig = Field(FitConfig(), description="optimizer, schedule and length of the run")
+    run: RunConfig = Field(RunConfig(), description="where and how the run is carried out")

@@ -1,0 +1,32 @@
+"""Exponential moving average of the weights: what is validated and exported."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class MovingAverage:
+    """A second copy of a module whose parameters follow the first one slowly.
+
+    Attributes
+    ----------
+    module : nn.Module
+        Holds the averaged parameters; never trained itself.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(module).requires_grad_(False)
+        self.decay = decay
+        self._averaged: Sequence[Tensor] = list(self.module.parameters())
+        self._followed: Sequence[Tensor] = list(module.parameters())
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the present parameters after optimizer step number `step` (counted from 1).
+
+        Early steps count for more, else the average would remember the random start for ``1 / (1 - decay)`` steps.
+        """
+        decay = min(self.decay, (1.0 + step) / (10.0 + step))
+        torch._foreach_lerp_(self._averaged, self._followed, 1.0 - decay)

@@ -1,0 +1,120 @@
+"""Checkpoints: everything that decides how a run goes on, in one file that is replaced whole or not at all.
+
+Nothing here is a random state: initial weights come from the seed, and the order of the data from (seed, epoch).
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlpot.config import TrainConfig
+from mlpot.errors import TrainingError
+
+CHECKPOINT_NAME = "checkpoint.pt"
+_FORMAT = 1
+# Fields that may differ in a resumed run: where and how it is carried out, and where the data lie (their content is
+# compared by hash).
+_FREE_FIELDS = ("run.", "data.train[", "data.validation[", "data.test", "data.in_memory")
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write atomically: after a crash at any moment there is the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save({"format": _FORMAT, **content}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming itself survive a power cut; not every file system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint; no pickled code is ever executed.
+
+    Raises
+    ------
+    TrainingError
+        No file, a damaged one, or one of another format.
+    """
+    if not path.is_file():
+        raise TrainingError(f"nothing to resume: {path} does not exist; run without --resume")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged archive
+        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start anew") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise TrainingError(f"{path} is not a checkpoint of this version (format {_FORMAT}): start anew")
+    return content
+
+
+def refuse_changes(stored: Mapping[str, Any], config: TrainConfig, hashes: Mapping[str, str | None]) -> None:
+    """Check that a run is resumed with the data and configuration that it began with.
+
+    Parameters
+    ----------
+    stored : mapping
+        The checkpoint's entries ``config`` and ``data``.
+    config : TrainConfig
+    hashes : mapping of split to hash
+
+    Raises
+    ------
+    TrainingError
+        Names every field that changed, with its old and new value.
+    """
+    old = dict(_flatten(stored["config"]))
+    new = dict(_flatten(config.model_dump(mode="json")))
+    changes = [
+        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not key.startswith(_FREE_FIELDS)
+    ]
+    for split in ("train", "validation"):
+        before, now = stored["data"].get(split), hashes.get(split)
+        if before != now:
+            changes.append(f"content of the {split} data: {_short(before)} -> {_short(now)}")
+    if changes:
+        raise TrainingError(
+            "cannot resume with other settings than the run began with:\n  "
+            + "\n  ".join(changes)
+            + "\nput them back, or begin a new run in another folder (run.output)"
+        )
+
+
+def _short(content_hash: str | None) -> str:
+    return "none" if content_hash is None else content_hash[:12]
+
+
+def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of every leaf."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _flatten(item, f"{prefix}[{index}]")
+    else:
+        yield prefix, value

@@ -1,0 +1,330 @@
+"""The training loop: one explicit loop over batches, the same for one process and for several.
+
+Several processes share each batch. Loss contributions add up to the loss of the batch (see `loss`), so gradients are
+summed over the processes in one flat tensor: forces need a second derivative, and the models are small, so the hooks of
+DistributedDataParallel would bring nothing. Everything that must agree between processes travels in the same tensor.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from mlpot.config import TrainConfig
+from mlpot.errors import TrainingError
+from mlpot.model import Potential, evaluate
+from mlpot.training.averaging import MovingAverage
+from mlpot.training.batching import IntArray, count_batches, plan_epoch, plan_evaluation, share_of
+from mlpot.training.loss import ErrorSums, Loss, residuals, stage_at
+from mlpot.training.samples import SampleSet
+from mlpot.training.schedule import (
+    Plan,
+    Plateau,
+    initial_plan,
+    learning_rate,
+    plan_from,
+    plateau_from,
+)
+
+Row = dict[str, float]
+
+# Scoring keeps no graph for a second derivative, so larger batches fit.
+_EVALUATION_FACTOR = 4
+
+
+class FailedBatch(TrainingError):
+    """The loss or the gradient of a batch is not a finite number.
+
+    Attributes
+    ----------
+    indices : list of int
+        Structures of the batch, as indices into the training set.
+    """
+
+    def __init__(self, message: str, indices: list[int]) -> None:
+        super().__init__(message)
+        self.indices = indices
+
+
+class StepResult(NamedTuple):
+    """Outcome of one optimizer step, equal on all processes."""
+
+    loss: float
+    stop: bool
+    elapsed: float
+
+
+@dataclass
+class FitState:
+    """Where a run is; together with weights and optimizer all that a checkpoint holds.
+
+    Attributes
+    ----------
+    step : int
+        Optimizer steps done.
+    epoch : int
+        Epochs done.
+    batch : int
+        Batches done of the present epoch.
+    elapsed : float, s
+        Time spent training, earlier processes included.
+    loss_sum : float
+        Sum of the losses of the present epoch.
+    history : list of dict
+        One row per validation.
+    """
+
+    plan: Plan
+    plateau: Plateau = field(default_factory=Plateau)
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    elapsed: float = 0.0
+    loss_sum: float = 0.0
+    history: list[Row] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for a checkpoint."""
+        return {**vars(self), "plan": self.plan.to_dict(), "plateau": self.plateau.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "FitState":
+        """Build the state from a checkpoint."""
+        return cls(**{**values, "plan": plan_from(values["plan"]), "plateau": plateau_from(values["plateau"])})
+
+
+class Fit:
+    """A training run in memory: weights, their average, optimizer, data and state.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Launched; device and processes.
+    config : TrainConfig
+    potential : Potential
+        On the device of `fabric`, in the dtype of the run.
+    train : SampleSet
+        Not empty.
+    validation : SampleSet or None
+    scale : float, eV/A
+        Unit of the residuals in the loss.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        config: TrainConfig,
+        potential: Potential,
+        train: SampleSet,
+        validation: SampleSet | None,
+        scale: float,
+    ) -> None:
+        self.fabric, self.config, self.potential = fabric, config, potential
+        self.train, self.validation = train, validation
+        self.settings = config.training
+        self.n_batches = count_batches(train.n_atoms, self.settings.batch_atoms)
+        self.state = FitState(initial_plan(self.settings, self.n_batches))
+        self.parameters = [parameter for parameter in potential.parameters() if parameter.numel()]
+        self.average = MovingAverage(potential, self.settings.ema_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=self.settings.lr,
+            betas=self.settings.betas,
+            weight_decay=self.settings.weight_decay,
+            amsgrad=self.settings.amsgrad,
+            fused=True,
+        )
+        self.loss = Loss(config.loss, scale, train.counts, self.n_batches)
+        self.validation_loss = None if validation is None else Loss(config.loss, scale, validation.counts, 1)
+        self._started = time.monotonic()
+
+    # --- one step
+
+    def step(self, indices: IntArray, stop: bool) -> StepResult:
+        """Take one optimizer step on a batch.
+
+        Parameters
+        ----------
+        indices : (n_in_batch,)
+            The whole batch; this process computes its share of it.
+        stop : bool
+            Whether this process was asked to stop; it stops if any of them was.
+
+        Raises
+        ------
+        FailedBatch
+            Loss or gradient not finite; the weights are those before the step.
+        """
+        rate = learning_rate(self.settings, self.state.plan, self.state.plateau, self.state.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, agreed_stop, elapsed = self._add_up(self._backward(indices), stop)
+        norm = self._clip()
+        loss_value, norm_value = torch.stack([loss, norm.to(loss.dtype)]).tolist()
+        if not (abs(loss_value) < float("inf") and norm_value < float("inf")):
+            raise FailedBatch(
+                f"the {'loss' if norm_value == norm_value else 'gradient'} of step {self.state.step} is not finite "
+                f"(loss {loss_value}, gradient norm {norm_value})",
+                indices.tolist(),
+            )
+        self.optimizer.step()
+        self.state.step += 1
+        self.average.update(self.state.step)
+        return StepResult(loss_value, agreed_stop, elapsed)
+
+    def _backward(self, indices: IntArray) -> Tensor:
+        """Loss of this process's share of a batch; its gradient is left in the parameters."""
+        share = share_of(indices, self.train.n_atoms, self.fabric.global_rank, self.fabric.world_size)
+        if not len(share):
+            return torch.zeros((), dtype=torch.float64, device=self.fabric.device)
+        batch = self.train.batch(share).to(self.fabric.device)
+        weights = stage_at(self.config.loss, self.state.plan.progress(self.state.step))
+        prediction = evaluate(self.potential, batch.graph, training=True)
+        loss = self.loss(residuals(prediction, batch), batch, weights)
+        self.fabric.backward(loss)
+        return loss.detach()
+
+    def _add_up(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool, float]:
+        """Sum loss and gradients over the processes, and agree on stopping and on the time."""
+        elapsed = self.elapsed()
+        if self.fabric.world_size == 1:
+            return loss, stop, elapsed
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        is_first = self.fabric.is_global_zero
+        tail = torch.tensor([float(stop), elapsed if is_first else 0.0], dtype=loss.dtype, device=loss.device)
+        flat = torch.cat([*(gradient.flatten().to(loss.dtype) for gradient in gradients), loss[None], tail])
+        summed = self.fabric.all_reduce(flat, reduce_op="sum")
+        if not isinstance(summed, Tensor):
+            raise TypeError(f"all_reduce returned {type(summed).__name__}")
+        sizes = [gradient.numel() for gradient in gradients]
+        for gradient, part in zip(gradients, summed.split([*sizes, 3])[:-1], strict=True):
+            gradient.copy_(part.view_as(gradient))
+        votes, first_elapsed = summed[-2:].tolist()
+        return summed[-3], votes > 0.0, first_elapsed
+
+    def _clip(self) -> Tensor:
+        """Norm of the gradient, before it is cut to the longest allowed."""
+        longest = self.settings.gradient_clip
+        limit = float("inf") if longest is None else longest
+        return torch.nn.utils.clip_grad_norm_(self.parameters, limit, foreach=True)
+
+    # --- time and length
+
+    def elapsed(self) -> float:
+        """Seconds spent on the run so far, earlier processes included."""
+        return self.state.elapsed + time.monotonic() - self._started
+
+    def start_clock(self) -> None:
+        """Count the time from now on."""
+        self._started = time.monotonic()
+
+    def adapt_length(self, elapsed: float) -> bool:
+        """At the marks of a time budget, set the number of steps left from the measured speed.
+
+        Parameters
+        ----------
+        elapsed : float, s
+            Equal on all processes.
+
+        Returns
+        -------
+        bool
+            Whether the length was set anew.
+        """
+        budget, state = self.settings.time_budget, self.state
+        if budget is None or not state.plan.is_mark_due(elapsed, budget):
+            return False
+        per_step = elapsed / max(1, state.step)
+        state.plan.replan(state.step, int((budget - elapsed) / per_step), elapsed, budget)
+        return True
+
+    # --- epochs
+
+    def batches(self) -> list[IntArray]:
+        """Batches of the present epoch."""
+        return plan_epoch(self.train.n_atoms, self.settings.batch_atoms, self.settings.seed, self.state.epoch)
+
+    def is_over(self) -> bool:
+        """Whether all steps are done."""
+        return self.state.step >= self.state.plan.total_steps
+
+    def close_epoch(self) -> Row | None:
+        """Count the epoch; validate if one is due, and return the new row of the history."""
+        state = self.state
+        state.epoch += 1
+        mean_loss = state.loss_sum / max(1, state.batch)
+        state.batch, state.loss_sum = 0, 0.0
+        if state.epoch % self.config.run.validate_every and not self.is_over():
+            return None
+        return self.add_row(mean_loss)
+
+    def add_row(self, train_loss: float | None) -> Row:
+        """Validate the averaged weights and append a row to the history; before the first step there is no loss."""
+        state = self.state
+        row: Row = {
+            "epoch": float(state.epoch),
+            "step": float(state.step),
+            "time": self.elapsed(),
+            "lr": learning_rate(self.settings, state.plan, state.plateau, max(0, state.step - 1)),
+        }
+        if train_loss is not None:
+            row["train_loss"] = train_loss
+        if self.validation is not None:
+            loss, report = self.score(self.validation)
+            row |= {"validation_loss": loss, **report}
+            state.plateau.update(loss, self.settings.schedule)
+        state.history.append(row)
+        return row
+
+    def score(self, samples: SampleSet) -> tuple[float, dict[str, float]]:
+        """Errors of the averaged weights on a data set.
+
+        Returns
+        -------
+        loss : float
+            With the weights of the last stage; 0 for a set other than the validation set.
+        report : dict
+            See `ErrorSums.report`.
+        """
+        device = self.fabric.device
+        errors, total = ErrorSums(device), torch.zeros(1, dtype=torch.float64, device=device)
+        plan = plan_evaluation(samples.n_atoms, _EVALUATION_FACTOR * self.settings.batch_atoms)
+        for indices in plan[self.fabric.global_rank :: self.fabric.world_size]:
+            batch = samples.batch(indices).to(device)
+            wrong = residuals(evaluate(self.average.module, batch.graph), batch)
+            errors.add(wrong, batch)
+            if samples is self.validation and self.validation_loss is not None:
+                total += self.validation_loss(wrong, batch, self.config.loss.stages[-1])
+        if self.fabric.world_size > 1:
+            summed = self.fabric.all_reduce(torch.cat([errors.sums.flatten(), total]), reduce_op="sum")
+            if not isinstance(summed, Tensor):
+                raise TypeError(f"all_reduce returned {type(summed).__name__}")
+            errors.sums, total = summed[:-1].view(3, 3), summed[-1:]
+        return total.item(), errors.report()
+
+    # --- checkpoints
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how the run goes on."""
+        return {
+            "state": {**self.state.to_dict(), "elapsed": self.elapsed()},
+            "weights": self.potential.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, content: Mapping[str, Any]) -> None:
+        """Go back to the state of a checkpoint."""
+        self.state = FitState.from_dict(content["state"])
+        self.potential.load_state_dict(content["weights"])
+        self.average.module.load_state_dict(content["average"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.start_clock()

@@ -1,0 +1,64 @@
+"""What `mlpot train` does around `train`: its arguments and its last words."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mlpot.config import parse_duration
+from mlpot.config_file import read_config
+from mlpot.errors import ConfigError
+from mlpot.training.display import describe_errors
+from mlpot.training.run import train
+
+# An unfinished run must not look finished to a shell script, nor like a failure: EX_TEMPFAIL, "try again later".
+UNFINISHED_STATUS = 75
+
+
+def train_command(
+    source: Path | None,
+    options: Mapping[str, Mapping[str, Any]],
+    overrides: Sequence[str],
+    *,
+    resume: bool,
+    max_time: str | None,
+) -> int:
+    """Read the configuration, train, and say how it ended.
+
+    Parameters
+    ----------
+    source : Path or None
+        See `config_file.read_config`.
+    options : nested mapping
+        Values of command-line options, by section; None where an option was not given.
+    overrides : sequence of str
+        ``section.key=value``.
+    resume : bool
+    max_time : str or None
+        Duration such as ``30m``.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or `UNFINISHED_STATUS` after an early stop.
+    """
+    if source is None:
+        raise ConfigError("expected a YAML configuration or a data file; `mlpot train --example` prints one")
+    given = {name: {k: str(v) for k, v in section.items() if v is not None} for name, section in options.items()}
+    config = read_config(source, overrides, given)
+    longest = None if max_time is None else parse_duration(max_time)
+    console = Console(stderr=True)
+    result = train(config, resume=resume, max_time=longest, console=console)
+    place = f"epoch {result.epochs}, step {result.steps}, {result.wall_time:.0f} s"
+    if result.stopped is not None:
+        console.print(
+            f"stopped ({result.stopped}) at {place}; the checkpoint and the model so far are in {result.folder}\n"
+            f"go on with: mlpot train {result.folder} --resume",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return UNFINISHED_STATUS
+    errors = describe_errors(result.validation) if result.validation else "not validated"
+    console.print(f"done: {place}; {errors}\n{result.model}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,163 @@
+"""From a configuration to what the loop needs: data sets as samples, reference energies, an initialised potential.
+
+Data flow: `mlpot.data` reads, splits and fits reference energies; the results go to `fit`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from mlpot.config import DataConfig, TrainConfig
+from mlpot.data import (
+    LabelledStructure,
+    ReferenceEnergies,
+    StructureList,
+    StructureStore,
+    Subset,
+    dataset_hash,
+    elements_of,
+    read_structures,
+    reference_energies,
+    split,
+    summarize,
+)
+from mlpot.errors import TrainingError
+from mlpot.model import Potential
+from mlpot.training.samples import SampleSet, energy_scale
+
+Structures = Sequence[LabelledStructure]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned.
+
+    Attributes
+    ----------
+    atomic_numbers : list of int
+    references : ReferenceEnergies
+    train : SampleSet
+    validation, test : SampleSet or None
+    scale : float, eV/A
+        See `samples.energy_scale`.
+    hashes : dict of split to str or None
+        Content of the training and validation parts.
+    summary : dict
+        What the training part holds, for the manifest.
+    """
+
+    atomic_numbers: list[int]
+    references: ReferenceEnergies
+    train: SampleSet
+    validation: SampleSet | None
+    test: SampleSet | None
+    scale: float
+    hashes: dict[str, str | None]
+    summary: dict[str, Any]
+
+
+def prepare(config: TrainConfig, console: Console | None) -> Problem:
+    """Read and check the data of a run.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    console : Console or None
+        Where what was found is printed.
+
+    Raises
+    ------
+    DataError
+        Unusable data; see `mlpot.data`.
+    TrainingError
+        Nothing to learn from.
+    """
+    train, validation = _parts(config, console)
+    atomic_numbers = elements_of(train)
+    references = _references(config.data, train, atomic_numbers)
+    if console is not None:
+        console.print(references)
+    train_set = _sample_set(train, atomic_numbers, config)
+    _refuse_empty(train_set)
+    test = None if config.data.test is None else _read(config.data, config.data.test, console)
+    return Problem(
+        atomic_numbers=atomic_numbers,
+        references=references,
+        train=train_set,
+        validation=None if validation is None else _sample_set(validation, atomic_numbers, config),
+        test=None if test is None else _sample_set(test, atomic_numbers, config),
+        scale=energy_scale(train_set, references.values.tolist()),
+        hashes={"train": dataset_hash(train), "validation": None if validation is None else dataset_hash(validation)},
+        summary=summarize(train).as_dict(),
+    )
+
+
+def initial_potential(config: TrainConfig, problem: Problem, device: torch.device) -> Potential:
+    """Potential with weights drawn from the run's seed; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        potential = Potential(
+            config.model.architecture(),
+            problem.atomic_numbers,
+            problem.references.values.tolist(),
+            energy_scale=problem.scale,
+            average_neighbors=problem.train.average_neighbors,
+        )
+    dtype = torch.float64 if config.training.precision == "float64" else torch.float32
+    return potential.to(device=device, dtype=dtype)
+
+
+def _parts(config: TrainConfig, console: Console | None) -> tuple[Structures, Structures | None]:
+    """Training and validation structures."""
+    data = config.data
+    structures = _read(data, data.train, console)
+    if not isinstance(data.validation, float):
+        return structures, _read(data, data.validation, console)
+    if data.validation == 0.0:
+        return structures, None
+    fractions = {"train": 1.0 - data.validation, "validation": data.validation}
+    parts = split(structures, fractions, config.training.seed, data.split_by)
+    return Subset(structures, parts["train"]), Subset(structures, parts["validation"])
+
+
+def _read(data: DataConfig, files: Sequence[Path], console: Console | None) -> StructureList | StructureStore:
+    source = str(files[0]) if len(files) == 1 else [str(file) for file in files]
+    structures = read_structures(
+        source,
+        energy_key=data.energy_key,
+        forces_key=data.forces_key,
+        stress_key=data.stress_key,
+        virial_key=data.virial_key,
+        group_key=data.group_key,
+        required=data.required,
+    )
+    if console is not None:
+        console.print(f"{', '.join(str(file) for file in files)}:", markup=False, highlight=False)
+        console.print(structures.report)
+    return structures
+
+
+def _references(data: DataConfig, train: Structures, atomic_numbers: Sequence[int]) -> ReferenceEnergies:
+    chosen = data.reference_energies
+    if isinstance(chosen, dict):
+        return reference_energies(train, atomic_numbers, given=dict(chosen.items()), method="given")
+    return reference_energies(train, atomic_numbers, method=chosen)
+
+
+def _sample_set(structures: Structures, atomic_numbers: Sequence[int], config: TrainConfig) -> SampleSet:
+    """Samples of all structures but isolated atoms, whose energy is the reference energy by construction."""
+    kept = [index for index, structure in enumerate(structures) if not structure.is_isolated_atom]
+    return SampleSet(Subset(structures, kept), atomic_numbers, config.model.cutoff, config.data.in_memory)
+
+
+def _refuse_empty(train: SampleSet) -> None:
+    if not len(train):
+        raise TrainingError("the training data hold isolated atoms only: add structures to learn from")
+    if not any(train.counts):
+        raise TrainingError("no structure of the training data has an energy, forces or stress: name their keys")
+    if train.average_neighbors == 0.0:
+        raise TrainingError("no atom of the training data has a neighbour inside the cutoff: nothing to learn")

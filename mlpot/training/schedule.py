@@ -1,0 +1,125 @@
+"""How far a run is, and what follows from it: its length in steps and the learning rate.
+
+Everything is a function of the step number and of a few numbers kept in the checkpoint, so that a resumed run repeats
+the uninterrupted one. A time budget enters at a few marks only: there the remaining number of steps is set anew from
+the measured speed, and the progress goes on from where it stood without a jump.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mlpot.config import FitConfig, ScheduleConfig
+
+# Fractions of a time budget at which the length of the run is set anew.
+REPLAN_MARKS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
+# Share of the steps that may be spent on warming up, however short the run.
+_LONGEST_WARMUP = 0.1
+
+
+@dataclass
+class Plan:
+    """Length of a run and its progress from 0 to 1.
+
+    Attributes
+    ----------
+    total_steps : int
+        Steps after which the run is over.
+    start_step, start_progress
+        The progress grows linearly from here to 1 at `total_steps`.
+    marks_passed : int
+        Number of `REPLAN_MARKS` behind us.
+    """
+
+    total_steps: int
+    start_step: int = 0
+    start_progress: float = 0.0
+    marks_passed: int = 0
+
+    def progress(self, step: int) -> float:
+        """Fraction of the run that is done before optimizer step `step` (counted from 0)."""
+        remaining = self.total_steps - self.start_step
+        if remaining <= 0:
+            return 1.0
+        return self.start_progress + (1.0 - self.start_progress) * (step - self.start_step) / remaining
+
+    def is_mark_due(self, elapsed: float, budget: float) -> bool:
+        """Whether `elapsed` seconds of `budget` lie beyond the next mark."""
+        return self.marks_passed < len(REPLAN_MARKS) and elapsed >= REPLAN_MARKS[self.marks_passed] * budget
+
+    def replan(self, step: int, steps_left: int, elapsed: float, budget: float) -> None:
+        """Let the run end `steps_left` steps after `step`; the progress at `step` stays what it is.
+
+        Until the first mark the length is a guess, so there the progress is set to the share of the time that is gone.
+        """
+        progress = elapsed / budget if self.marks_passed == 0 else self.progress(step)
+        self.start_step, self.start_progress = step, min(progress, 1.0)
+        self.total_steps = step + max(1, steps_left)
+        while self.is_mark_due(elapsed, budget):
+            self.marks_passed += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return asdict(self)
+
+
+def initial_plan(config: FitConfig, n_batches: int) -> Plan:
+    """Plan of a run that begins.
+
+    Parameters
+    ----------
+    config : FitConfig
+    n_batches : int
+        Steps in an epoch.
+    """
+    if config.time_budget is not None:
+        # Not known before the first mark; the warm-up and a nearly constant rate need no better guess.
+        return Plan(total_steps=1_000_000_000)
+    if config.steps is not None:
+        return Plan(total_steps=config.steps)
+    return Plan(total_steps=(config.epochs or 1) * n_batches)
+
+
+@dataclass
+class Plateau:
+    """Factor on the learning rate that falls when the validation loss stops falling."""
+
+    factor: float = 1.0
+    best: float = math.inf
+    epochs_without: int = 0
+
+    def update(self, loss: float, config: ScheduleConfig) -> None:
+        """Count one more validation with the given loss."""
+        if loss < self.best:
+            self.best, self.epochs_without = loss, 0
+            return
+        self.epochs_without += 1
+        if self.epochs_without >= config.patience:
+            self.factor = max(self.factor * config.factor, config.final_fraction)
+            self.epochs_without = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return asdict(self)
+
+
+def learning_rate(config: FitConfig, plan: Plan, plateau: Plateau, step: int) -> float:
+    """Learning rate of optimizer step `step` (counted from 0)."""
+    schedule = config.schedule
+    warmup = min(schedule.warmup_steps, int(_LONGEST_WARMUP * plan.total_steps))
+    rate = config.lr * min(1.0, (step + 1) / (warmup + 1))
+    if schedule.kind == "plateau":
+        return rate * plateau.factor
+    falling = 0.5 * (1.0 + math.cos(math.pi * plan.progress(step)))
+    return rate * (schedule.final_fraction + (1.0 - schedule.final_fraction) * falling)
+
+
+def plan_from(state: Mapping[str, Any]) -> Plan:
+    """Plan from a checkpoint."""
+    return Plan(**state)
+
+
+def plateau_from(state: Mapping[str, Any]) -> Plateau:
+    """Plateau state from a checkpoint."""
+    return Plateau(**state)
