@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+
+   The border between the simulation (a LAMMPS pair style) and whatever evaluates the model.
+
+   Plain C: the host program, the pair style and an engine may come from different compilers and
+   C++ libraries. An engine is a shared library that exports mlpot_engine_get_api().
+
+   Units: eV, A. Everything that crosses the border is double precision; the precision of the
+   arithmetic is the engine's affair. Edge vectors are r_ij = r_j - r_i with the centre i and its
+   neighbour j; g_ij = dE/dr_ij is the only derivative: F_i = sum_j (g_ij - g_ji).
+
+   Message passing: an engine only needs neighbours inside the cutoff, however many layers the
+   model has. Between two layers it calls forward() so that every copy (ghost) of an atom gets the
+   values of the atom itself, and on the way back reverse() so that what was computed for the
+   copies is added to the atom. All ranks must make the same calls, also those without atoms. */
+
+#ifndef MLPOT_ENGINE_API_H
+#define MLPOT_ENGINE_API_H
+
+#include <stddef.h>
+
+#define MLPOT_ENGINE_API_VERSION 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An engine with one model loaded. */
+typedef struct mlpot_engine mlpot_engine;
+
+/* Where an engine writes why it failed: a sentence for the user, always terminated. */
+typedef struct {
+  char *text;
+  size_t size;
+} mlpot_message;
+
+typedef struct {
+  const char *model_path;
+  const char *precision; /* "mixed" (float32 with float64 sums), "double"; "": the model's */
+  const char *device;    /* "cpu" or "cuda" */
+  int device_index;      /* rank on this node: which device to take where there are several */
+  int n_threads;         /* threads this rank may use on the cpu */
+} mlpot_settings;
+
+/* What the host must know of the model; the pointers live as long as the engine. */
+typedef struct {
+  const char *engine;    /* name and version of the engine */
+  const char *precision; /* "mixed" or "double" */
+  double cutoff;         /* A */
+  int n_elements;
+  const int *atomic_numbers; /* n_elements; a species is an index into this list */
+  int n_layers;
+  int message_width; /* values per atom that travel between two layers; 0 for one layer */
+} mlpot_description;
+
+typedef struct {
+  int n_atoms;             /* atoms and their copies (ghosts) */
+  int n_centers;           /* atoms that this rank computes */
+  const int *species;      /* n_atoms; -1: takes no part */
+  const double *positions; /* n_atoms x 3, A */
+  const int *centers;      /* n_centers */
+  const int *n_neighbors;  /* indexed by atom */
+  int *const *neighbors;   /* indexed by atom; may reach beyond the cutoff */
+  int neighbor_mask;       /* AND this to an entry of `neighbors` to get the index of the atom */
+} mlpot_atoms;
+
+/* `values` is n_atoms x width and is changed in place. */
+typedef struct {
+  void *context;
+  void (*forward)(void *context, int width, double *values);
+  void (*reverse)(void *context, int width, double *values);
+} mlpot_communicator;
+
+/* Sums of this rank. Arrays that are not wanted are NULL; the engine adds to arrays. */
+typedef struct {
+  double energy;            /* of the centers, eV */
+  double virial[9];         /* -sum_ij r_ij (x) g_ij of the centers' edges, eV, row major */
+  double *atomic_energies;  /* n_atoms, eV */
+  double *forces;           /* n_atoms x 3, eV/A; copies carry their share */
+  double *atomic_virials;   /* n_atoms x 9: each edge half to its centre, half to its neighbour */
+  double *centroid_virials; /* n_atoms x 9: each edge to its neighbour (heat flux) */
+  int failed_atom;          /* set with a failure that one atom shows, else -1 */
+} mlpot_result;
+
+typedef struct {
+  int api_version;
+  /* NULL on failure. */
+  mlpot_engine *(*create)(const mlpot_settings *, mlpot_description *, mlpot_message *);
+  /* 0 on success; energies and forces are finite then. */
+  int (*compute)(mlpot_engine *, const mlpot_atoms *, const mlpot_communicator *, mlpot_result *,
+                 mlpot_message *);
+  double (*memory_usage)(const mlpot_engine *); /* bytes held between two calls */
+  void (*destroy)(mlpot_engine *);
+} mlpot_engine_api;
+
+typedef const mlpot_engine_api *(*mlpot_engine_get_api_function)(void);
+
+#define MLPOT_ENGINE_ENTRY "mlpot_engine_get_api"
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "json.h"
+
+#include <locale>
+#include <sstream>
+#include <stdexcept>
+
+namespace mlpot {
+
+namespace {
+
+  constexpr int MAX_DEPTH = 64;
+
+  [[noreturn]] void fail(const std::string &what)
+  {
+    throw std::runtime_error("JSON: " + what);
+  }
+
+}    // namespace
+
+class JsonReader {
+ public:
+  explicit JsonReader(const std::string &text) : text(text) {}
+
+  Json read_all()
+  {
+    Json value = read(0);
+    if (peek() != '\0') fail("something follows the end");
+    return value;
+  }
+
+ private:
+  const std::string &text;
+  std::size_t place = 0;
+
+  char peek()
+  {
+    while (place < text.size() && std::string(" \t\r\n").find(text[place]) != std::string::npos)
+      place++;
+    return place < text.size() ? text[place] : '\0';
+  }
+
+  void expect(char wanted)
+  {
+    if (peek() != wanted) fail(std::string("expected ") + wanted);
+    place++;
+  }
+
+  bool skip(const std::string &word)
+  {
+    if (text.compare(place, word.size(), word) != 0) return false;
+    place += word.size();
+    return true;
+  }
+
+  Json read(int depth)
+  {
+    if (depth > MAX_DEPTH) fail("nested too deeply");
+    const char next = peek();
+    if (next == '{') return read_object(depth);
+    if (next == '[') return read_array(depth);
+    Json value;
+    if (next == '"') {
+      value.kind = Json::Kind::String;
+      value.text = read_string();
+    } else if (skip("true") || skip("false")) {
+      value.kind = Json::Kind::Boolean;
+    } else if (!skip("null")) {
+      value.kind = Json::Kind::Number;
+      value.value = read_number();
+    }
+    return value;
+  }
+
+  Json read_object(int depth)
+  {
+    Json value;
+    value.kind = Json::Kind::Object;
+    expect('{');
+    for (bool first = true; peek() != '}'; first = false) {
+      if (!first) expect(',');
+      if (peek() != '"') fail("expected a key");
+      const std::string key = read_string();
+      expect(':');
+      value.object[key] = read(depth + 1);
+    }
+    expect('}');
+    return value;
+  }
+
+  Json read_array(int depth)
+  {
+    Json value;
+    value.kind = Json::Kind::Array;
+    expect('[');
+    for (bool first = true; peek() != ']'; first = false) {
+      if (!first) expect(',');
+      value.array.push_back(read(depth + 1));
+    }
+    expect(']');
+    return value;
+  }
+
+  std::string read_string()
+  {
+    std::string result;
+    for (place++; place < text.size() && text[place] != '"'; place++)
+      result += text[place] == '\\' ? read_escape() : text[place];
+    if (place == text.size()) fail("a string does not end");
+    place++;
+    return result;
+  }
+
+  // the character after a backslash; nothing that an engine looks at has one beyond ASCII
+  char read_escape()
+  {
+    if (++place == text.size()) fail("a string does not end");
+    switch (text[place]) {
+      case 'n':
+        return '\n';
+      case 't':
+        return '\t';
+      case 'r':
+        return '\r';
+      case 'b':
+        return '\b';
+      case 'f':
+        return '\f';
+      case 'u':
+        place += 4;
+        if (place >= text.size()) fail("a string does not end");
+        return '?';
+      default:
+        return text[place];
+    }
+  }
+
+  // in the classic locale, whatever the program has set
+  double read_number()
+  {
+    const std::size_t end = text.find_first_not_of("+-.0123456789eE", place);
+    std::istringstream stream(text.substr(place, end - place));
+    stream.imbue(std::locale::classic());
+    double value;
+    if (!(stream >> value) || stream.peek() != std::istringstream::traits_type::eof())
+      fail("expected a value");
+    place = end == std::string::npos ? text.size() : end;
+    return value;
+  }
+};
+
+Json Json::parse(const std::string &text)
+{
+  return JsonReader(text).read_all();
+}
+
+const Json &Json::at(const std::string &key) const
+{
+  const auto found = object.find(key);
+  if (found == object.end()) fail("there is no " + key);
+  return found->second;
+}
+
+double Json::number() const
+{
+  if (kind != Kind::Number) fail("expected a number");
+  return value;
+}
+
+const std::string &Json::string() const
+{
+  if (kind != Kind::String) fail("expected a string");
+  return text;
+}
+
+const std::vector<Json> &Json::items() const
+{
+  if (kind != Kind::Array) fail("expected a list");
+  return array;
+}
+
+std::vector<double> Json::numbers() const
+{
+  std::vector<double> all;
+  append_numbers(all);
+  return all;
+}
+
+void Json::append_numbers(std::vector<double> &all) const
+{
+  if (kind == Kind::Number) all.push_back(value);
+  for (const Json &item : array) item.append_numbers(all);
+}
+
+}    // namespace mlpot

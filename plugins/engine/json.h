@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+
+   Reads JSON (RFC 8259) as far as the manifest of a model needs it: characters written as \u become
+   question marks, numbers are doubles. */
+
+#ifndef MLPOT_JSON_H
+#define MLPOT_JSON_H
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mlpot {
+
+class Json {
+ public:
+  /* Throws std::runtime_error. */
+  static Json parse(const std::string &text);
+
+  /* Access; throws std::runtime_error that names what is missing. */
+  const Json &at(const std::string &key) const;
+  double number() const;
+  int integer() const { return static_cast<int>(number()); }
+  const std::string &string() const;
+  const std::vector<Json> &items() const;
+  std::vector<double> numbers() const;    // of this value and all inside of it, in order
+
+ private:
+  enum class Kind { Null, Boolean, Number, String, Array, Object };
+
+  Kind kind = Kind::Null;
+  double value = 0.0;
+  std::string text;
+  std::vector<Json> array;
+  std::map<std::string, Json> object;
+
+  friend class JsonReader;
+  void append_numbers(std::vector<double> &all) const;
+};
+
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+
+   What a model file says of itself (extra/mlpot.json): what engines need, and the probe, a periodic
+   structure with the answers that every engine must reproduce. */
+
+#ifndef MLPOT_MANIFEST_H
+#define MLPOT_MANIFEST_H
+
+#include "engine_api.h"
+#include "model_file.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace mlpot {
+
+struct Probe {
+  std::vector<int> species;
+  std::vector<double> positions, cell;    // A, row major; cell vectors are rows
+  double energy;                          // eV
+  std::vector<double> forces, virial;     // eV/A, eV
+};
+
+struct Manifest {
+  double cutoff;
+  int n_layers, message_width;
+  std::vector<int> atomic_numbers;
+  std::string precision;    // in which the model was trained: "mixed" or "double"
+  Probe probe;
+};
+
+/* Throws std::runtime_error, also for files of a newer format. */
+Manifest read_manifest(const ModelFile &file);
+
+using Compute =
+    std::function<void(const mlpot_atoms &, const mlpot_communicator &, mlpot_result &)>;
+
+/* Runs the probe through an engine; throws std::runtime_error if the numbers disagree. */
+void check_probe(const Manifest &manifest, const std::string &precision, const Compute &compute);
+
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+
+   The probe as a host would present it: the atoms of the cell, and a copy of each for every
+   periodic image that a neighbour can lie in. */
+
+#include "manifest.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <stdexcept>
+
+namespace mlpot {
+
+namespace {
+
+  class PeriodicProbe {
+   public:
+    PeriodicProbe(const Probe &probe, double cutoff);
+
+    mlpot_atoms atoms();
+    mlpot_communicator communicator();
+    void fold(std::vector<double> &rows, int width) const;
+
+   private:
+    int n_centers;
+    std::vector<int> owner, species, centers, n_neighbors;
+    std::vector<double> positions;
+    std::vector<std::vector<int>> neighbors;
+    std::vector<int *> first_neighbor;
+
+    void add_image(const Probe &probe, const std::array<int, 3> &shift);
+    static std::array<int, 3> images(const std::vector<double> &cell, double cutoff);
+    static void forward(void *context, int width, double *values);
+    static void reverse(void *context, int width, double *values);
+  };
+
+  PeriodicProbe::PeriodicProbe(const Probe &probe, double cutoff) :
+      n_centers(static_cast<int>(probe.species.size())), centers(n_centers)
+  {
+    add_image(probe, {0, 0, 0});
+    const std::array<int, 3> n = images(probe.cell, cutoff);
+    for (int a = -n[0]; a <= n[0]; a++)
+      for (int b = -n[1]; b <= n[1]; b++)
+        for (int c = -n[2]; c <= n[2]; c++)
+          if (a != 0 || b != 0 || c != 0) add_image(probe, {a, b, c});
+    std::iota(centers.begin(), centers.end(), 0);
+    for (int i = 0; i < n_centers; i++) {
+      neighbors.emplace_back();
+      for (int j = 0; j < static_cast<int>(owner.size()); j++)
+        if (j != i) neighbors[i].push_back(j);
+      n_neighbors.push_back(static_cast<int>(neighbors[i].size()));
+      first_neighbor.push_back(neighbors[i].data());
+    }
+  }
+
+  void PeriodicProbe::add_image(const Probe &probe, const std::array<int, 3> &shift)
+  {
+    for (int i = 0; i < n_centers; i++) {
+      owner.push_back(i);
+      species.push_back(probe.species[i]);
+      for (int a = 0; a < 3; a++)
+        positions.push_back(probe.positions[3 * i + a] + shift[0] * probe.cell[a] +
+                            shift[1] * probe.cell[3 + a] + shift[2] * probe.cell[6 + a]);
+    }
+  }
+
+  /* How many images each way: the cutoff over the height of the cell, and one more because atoms
+     may lie outside of it. */
+  std::array<int, 3> PeriodicProbe::images(const std::vector<double> &cell, double cutoff)
+  {
+    std::array<int, 3> n;
+    for (int k = 0; k < 3; k++) {
+      const double *u = &cell[3 * ((k + 1) % 3)], *v = &cell[3 * ((k + 2) % 3)];
+      const double normal[3] = {u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2],
+                                u[0] * v[1] - u[1] * v[0]};
+      const double area = std::hypot(normal[0], normal[1], normal[2]);
+      const double *w = &cell[3 * k];
+      const double height = std::abs(w[0] * normal[0] + w[1] * normal[1] + w[2] * normal[2]) / area;
+      n[k] = static_cast<int>(std::ceil(cutoff / height)) + 1;
+      if (!(height > 0.1)) throw std::runtime_error("the cell of the probe is flat");
+    }
+    return n;
+  }
+
+  mlpot_atoms PeriodicProbe::atoms()
+  {
+    return {static_cast<int>(owner.size()),
+            n_centers,
+            species.data(),
+            positions.data(),
+            centers.data(),
+            n_neighbors.data(),
+            first_neighbor.data(),
+            0x7fffffff};
+  }
+
+  mlpot_communicator PeriodicProbe::communicator()
+  {
+    return {this, forward, reverse};
+  }
+
+  void PeriodicProbe::forward(void *context, int width, double *values)
+  {
+    const auto &self = *static_cast<PeriodicProbe *>(context);
+    for (std::size_t i = self.n_centers; i < self.owner.size(); i++)
+      for (int a = 0; a < width; a++)
+        values[i * width + a] = values[static_cast<std::size_t>(self.owner[i]) * width + a];
+  }
+
+  void PeriodicProbe::reverse(void *context, int width, double *values)
+  {
+    const auto &self = *static_cast<PeriodicProbe *>(context);
+    for (std::size_t i = self.n_centers; i < self.owner.size(); i++)
+      for (int a = 0; a < width; a++)
+        values[static_cast<std::size_t>(self.owner[i]) * width + a] += values[i * width + a];
+  }
+
+  /* Adds the rows of the copies to those of the atoms and drops them. */
+  void PeriodicProbe::fold(std::vector<double> &rows, int width) const
+  {
+    reverse(const_cast<PeriodicProbe *>(this), width, rows.data());
+    rows.resize(static_cast<std::size_t>(n_centers) * width);
+  }
+
+  /* Largest deviation, relative to the size of the numbers; NaN if anything is. */
+  double deviation(const double *got, const std::vector<double> &expected)
+  {
+    double worst = 0.0, size = 0.0;
+    for (std::size_t k = 0; k < expected.size(); k++) {
+      const double difference = std::abs(got[k] - expected[k]);
+      if (!(difference <= worst)) worst = difference;
+      size = std::max(size, std::abs(expected[k]));
+    }
+    return worst / (1.0 + size);
+  }
+
+}    // namespace
+
+void check_probe(const Manifest &manifest, const std::string &precision, const Compute &compute)
+{
+  const Probe &probe = manifest.probe;
+  PeriodicProbe periodic(probe, manifest.cutoff);
+  const mlpot_atoms atoms = periodic.atoms();
+  std::vector<double> forces(3 * static_cast<std::size_t>(atoms.n_atoms), 0.0);
+  mlpot_result result = {};
+  result.forces = forces.data();
+  compute(atoms, periodic.communicator(), result);
+  periodic.fold(forces, 3);
+  const double allowed = precision == "double" ? 1e-9 : 2e-4;
+  for (const double worst :
+       {deviation(&result.energy, {probe.energy}), deviation(forces.data(), probe.forces),
+        deviation(result.virial, probe.virial)}) {
+    if (worst <= allowed) continue;
+    char text[200];
+    std::snprintf(text, sizeof(text),
+                  "the model disagrees with its own probe: relative deviation %.1e, expected below "
+                  "%.0e in %s precision; do not use this file on this machine",
+                  worst, allowed, precision.c_str());
+    throw std::runtime_error(text);
+  }
+}
+
+}    // namespace mlpot

@@ -1,0 +1,34 @@
+/* -*- c++ -*- ----------------------------------------------------------
+   pair_style mlpot: E(3)-equivariant potentials from a model.pt file in LAMMPS.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#ifndef LMP_MLPOT_FILES_H
+#define LMP_MLPOT_FILES_H
+
+#include "engine_api.h"
+
+#include <string>
+
+namespace MLPotFiles {
+
+// an engine, or why there is none
+struct Engine {
+  const mlpot_engine_api *api = nullptr;
+  std::string path, problem;
+};
+
+// finds and opens the shared library of an engine, "native" or "torch"
+Engine open_engine(const std::string &name);
+
+// file of a model given by path or by the name of a shipped potential; empty if there is none
+std::string find_model(const std::string &name);
+
+}    // namespace MLPotFiles
+
+#endif

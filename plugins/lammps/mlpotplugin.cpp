@@ -1,0 +1,69 @@
+/* ----------------------------------------------------------
+   pair_style mlpot: E(3)-equivariant potentials from a model.pt file in LAMMPS.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+/* Registration with LAMMPS. The interface is declared here because binary distributions of LAMMPS
+   do not ship lammpsplugin.h; it is described in the manual under "Plugins". */
+
+#include "pair_mlpot.h"
+
+#include "comm.h"
+#include "lammps.h"
+
+extern "C" {
+
+typedef void *(*mlpot_pair_factory)(void *);
+typedef void *(*mlpot_style_factory)(void *, int, char **);
+
+struct mlpot_lammps_plugin {
+  const char *version, *style, *name, *info, *author;
+  union {
+    mlpot_pair_factory pair;
+    mlpot_style_factory other;
+  } creator;
+  void *handle;
+};
+
+typedef void (*mlpot_register)(mlpot_lammps_plugin *, void *);
+
+static void *create_pair_mlpot(void *lmp)
+{
+  return new LAMMPS_NS::PairMLPot(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
+}
+
+// the classes of LAMMPS differ from version to version: a plugin for another one would crash
+static bool fits(LAMMPS_NS::LAMMPS *lmp)
+{
+  if (lmp->num_ver == MLPOT_LAMMPS_VERSION) return true;
+  if (lmp->comm->me == 0)
+    LAMMPS_NS::utils::logmesg(
+        lmp,
+        "WARNING: pair style mlpot is left out: it was built for LAMMPS {}, this "
+        "is LAMMPS {}; install mlpot again without the cache of pip\n",
+        MLPOT_LAMMPS_VERSION, lmp->num_ver);
+  return false;
+}
+
+__attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                              void *register_function)
+{
+  auto *host = static_cast<LAMMPS_NS::LAMMPS *>(lmp);
+  if (!fits(host)) return;
+  mlpot_lammps_plugin plugin = {};
+  plugin.version = host->version;
+  plugin.style = "pair";
+  plugin.name = "mlpot";
+  plugin.info = "pair style mlpot " MLPOT_VERSION;
+  plugin.author = "the mlpot developers";
+  plugin.creator.pair = &create_pair_mlpot;
+  plugin.handle = handle;
+  reinterpret_cast<mlpot_register>(register_function)(&plugin, lmp);
+}
+
+}    // extern "C"

@@ -1,0 +1,434 @@
+/* ----------------------------------------------------------
+   pair_style mlpot: E(3)-equivariant potentials from a model.pt file in LAMMPS.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#include "pair_mlpot.h"
+
+#include "chemical_symbols.h"
+#include "mlpot_files.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace LAMMPS_NS;
+
+// eV in kcal/mol as LAMMPS converts it
+static constexpr double EV_IN_REAL_UNITS = 23.060549;
+
+// positions of the 9 components in a row-major tensor, in the order of LAMMPS' per-atom arrays
+static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
+
+/* ---------------------------------------------------------------------- */
+
+PairMLPot::PairMLPot(LAMMPS *lmp) :
+    Pair(lmp), engine_name("auto"), precision(""), device("cpu"), api(nullptr), engine(nullptr),
+    model(), energy_unit(1.0), message_width(0), messages(nullptr)
+{
+  single_enable = 0;
+  one_coeff = 1;
+  manybody_flag = 1;
+  restartinfo = 1;
+  no_virial_fdotr_compute = 1;
+  centroidstressflag = CENTROID_AVAIL;
+}
+
+/* ---------------------------------------------------------------------- */
+
+PairMLPot::~PairMLPot()
+{
+  if (copymode) return;
+  unload();
+  if (!allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+  delete[] map;
+  map = nullptr;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::unload()
+{
+  if (engine) api->destroy(engine);
+  engine = nullptr;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::allocate()
+{
+  allocated = 1;
+  const int n = atom->ntypes + 1;
+  memory->create(setflag, n, n, "pair:setflag");
+  memory->create(cutsq, n, n, "pair:cutsq");
+  for (int i = 0; i < n; i++) std::fill_n(setflag[i], n, 0);
+  map = new int[n];
+}
+
+/* ----------------------------------------------------------------------
+   pair_style mlpot [engine auto|native|torch] [precision mixed|double] [device cpu|cuda]
+------------------------------------------------------------------------- */
+
+void PairMLPot::settings(int narg, char **arg)
+{
+  const auto choose = [&](int iarg, std::initializer_list<const char *> known) {
+    if (iarg + 1 >= narg)
+      utils::missing_cmd_args(FLERR, std::string("pair_style mlpot ") + arg[iarg], error);
+    const std::string value = arg[iarg + 1];
+    if (std::find(known.begin(), known.end(), value) == known.end())
+      error->all(FLERR, "Pair style mlpot: {} must be one of {}, got {}", arg[iarg],
+                 utils::join_words({known.begin(), known.end()}, ", "), value);
+    return value;
+  };
+  for (int iarg = 0; iarg < narg; iarg += 2) {
+    const std::string keyword = arg[iarg];
+    if (keyword == "engine")
+      engine_name = choose(iarg, {"auto", "native", "torch"});
+    else if (keyword == "precision")
+      precision = choose(iarg, {"mixed", "double"});
+    else if (keyword == "device")
+      device = choose(iarg, {"cpu", "cuda"});
+    else
+      error->all(FLERR, "Pair style mlpot knows engine, precision and device, not {}", keyword);
+  }
+}
+
+/* ----------------------------------------------------------------------
+   pair_coeff * * model.pt Si O NULL ...
+------------------------------------------------------------------------- */
+
+void PairMLPot::coeff(int narg, char **arg)
+{
+  if (narg < 4) utils::missing_cmd_args(FLERR, "pair_coeff * * <model>", error);
+  if (!allocated) allocate();
+  map_element2type(narg - 3, arg + 3);
+  load_model(arg[2]);
+  map_species(arg[2]);
+  log_model(arg[2]);
+}
+
+/* ----------------------------------------------------------------------
+   every rank loads the model; what fails on any of them stops all of them
+------------------------------------------------------------------------- */
+
+void PairMLPot::load_model(const std::string &name)
+{
+  unload();
+  const std::string path = MLPotFiles::find_model(name);
+  stop_if_any_failed(path.empty() ? "Pair style mlpot finds no model file " + name +
+                             " and no shipped potential of that name"
+                                  : "");
+  stop_if_any_failed(try_to_load(engine_name == "auto" ? "native" : engine_name, path));
+}
+
+/* ----------------------------------------------------------------------
+   empty, or why the engine does not run the model
+------------------------------------------------------------------------- */
+
+std::string PairMLPot::try_to_load(const std::string &name, const std::string &path)
+{
+  const MLPotFiles::Engine library = MLPotFiles::open_engine(name);
+  if (!library.api && engine_name == "auto" && name != "torch") return try_to_load("torch", path);
+  if (!library.api) return library.problem;
+  api = library.api;
+  MPI_Comm node;
+  int node_rank;
+  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
+  MPI_Comm_rank(node, &node_rank);
+  MPI_Comm_free(&node);
+  char text[4096] = "";
+  mlpot_message message = {text, sizeof(text)};
+  const mlpot_settings chosen = {path.c_str(), precision.c_str(), device.c_str(), node_rank,
+                                 comm->nthreads};
+  engine = api->create(&chosen, &model, &message);
+  return engine ? "" : std::string("Pair style mlpot: ") + text;
+}
+
+/* ----------------------------------------------------------------------
+   collective: stops with the problem of the first rank that has one
+------------------------------------------------------------------------- */
+
+void PairMLPot::stop_if_any_failed(const std::string &problem)
+{
+  const int mine = problem.empty() ? comm->nprocs : comm->me;
+  int first;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return;
+  int size = static_cast<int>(problem.size());
+  MPI_Bcast(&size, 1, MPI_INT, first, world);
+  std::string text = problem;
+  text.resize(size);
+  MPI_Bcast(&text[0], size, MPI_CHAR, first, world);
+  error->all(FLERR, text);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::map_species(const std::string &name)
+{
+  std::vector<std::string> known;
+  for (int k = 0; k < model.n_elements; k++)
+    known.emplace_back(MLPotElements::SYMBOLS[model.atomic_numbers[k]]);
+  species_of_type.assign(atom->ntypes + 1, -1);
+  for (int type = 1; type <= atom->ntypes; type++) {
+    if (map[type] < 0) continue;
+    const std::string element = elements[map[type]];
+    const auto found = std::find(known.begin(), known.end(), element);
+    if (found == known.end())
+      error->all(FLERR, "Pair style mlpot: model {} does not know the element {}; it knows {}",
+                 name, element, utils::join_words(known, ", "));
+    species_of_type[type] = static_cast<int>(found - known.begin());
+  }
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::log_model(const std::string &name)
+{
+  if (comm->me != 0) return;
+  utils::logmesg(lmp,
+                 "Pair style mlpot runs {} with engine {}, precision {}, device {}; {} layer{}, "
+                 "cutoff {} A\n",
+                 name, model.engine, model.precision, device, model.n_layers,
+                 model.n_layers > 1 ? "s" : "", model.cutoff);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::init_style()
+{
+  if (utils::strmatch(update->unit_style, "^metal$"))
+    energy_unit = 1.0;
+  else if (utils::strmatch(update->unit_style, "^real$"))
+    energy_unit = EV_IN_REAL_UNITS;
+  else
+    error->all(FLERR, "Pair style mlpot needs units metal or real, not {}", update->unit_style);
+  if (!force->newton_pair) error->all(FLERR, "Pair style mlpot needs newton on");
+  comm_forward = comm_reverse = model.message_width;
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+/* ---------------------------------------------------------------------- */
+
+double PairMLPot::init_one(int i, int j)
+{
+  if (setflag[i][j] == 0)
+    error->all(FLERR, "Pair style mlpot: types {} and {} have no model", i, j);
+  return model.cutoff;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  const mlpot_atoms atoms = describe_atoms();
+  mlpot_result result = {};
+  prepare_result(result, atoms.n_atoms);
+  const mlpot_communicator communicator = {this, forward_messages, reverse_messages};
+  char text[4096] = "";
+  mlpot_message message = {text, sizeof(text)};
+  if (api->compute(engine, &atoms, &communicator, &result, &message) != 0) stop(result, text);
+  add_result(result);
+  if (vflag_either) add_virials(result);
+}
+
+/* ---------------------------------------------------------------------- */
+
+mlpot_atoms PairMLPot::describe_atoms()
+{
+  const int n = atom->nlocal + atom->nghost;
+  buffers.species.resize(n);
+  for (int i = 0; i < n; i++) buffers.species[i] = species_of_type[atom->type[i]];
+  const double *positions = n > 0 ? atom->x[0] : nullptr;
+  return {n,           list->inum,     buffers.species.data(), positions,
+          list->ilist, list->numneigh, list->firstneigh,       NEIGHMASK};
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::prepare_result(mlpot_result &result, int n)
+{
+  const auto zeros = [n](std::vector<double> &values, int width) {
+    values.assign(static_cast<std::size_t>(n) * width, 0.0);
+    return values.data();
+  };
+  result.failed_atom = -1;
+  result.forces = zeros(buffers.forces, 3);
+  if (eflag_atom) result.atomic_energies = zeros(buffers.energies, 1);
+  if (vflag_atom) result.atomic_virials = zeros(buffers.virials, 9);
+  if (cvflag_atom) result.centroid_virials = zeros(buffers.centroid_virials, 9);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::add_result(const mlpot_result &result)
+{
+  const int n = atom->nlocal + atom->nghost;
+  if (eflag_global) eng_vdwl += energy_unit * result.energy;
+  for (int i = 0; i < n; i++)
+    for (int a = 0; a < 3; a++) atom->f[i][a] += energy_unit * result.forces[3 * i + a];
+  for (int i = 0; eflag_atom && i < n; i++) eatom[i] += energy_unit * result.atomic_energies[i];
+}
+
+/* ----------------------------------------------------------------------
+   the virial of all atoms is symmetric, that of one atom is not: the arrays
+   with 6 components take its symmetric part
+------------------------------------------------------------------------- */
+
+void PairMLPot::add_virials(const mlpot_result &result)
+{
+  const auto add = [this](const double *tensor, double *sum) {
+    for (int k = 0; k < 3; k++) sum[k] += energy_unit * tensor[COMPONENTS[k]];
+    for (int k = 3; k < 6; k++)
+      sum[k] += 0.5 * energy_unit * (tensor[COMPONENTS[k]] + tensor[COMPONENTS[k + 3]]);
+  };
+  const int n = atom->nlocal + atom->nghost;
+  if (vflag_global) add(result.virial, virial);
+  for (int i = 0; vflag_atom && i < n; i++) add(result.atomic_virials + 9 * i, vatom[i]);
+  for (int i = 0; cvflag_atom && i < n; i++)
+    for (int k = 0; k < 9; k++)
+      cvatom[i][k] += energy_unit * result.centroid_virials[9 * i + COMPONENTS[k]];
+}
+
+/* ----------------------------------------------------------------------
+   never another step on forces that are not known
+------------------------------------------------------------------------- */
+
+void PairMLPot::stop(const mlpot_result &result, const std::string &problem)
+{
+  const int i = result.failed_atom;
+  if (i < 0)
+    error->one(FLERR,
+               "Pair style mlpot failed at step " + std::to_string(update->ntimestep) + ": " +
+                   problem);
+  error->one(FLERR,
+             "Pair style mlpot failed at step {}, atom {} of type {} at ({:.4f} {:.4f} {:.4f}): {}",
+             update->ntimestep, atom->tag[i], atom->type[i], atom->x[i][0], atom->x[i][1],
+             atom->x[i][2], problem);
+}
+
+/* ----------------------------------------------------------------------
+   the engine calls these between two layers of the model
+------------------------------------------------------------------------- */
+
+void PairMLPot::forward_messages(void *context, int width, double *values)
+{
+  auto *pair = static_cast<PairMLPot *>(context);
+  pair->message_width = width;
+  pair->messages = values;
+  pair->comm->forward_comm(pair);
+}
+
+void PairMLPot::reverse_messages(void *context, int width, double *values)
+{
+  auto *pair = static_cast<PairMLPot *>(context);
+  pair->message_width = width;
+  pair->messages = values;
+  pair->comm->reverse_comm(pair);
+}
+
+/* ---------------------------------------------------------------------- */
+
+int PairMLPot::pack_forward_comm(int n, int *indices, double *buf, int /*pbc_flag*/, int * /*pbc*/)
+{
+  const std::size_t width = message_width;
+  for (int k = 0; k < n; k++) std::copy_n(messages + indices[k] * width, width, buf + k * width);
+  return n * message_width;
+}
+
+void PairMLPot::unpack_forward_comm(int n, int first, double *buf)
+{
+  const std::size_t width = message_width;
+  std::copy_n(buf, n * width, messages + first * width);
+}
+
+int PairMLPot::pack_reverse_comm(int n, int first, double *buf)
+{
+  const std::size_t width = message_width;
+  std::copy_n(messages + first * width, n * width, buf);
+  return n * message_width;
+}
+
+void PairMLPot::unpack_reverse_comm(int n, int *indices, double *buf)
+{
+  const std::size_t width = message_width;
+  for (int k = 0; k < n; k++)
+    for (std::size_t a = 0; a < width; a++) messages[indices[k] * width + a] += buf[k * width + a];
+}
+
+/* ----------------------------------------------------------------------
+   a restart file holds the settings; pair_coeff has to name the model again
+------------------------------------------------------------------------- */
+
+void PairMLPot::write_restart(FILE *fp)
+{
+  write_restart_settings(fp);
+}
+
+void PairMLPot::read_restart(FILE *fp)
+{
+  read_restart_settings(fp);
+  allocate();
+}
+
+void PairMLPot::write_restart_settings(FILE *fp)
+{
+  write_word(fp, engine_name);
+  write_word(fp, precision);
+  write_word(fp, device);
+}
+
+void PairMLPot::read_restart_settings(FILE *fp)
+{
+  engine_name = read_word(fp);
+  precision = read_word(fp);
+  device = read_word(fp);
+}
+
+// fixed size: nothing to go wrong between the processes
+static constexpr int WORD_SIZE = 16;
+
+void PairMLPot::write_word(FILE *fp, const std::string &word)
+{
+  char buffer[WORD_SIZE] = "";
+  word.copy(buffer, WORD_SIZE - 1);
+  fwrite(buffer, 1, WORD_SIZE, fp);
+}
+
+std::string PairMLPot::read_word(FILE *fp)
+{
+  char buffer[WORD_SIZE] = "";
+  if (comm->me == 0) utils::sfread(FLERR, buffer, 1, WORD_SIZE, fp, nullptr, error);
+  MPI_Bcast(buffer, WORD_SIZE, MPI_CHAR, 0, world);
+  buffer[WORD_SIZE - 1] = '\0';
+  return buffer;
+}
+
+/* ---------------------------------------------------------------------- */
+
+double PairMLPot::memory_usage()
+{
+  double bytes = Pair::memory_usage();
+  if (engine) bytes += api->memory_usage(engine);
+  bytes += static_cast<double>(buffers.species.capacity() * sizeof(int));
+  for (const auto *values :
+       {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials})
+    bytes += static_cast<double>(values->capacity() * sizeof(double));
+  return bytes;
+}

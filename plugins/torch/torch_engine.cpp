@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "torch_engine.h"
+
+#include "edge_sums.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/cuda.h>
+#include <torch/version.h>
+
+#include <sstream>
+#include <stdexcept>
+
+namespace mlpot {
+
+using torch::Tensor;
+
+namespace {
+
+  /* The number of threads that this rank was given, for the time of one evaluation. */
+  class ThreadCount {
+   public:
+    explicit ThreadCount(int n) : before(at::get_num_threads()) { set(n); }
+    ~ThreadCount() { set(before); }
+    ThreadCount(const ThreadCount &) = delete;
+    ThreadCount &operator=(const ThreadCount &) = delete;
+
+   private:
+    int before;
+    static void set(int n)
+    {
+      if (n != at::get_num_threads()) at::set_num_threads(n);
+    }
+  };
+
+  torch::Device choose_device(const mlpot_settings &settings)
+  {
+    const std::string device = settings.device;
+    if (device == "cpu") return torch::kCPU;
+    const auto count = static_cast<int>(torch::cuda::device_count());
+    if (count == 0)
+      throw std::runtime_error("Device 'cuda' was asked for, but libtorch " TORCH_VERSION
+                               " sees no CUDA device; use device cpu");
+    return torch::Device(torch::kCUDA,
+                         static_cast<torch::DeviceIndex>(settings.device_index % count));
+  }
+
+  Tensor leaf(const Tensor &values)
+  {
+    return values.detach().requires_grad_(true);
+  }
+
+  /* As Python does it: indices stay integers (Module::to would change them as well). */
+  void convert(const torch::jit::Module &module, torch::Device device, torch::ScalarType dtype)
+  {
+    const auto convert_one = [&](Tensor tensor) {
+      tensor.set_requires_grad(false);
+      tensor.set_data(tensor.is_floating_point() ? tensor.to(device, dtype) : tensor.to(device));
+    };
+    for (const auto &tensor : module.parameters()) convert_one(tensor);
+    for (const auto &tensor : module.buffers()) convert_one(tensor);
+  }
+
+}    // namespace
+
+TorchEngine::TorchEngine(const mlpot_settings &settings) :
+    TorchEngine(settings, ModelFile(settings.model_path))
+{
+}
+
+TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) :
+    manifest(read_manifest(file)),
+    precision(*settings.precision ? settings.precision : manifest.precision),
+    device(choose_device(settings)),
+    dtype(precision == "double" ? torch::kFloat64 : torch::kFloat32), n_threads(settings.n_threads)
+{
+  std::istringstream stream(file.bytes());
+  module = torch::jit::load(stream, torch::kCPU);
+  module.eval();
+  convert(module, device, dtype);
+  check_probe(
+      manifest, precision,
+      [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
+        compute(atoms, comm, result);
+      });
+}
+
+mlpot_description TorchEngine::describe() const
+{
+  return {"torch " TORCH_VERSION,
+          precision.c_str(),
+          manifest.cutoff,
+          static_cast<int>(manifest.atomic_numbers.size()),
+          manifest.atomic_numbers.data(),
+          manifest.n_layers,
+          manifest.message_width};
+}
+
+void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
+                          mlpot_result &result)
+{
+  // without this libtorch would compile the model anew whenever the number of edges changes
+  const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  const ThreadCount threads(n_threads);
+  const EdgeList edges(atoms, manifest.cutoff);
+  const Task task = make_task(edges, atoms, comm);
+  if (edges.n_centers == 0) return join_in_silence(task);
+  Tensor energies, gradient;
+  evaluate(task, energies, gradient);
+  energies = energies.to(torch::kCPU, torch::kFloat64).contiguous();
+  gradient = gradient.to(torch::kCPU, torch::kFloat64).contiguous();
+  add_to_result(edges, energies.data_ptr<double>(), gradient.data_ptr<double>(), result);
+}
+
+double TorchEngine::memory_usage() const
+{
+  double bytes = 0.0;
+  for (const auto &tensor : module.parameters()) bytes += static_cast<double>(tensor.nbytes());
+  for (const auto &tensor : module.buffers()) bytes += static_cast<double>(tensor.nbytes());
+  return bytes;
+}
+
+TorchEngine::Task TorchEngine::make_task(const EdgeList &edges, const mlpot_atoms &atoms,
+                                         const mlpot_communicator &comm) const
+{
+  const auto view = [this](const auto &values, std::vector<std::int64_t> shape,
+                           torch::ScalarType type) {
+    using Value = typename std::decay_t<decltype(values)>::value_type;
+    return torch::from_blob(const_cast<Value *>(values.data()), shape, type).to(device);
+  };
+  return {edges,
+          comm,
+          atoms.n_atoms,
+          view(edges.species, {edges.n_atoms()}, torch::kInt64),
+          view(edges.index, {2, edges.n_edges()}, torch::kInt64),
+          view(edges.vectors, {edges.n_edges(), 3}, torch::kFloat64)};
+}
+
+/* All layers forward, then all layers back. */
+void TorchEngine::evaluate(const Task &task, Tensor &energies, Tensor &gradient)
+{
+  const auto options = torch::TensorOptions().dtype(dtype).device(device);
+  const std::int64_t n_centers = task.edges.n_centers;
+  std::vector<Layer> layers;
+  Tensor features = torch::zeros({n_centers, 0}, options);
+  Tensor messages = torch::zeros({task.edges.n_atoms(), 0}, options);
+  for (int n = 0; n < manifest.n_layers; n++) {
+    layers.push_back(run_layer(task, n, features, messages));
+    const Tensor part = layers.back().energies.detach();
+    energies = n == 0 ? part : energies + part;
+    features = layers.back().features_out;
+    if (n + 1 < manifest.n_layers) messages = send_to_copies(task, layers.back().messages_out);
+  }
+  Adjoint adjoint;
+  gradient = torch::zeros_like(task.vectors);
+  for (int n = manifest.n_layers - 1; n >= 0; n--) {
+    adjoint = differentiate(layers[n], adjoint);
+    layers.pop_back();
+    gradient += adjoint.vectors;
+    if (n > 0) adjoint.messages = collect_from_copies(task, adjoint.messages);
+  }
+}
+
+TorchEngine::Layer TorchEngine::run_layer(const Task &task, int layer, const Tensor &features,
+                                          const Tensor &messages)
+{
+  Layer run;
+  run.vectors = leaf(task.vectors);
+  run.features = leaf(features);
+  run.messages = leaf(messages);
+  const auto out = module
+                       .run_method("stage", static_cast<std::int64_t>(layer),
+                                   static_cast<std::int64_t>(task.edges.n_centers), task.species,
+                                   task.edge_index, run.vectors, run.features, run.messages)
+                       .toTuple();
+  run.energies = out->elements()[0].toTensor();
+  run.features_out = out->elements()[1].toTensor();
+  run.messages_out = out->elements()[2].toTensor();
+  return run;
+}
+
+/* Adjoints of what came into `layer` from the adjoints of what went out (none above the last). */
+TorchEngine::Adjoint TorchEngine::differentiate(const Layer &layer, const Adjoint &above) const
+{
+  torch::autograd::variable_list outputs, weights;
+  const auto add = [&](const Tensor &output, const Tensor &weight) {
+    if (!output.requires_grad() || !weight.defined()) return;
+    outputs.push_back(output);
+    weights.push_back(weight);
+  };
+  add(layer.energies, torch::ones_like(layer.energies));
+  add(layer.features_out, above.features);
+  add(layer.messages_out, above.messages);
+  if (outputs.empty())
+    return {torch::zeros_like(layer.vectors), torch::zeros_like(layer.features),
+            torch::zeros_like(layer.messages)};
+  const auto gradients =
+      torch::autograd::grad(outputs, {layer.vectors, layer.features, layer.messages}, weights,
+                            /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
+  const auto or_zero = [](const Tensor &gradient, const Tensor &like) {
+    return gradient.defined() ? gradient : torch::zeros_like(like);
+  };
+  return {or_zero(gradients[0], layer.vectors), or_zero(gradients[1], layer.features),
+          or_zero(gradients[2], layer.messages)};
+}
+
+/* Messages of all atoms of the task from those of its centres. */
+Tensor TorchEngine::send_to_copies(const Task &task, const Tensor &messages) const
+{
+  const Tensor own = messages.detach().to(torch::kCPU, torch::kFloat64).contiguous();
+  std::vector<double> values = task.host_rows(manifest.message_width);
+  rows_to_host(task.edges, task.edges.n_centers, manifest.message_width, own.data_ptr<double>(),
+               values.data());
+  task.comm.forward(task.comm.context, manifest.message_width, values.data());
+  const Tensor all = torch::empty({task.edges.n_atoms(), manifest.message_width}, torch::kFloat64);
+  rows_from_host(task.edges, task.edges.n_atoms(), manifest.message_width, values.data(),
+                 all.data_ptr<double>());
+  return all.to(device, dtype);
+}
+
+/* Adjoints of the centres' messages from those that the neighbours on all ranks hold. */
+Tensor TorchEngine::collect_from_copies(const Task &task, const Tensor &adjoints) const
+{
+  const Tensor all = adjoints.to(torch::kCPU, torch::kFloat64).contiguous();
+  std::vector<double> values = task.host_rows(manifest.message_width);
+  rows_to_host(task.edges, task.edges.n_atoms(), manifest.message_width, all.data_ptr<double>(),
+               values.data());
+  task.comm.reverse(task.comm.context, manifest.message_width, values.data());
+  const Tensor own = torch::empty({task.edges.n_centers, manifest.message_width}, torch::kFloat64);
+  rows_from_host(task.edges, task.edges.n_centers, manifest.message_width, values.data(),
+                 own.data_ptr<double>());
+  return own.to(device, dtype);
+}
+
+/* A rank without atoms still takes part in the communication of the others. */
+void TorchEngine::join_in_silence(const Task &task) const
+{
+  for (int n = 1; n < manifest.n_layers; n++) {
+    std::vector<double> values = task.host_rows(manifest.message_width);
+    task.comm.forward(task.comm.context, manifest.message_width, values.data());
+  }
+  for (int n = 1; n < manifest.n_layers; n++) {
+    std::vector<double> values = task.host_rows(manifest.message_width);
+    task.comm.reverse(task.comm.context, manifest.message_width, values.data());
+  }
+}
+
+}    // namespace mlpot

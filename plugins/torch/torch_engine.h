@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+
+   Runs the TorchScript of a model file with libtorch, layer by layer, so that the values of the
+   atoms can travel between ranks after each layer. Each layer has a graph of its own, whose leaves
+   are the edge vectors and what came from the layer before; the derivatives go back through the
+   layers in the opposite order. Nothing here outlives a call, and no global setting is changed. */
+
+#ifndef MLPOT_TORCH_ENGINE_H
+#define MLPOT_TORCH_ENGINE_H
+
+#include "edge_list.h"
+#include "engine_api.h"
+#include "manifest.h"
+
+#include <torch/script.h>
+
+#include <string>
+#include <vector>
+
+namespace mlpot {
+
+class TorchEngine {
+ public:
+  /* Throws std::runtime_error or c10::Error. */
+  explicit TorchEngine(const mlpot_settings &settings);
+
+  /* Points into this engine. */
+  mlpot_description describe() const;
+  void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result);
+  double memory_usage() const;
+
+ private:
+  /* One layer as it was run: leaves, and what came out. */
+  struct Layer {
+    torch::Tensor vectors, features, messages;
+    torch::Tensor energies, features_out, messages_out;
+  };
+  /* dE/d(what came into a layer). */
+  struct Adjoint {
+    torch::Tensor vectors, features, messages;
+  };
+  /* The edges as tensors on the device, and the way of a message to the other ranks. */
+  struct Task {
+    const EdgeList &edges;
+    const mlpot_communicator &comm;
+    int n_host_atoms;
+    torch::Tensor species, edge_index, vectors;
+
+    /* Zeros, a row for every atom of the host. */
+    std::vector<double> host_rows(int width) const
+    {
+      return std::vector<double>(static_cast<std::size_t>(n_host_atoms) * width, 0.0);
+    }
+  };
+
+  Manifest manifest;
+  std::string precision;
+  torch::Device device;
+  torch::ScalarType dtype;
+  int n_threads;
+  torch::jit::Module module;
+
+  TorchEngine(const mlpot_settings &settings, const ModelFile &file);
+  Task make_task(const EdgeList &edges, const mlpot_atoms &atoms,
+                 const mlpot_communicator &comm) const;
+  Layer run_layer(const Task &task, int layer, const torch::Tensor &features,
+                  const torch::Tensor &messages);
+  Adjoint differentiate(const Layer &layer, const Adjoint &above) const;
+  torch::Tensor send_to_copies(const Task &task, const torch::Tensor &messages) const;
+  torch::Tensor collect_from_copies(const Task &task, const torch::Tensor &adjoints) const;
+  void join_in_silence(const Task &task) const;
+  void evaluate(const Task &task, torch::Tensor &energies, torch::Tensor &gradient);
+};
+
+}    // namespace mlpot
+
+#endif
