@@ -19,6 +19,8 @@ import tempfile
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,10 +30,11 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import nn
 
+from mlpot import __version__
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
+from mlpot.graph import Graph
 from mlpot.model import Potential, Prediction, evaluate
 from mlpot.neighbors import graph_from_atoms
 
@@ -101,8 +104,16 @@ class LoadedModel(NamedTuple):
     manifest: Manifest
     path: Path
 
+    def evaluate(self, graph: Graph, *, atomic_virials: bool = False) -> Prediction:
+        """Energies and their derivatives, as `mlpot.model.evaluate` gives them."""
+        # The profiling executor recompiles for each new shape, and its first calls take seconds: plain interpreter.
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            return evaluate(self.module, graph, atomic_virials=atomic_virials)
 
-def save_model(path: str | Path, potential: Potential, training: dict[str, Any] | None = None, license: str = "") -> Manifest:
+
+def save_model(
+    path: str | Path, potential: Potential, training: dict[str, Any] | None = None, license: str = ""
+) -> Manifest:
     """Write a potential to one file, atomically.
 
     Parameters
@@ -122,14 +133,13 @@ def save_model(path: str | Path, potential: Potential, training: dict[str, Any] 
     manifest = _manifest(potential, double, training or {}, license)
     extra = {MANIFEST: manifest.model_dump_json(indent=1), TENSORS: _plain_tensors(double)}
     buffer = io.BytesIO()
-    torch.jit.save(_script(double), buffer, _extra_files=extra)
+    with _torchscript():
+        torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
     _write_atomically(Path(path), _seal(buffer.getvalue()))
     return manifest
 
 
-def load_model(
-    path: str | Path, device: torch.device | str = "cpu", precision: Precision | None = None
-) -> LoadedModel:
+def load_model(path: str | Path, device: torch.device | str = "cpu", precision: Precision | None = None) -> LoadedModel:
     """Read a model file and check it against its own probe.
 
     Parameters
@@ -152,12 +162,11 @@ def load_model(
     path = Path(path)
     content = _read_sealed(path)
     manifest = _parse_manifest(path, content)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        try:
-            module = torch.jit.load(io.BytesIO(content), map_location=device)
-        except Exception as error:  # libtorch raises bare RuntimeErrors of many kinds
-            raise ModelFileError(f"{path}: libtorch cannot read the module in it: {_first_line(error)}") from error
+    try:
+        with _torchscript():
+            module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
+    except Exception as error:  # libtorch raises bare RuntimeErrors of many kinds
+        raise ModelFileError(f"{path}: libtorch cannot read the module in it: {_first_line(error)}") from error
     chosen = precision or manifest.precision
     if chosen not in PRECISIONS:
         raise ModelFileError(f"`precision` must be one of {', '.join(PRECISIONS)}, got {chosen!r}")
@@ -165,8 +174,9 @@ def load_model(
     module.eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    _check_probe(path, module, manifest, chosen, device)
-    return LoadedModel(module, manifest, path)
+    loaded = LoadedModel(module, manifest, path)
+    _check_probe(loaded, chosen, device)
+    return loaded
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -196,10 +206,12 @@ def potential_from_file(path: str | Path) -> Potential:
     return potential.to(PRECISIONS[manifest.precision])
 
 
-def _script(potential: Potential) -> torch.jit.ScriptModule:
+@contextmanager
+def _torchscript() -> Iterator[None]:
+    """TorchScript is the format that was chosen: that torch would rather have another is no news to the user."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        return torch.jit.script(potential)
+        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
+        yield
 
 
 def _build(manifest: Manifest) -> Potential:
@@ -235,8 +247,6 @@ def _plain_tensors(potential: Potential) -> bytes:
 
 
 def _manifest(potential: Potential, double: Potential, training: dict[str, Any], license: str) -> Manifest:
-    from mlpot import __version__
-
     try:
         json.dumps(training, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -284,13 +294,11 @@ def _probe(double: Potential) -> Probe:
     )
 
 
-def _check_probe(
-    path: Path, module: torch.jit.ScriptModule, manifest: Manifest, precision: Precision, device: torch.device | str
-) -> None:
+def _check_probe(loaded: LoadedModel, precision: Precision, device: torch.device | str) -> None:
+    path, manifest = loaded.path, loaded.manifest
     graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
     try:
-        with torch.jit.optimized_execution(False):
-            answer = evaluate(module, graph)
+        answer = loaded.evaluate(graph)
     except RuntimeError as error:
         raise ModelFileError(f"{path}: the module in it fails on its probe: {_first_line(error)}") from error
     worst = probe_deviation(answer, manifest.probe)

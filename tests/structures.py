@@ -4,9 +4,25 @@ import numpy as np
 from ase import Atoms
 from hypothesis import strategies as st
 
-KINDS = ("triclinic", "slab", "wire", "molecule", "tiny cell", "single atom", "one atom, periodic", "close pair", "unwrapped")
+KINDS = (
+    "triclinic",
+    "slab",
+    "wire",
+    "molecule",
+    "tiny cell",
+    "single atom",
+    "one atom, periodic",
+    "close pair",
+    "unwrapped",
+)
 
-PBC = {"slab": (True, True, False), "wire": (False, False, True), "molecule": False, "single atom": False, "close pair": False}
+PBC = {
+    "slab": (True, True, False),
+    "wire": (False, False, True),
+    "molecule": False,
+    "single atom": False,
+    "close pair": False,
+}
 
 
 @st.composite
@@ -39,7 +55,9 @@ def random_structure(kind, n_atoms, elements=("H", "O", "Si"), seed=0):
 def place(atoms, rng, closest=0.9, tries=200):
     """Positions in the cell, each as far as `tries` random draws allow from the others, images included."""
     cell = atoms.cell.array
-    images = np.stack(np.meshgrid(*[[-1, 0, 1] if p else [0] for p in atoms.pbc], indexing="ij"), -1).reshape(-1, 3) @ cell
+    images = (
+        np.stack(np.meshgrid(*[[-1, 0, 1] if p else [0] for p in atoms.pbc], indexing="ij"), -1).reshape(-1, 3) @ cell
+    )
     chosen = [rng.random(3) @ cell]
     while len(chosen) < len(atoms):
         candidates = rng.random((tries, 3)) @ cell

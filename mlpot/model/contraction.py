@@ -40,7 +40,7 @@ class SymmetricContraction(nn.Module):
         groups: list[list[Tensor]] = []
         for level in self.levels:
             products = level(products, density)
-            groups.append(torch.split(products, level.sizes))
+            groups.append(list(torch.split(products, level.sizes)))
         result = [torch.zeros_like(density[0]) for _ in range(self.output_size)]
         for coupling in self.couplings:
             first = coupling.degree * coupling.degree
@@ -119,9 +119,7 @@ def product_levels(lmax: int, correlation: int, output_lmax: int) -> list[Produc
     sizes: list[list[int]] = []
     for power in range(correlation, 0, -1):
         groups = [
-            monomials
-            for degree in range(output_lmax + 1)
-            for monomials, _ in component_couplings(lmax, power, degree)
+            monomials for degree in range(output_lmax + 1) for monomials, _ in component_couplings(lmax, power, degree)
         ]
         order = [monomial for group in groups for monomial in group]
         rest = sorted(prefixes.difference(order))

@@ -81,7 +81,7 @@ def symmetric_couplings(lmax: int, nu: int, L: int) -> Polynomials:
 
 def _couplings_of(ls: tuple[int, ...], L: int) -> tuple[list[tuple[int, ...]], FloatArray]:
     """Monomials and independent couplings of one choice of angular momenta."""
-    components = [range(l * l, (l + 1) ** 2) for l in ls]
+    components = [range(degree**2, (degree + 1) ** 2) for degree in ls]
     tuples = np.array(list(itertools.product(*components)), dtype=np.int64)
     sorted_tuples = [tuple(row) for row in np.sort(tuples, axis=1).tolist()]
     monomials = sorted(set(sorted_tuples))
@@ -100,15 +100,15 @@ def _couplings_of(ls: tuple[int, ...], L: int) -> tuple[list[tuple[int, ...]], F
         for _ in range(2):
             for known in basis:
                 vector = vector - known * (vector * known).sum() / (2 * L + 1)
-        norm = np.linalg.norm(vector)
-        if norm > 1e-6 * max(1.0, np.linalg.norm(polynomial)):
+        norm = float(np.linalg.norm(vector))
+        if norm > 1e-6 * max(1.0, float(np.linalg.norm(polynomial))):
             basis.append(vector * np.sqrt(2 * L + 1) / norm)
     couplings = np.array([vector * np.sqrt(multiplicity) for vector in basis])
     return monomials, couplings.reshape(len(basis), 2 * L + 1, len(monomials))
 
 
 def _multiplicity(monomial: tuple[int, ...]) -> int:
-    """Number of distinct orders in which the factors of a monomial can be written."""
+    """Count the distinct orders in which the factors of a monomial can be written."""
     return len(set(itertools.permutations(monomial)))
 
 
@@ -130,4 +130,4 @@ def _coupling_paths(ls: tuple[int, ...], L: int) -> Iterator[FloatArray]:
 def wigner_3j(l1: int, l2: int, l3: int) -> FloatArray:
     """Real Wigner 3j symbol of e3nn with the norm ``sqrt(2 l3 + 1)``: ``(2 l1 + 1, 2 l2 + 1, 2 l3 + 1)``."""
     symbol: FloatArray = o3.wigner_3j(l1, l2, l3, dtype=torch.float64).numpy()
-    return symbol * np.sqrt(2 * l3 + 1)
+    return symbol * float(np.sqrt(2 * l3 + 1))

@@ -54,7 +54,7 @@ class SpeciesDensity(nn.Module):
         embedding = self.embedding
         if embedding is None:
             return self.mix
-        return torch.tensordot(embedding, self.mix, dims=1)
+        return (embedding @ self.mix.flatten(1)).view(-1, self.mix.size(1), self.mix.size(2), self.mix.size(3))
 
 
 class MessageDensity(nn.Module):
@@ -73,7 +73,7 @@ class MessageDensity(nn.Module):
         paths = coupling_paths(config.lmax, config.message_lmax)
         n_pairs = (config.lmax + 1) * (config.message_lmax + 1)
         self.radial = nn.Parameter(torch.randn(config.n_radial, n_pairs * self.channels) / math.sqrt(config.n_radial))
-        self.n_paths = [sum(L == degree for _, _, L in paths) for degree in range(config.lmax + 1)]
+        self.n_paths = [sum(degree == L for _, _, L in paths) for degree in range(config.lmax + 1)]
         self.mix = nn.ParameterList(
             torch.randn(n * self.channels, config.n_channels) / math.sqrt(n * self.channels) for n in self.n_paths
         )
@@ -88,7 +88,8 @@ class MessageDensity(nn.Module):
         radial = radial.index_select(2, self.message_degree)
         incoming = (messages * self.norm)[edges.neighbor].view(n_edges, 1, self.n_components, self.channels)
         width = self.n_components * self.channels
-        weighted = pad((radial * incoming).flatten(1), edges).unflatten(2, [self.lmax + 1, width])
+        weighted = pad((radial * incoming).flatten(1), edges)
+        weighted = weighted.view(edges.n_centers, edges.n_slots, self.lmax + 1, width)
         harmonics = pad(edges.harmonics, edges).transpose(1, 2)
         sums = [
             harmonics[:, degree * degree : (degree + 1) * (degree + 1)] @ weighted[:, :, degree]

@@ -36,9 +36,7 @@ class Prediction(NamedTuple):
     atomic_virials: Tensor | None
 
 
-def evaluate(
-    potential: nn.Module, graph: Graph, *, training: bool = False, atomic_virials: bool = False
-) -> Prediction:
+def evaluate(potential: nn.Module, graph: Graph, *, training: bool = False, atomic_virials: bool = False) -> Prediction:
     """Evaluate a potential, eager or scripted, and its derivatives.
 
     Parameters

@@ -48,7 +48,9 @@ class EdgeEmbedding(nn.Module):
         """Features of all edges, each multiplied by its weight ``(n_edges, 1)``; the dtype is that of `like`."""
         center, neighbor = edge_index[0], edge_index[1]
         if bool((center[1:] < center[:-1]).any()):
-            raise ValueError("`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges by centre")
+            raise ValueError(
+                "`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges by centre"
+            )
         count = torch.bincount(center, minlength=n_centers)
         first = torch.cumsum(count, 0) - count
         n_slots = int(count.max()) if center.numel() > 0 else 0

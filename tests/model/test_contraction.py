@@ -9,7 +9,9 @@ from mlpot.model.contraction import SymmetricContraction, component_couplings
 from mlpot.model.coupling import symmetric_couplings
 
 
-@pytest.mark.parametrize(("lmax", "correlation", "output_lmax"), [(2, 3, 1), (3, 3, 0), (1, 4, 1), (0, 2, 0), (0, 2, 1)])
+@pytest.mark.parametrize(
+    ("lmax", "correlation", "output_lmax"), [(2, 3, 1), (3, 3, 0), (1, 4, 1), (0, 2, 0), (0, 2, 1)]
+)
 def test_contraction_equals_sum_over_monomials(lmax, correlation, output_lmax):
     config = ModelConfig(lmax=lmax, correlation=correlation, n_channels=3)
     contraction = SymmetricContraction(config, output_lmax, n_species=2).double()
@@ -24,7 +26,9 @@ def test_contraction_equals_sum_over_monomials(lmax, correlation, output_lmax):
         expected[first : first + 2 * coupling.degree + 1] += np.einsum(
             "eMp,pnk,enk->Mnk", polynomials.coefficients, monomials, weights
         )
-    torch.testing.assert_close(contraction(density, species).detach(), torch.from_numpy(expected), atol=1e-11, rtol=1e-11)
+    torch.testing.assert_close(
+        contraction(density, species).detach(), torch.from_numpy(expected), atol=1e-11, rtol=1e-11
+    )
 
 
 @pytest.mark.parametrize("power", [1, 2, 3, 4])

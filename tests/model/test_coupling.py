@@ -25,7 +25,9 @@ def polynomial_values(polynomials, components):
     return polynomials.coefficients @ monomials
 
 
-@pytest.mark.parametrize(("lmax", "nu", "degree"), [(3, 1, 1), (3, 2, 0), (3, 2, 1), (2, 3, 1), (3, 3, 0), (2, 4, 0), (2, 4, 1)])
+@pytest.mark.parametrize(
+    ("lmax", "nu", "degree"), [(3, 1, 1), (3, 2, 0), (3, 2, 1), (2, 3, 1), (3, 3, 0), (2, 4, 0), (2, 4, 1)]
+)
 def test_couplings_are_equivariant(lmax, nu, degree):
     rng = np.random.default_rng(nu)
     polynomials = symmetric_couplings(lmax, nu, degree)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from potentials import ARCHITECTURES, random_potential
 from structures import random_structure, structures
 
 from mlpot.model import evaluate
 from mlpot.neighbors import graph_from_atoms
+from potentials import ARCHITECTURES, random_potential
 
 POTENTIALS = {name: random_potential(**fields) for name, fields in ARCHITECTURES.items()}
 STENCIL = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))

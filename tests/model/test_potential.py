@@ -6,13 +6,14 @@ import torch
 from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from potentials import ARCHITECTURES, random_potential
 from structures import random_rotation, structures
 
+from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.graph import collate
-from mlpot.model import evaluate
+from mlpot.model import Potential, evaluate
 from mlpot.neighbors import graph_from_atoms
+from potentials import ARCHITECTURES, random_potential
 
 POTENTIALS = {name: random_potential(**fields) for name, fields in ARCHITECTURES.items()}
 
@@ -167,8 +168,5 @@ def test_reference_energies_keep_float64_in_a_float32_model():
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
-    from mlpot.config import ModelConfig
-    from mlpot.model import Potential
-
     with pytest.raises(ConfigError, match=message):
         Potential(ModelConfig(), *arguments)

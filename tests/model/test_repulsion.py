@@ -5,11 +5,11 @@ import pytest
 import torch
 from ase import Atoms
 from ase.data import covalent_radii
-from potentials import random_potential
 
 from mlpot.model import evaluate
 from mlpot.model.repulsion import HAND_OVER, Repulsion
 from mlpot.neighbors import graph_from_atoms
+from potentials import random_potential
 
 
 def dimer_energy(distance, numbers=(14, 8)):
@@ -43,5 +43,7 @@ def test_hand_over_is_smooth():
 def test_untrained_potentials_never_attract_at_contact(seed):
     potential = random_potential(seed, n_layers=2)
     for distance in (0.2, 0.3, 0.4):
-        graph = graph_from_atoms(Atoms("Si2", [[0, 0, 0], [distance, 0, 0]]), potential.atomic_numbers, potential.cutoff)
+        graph = graph_from_atoms(
+            Atoms("Si2", [[0, 0, 0], [distance, 0, 0]]), potential.atomic_numbers, potential.cutoff
+        )
         assert evaluate(potential, graph).forces[1, 0] > 100.0
