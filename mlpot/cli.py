@@ -55,3 +55,12 @@ def schema() -> None:
     from mlpot.config import TrainConfig  # noqa: PLC0415  # each command loads only what it needs
 
     typer.echo(json.dumps(TrainConfig.model_json_schema(), indent=1))
+
+
+@app.command()
+def build_torch_engine() -> None:
+    """Compile the engine that lets LAMMPS run models with the torch of this environment; needed once."""
+    from mlpot import torch_engine  # noqa: PLC0415  # each command loads only what it needs
+
+    typer.echo("compiling, about a minute ...")
+    typer.echo(f"ready: {torch_engine.build()}")
