@@ -1,0 +1,237 @@
+"""What a run leaves on disk: frames, a log and checkpoints, which `dynamics` writes and continues.
+
+The checkpoint knows how much of the other two files belongs to it, and a restart cuts the rest off: frames are never
+missing and never there twice, however the run ended.
+"""
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import Trajectory, write
+
+from mlpot.errors import ConfigError, DataError
+
+FRAME_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One line of the log.
+
+    Attributes
+    ----------
+    step : int
+    time : float, fs
+    temperature : float, K
+    potential_energy, kinetic_energy, conserved_energy : float, eV
+    pressure : float, GPa
+        Kinetic part included; NaN without three periodic directions.
+    volume : float, A^3
+        NaN without three periodic directions.
+    """
+
+    step: int
+    time: float
+    temperature: float
+    potential_energy: float
+    kinetic_energy: float
+    conserved_energy: float
+    pressure: float
+    volume: float
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run writes, named after its trajectory.
+
+    Attributes
+    ----------
+    trajectory : Path
+        Extended XYZ (``.xyz``) or ASE's ``.traj``.
+    """
+
+    trajectory: Path
+
+    def __post_init__(self) -> None:
+        """Refuse formats that cannot be appended to.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.trajectory.suffix not in FRAME_FORMATS:
+            raise ConfigError(
+                f"the trajectory {self.trajectory.name} must end in one of {', '.join(FRAME_FORMATS)}, "
+                f"got {self.trajectory.suffix!r}"
+            )
+
+    @property
+    def log(self) -> Path:
+        """CSV with one `LogRow` a frame."""
+        return self.trajectory.with_suffix(".csv")
+
+    @property
+    def checkpoint(self) -> Path:
+        """State to continue from."""
+        return self.trajectory.with_suffix(".checkpoint.npz")
+
+    @property
+    def failed_frame(self) -> Path:
+        """The frame that stopped the run."""
+        return self.trajectory.with_suffix(".failed.xyz")
+
+    @property
+    def last_good_frame(self) -> Path:
+        """The frame before it."""
+        return self.trajectory.with_suffix(".last-good.xyz")
+
+    def refuse_existing(self) -> None:
+        """Refuse to overwrite an earlier run.
+
+        Raises
+        ------
+        ConfigError
+        """
+        for path in (self.trajectory, self.log, self.checkpoint):
+            if path.exists():
+                raise ConfigError(
+                    f"{path} exists: continue that run with restart, name another trajectory, or remove the file"
+                )
+
+    def append(self, atoms: Atoms, row: LogRow) -> None:
+        """Write one frame with its results, and one line.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            With results.
+        row : LogRow
+        """
+        frame = bare_frame(atoms)
+        wanted = ("energy", "free_energy", "forces", "stress")
+        results = {name: atoms.calc.results[name] for name in wanted if name in atoms.calc.results}
+        frame.calc = SinglePointCalculator(frame, **results)
+        if self.trajectory.suffix == ".traj":
+            with Trajectory(self.trajectory, "a") as trajectory:
+                trajectory.write(frame)
+        else:
+            write(self.trajectory, frame, format="extxyz", append=True)
+        with self.log.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if file.tell() == 0:
+                writer.writerow(field.name for field in fields(LogRow))
+            writer.writerow(astuple(row))
+
+    def rows(self) -> Iterator[LogRow]:
+        """Lines of the log.
+
+        Yields
+        ------
+        LogRow
+        """
+        with self.log.open(newline="") as file:
+            for line in csv.DictReader(file):
+                yield LogRow(int(line.pop("step")), **{name: float(value) for name, value in line.items()})
+
+    def save_checkpoint(self, identity: dict[str, Any], n_frames: int, arrays: dict[str, Any]) -> None:
+        """Write the checkpoint so that it is the old or the new one, whatever happens.
+
+        Parameters
+        ----------
+        identity : dict
+            What a restart must agree with, and whatever else fits into JSON.
+        n_frames : int
+            Frames written.
+        arrays : dict
+            Name -> array.
+        """
+        sizes = [path.stat().st_size for path in (self.trajectory, self.log)]
+        header = {"identity": identity, "n_frames": n_frames, "sizes": sizes}
+        with tempfile.NamedTemporaryFile(dir=self.trajectory.parent, suffix=".npz", delete=False) as file:
+            np.savez(file, header=np.array(json.dumps(header)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, self.checkpoint)
+
+    def load_checkpoint(self) -> tuple[dict[str, Any], int, dict[str, Any]]:
+        """Read the checkpoint and cut frames and log back to it.
+
+        Returns
+        -------
+        identity, n_frames, arrays
+            As given to `save_checkpoint`.
+
+        Raises
+        ------
+        DataError
+            No checkpoint, or files that are shorter than it says.
+        """
+        try:
+            with np.load(self.checkpoint, allow_pickle=False) as file:
+                arrays = dict(file)
+        except FileNotFoundError as error:
+            raise DataError(f"nothing to restart from: {self.checkpoint} does not exist") from error
+        header = json.loads(str(arrays.pop("header")))
+        self._cut_back(header["n_frames"], *header["sizes"])
+        return header["identity"], header["n_frames"], arrays
+
+    def _cut_back(self, n_frames: int, trajectory_size: int, log_size: int) -> None:
+        for path, size in ((self.trajectory, trajectory_size), (self.log, log_size)):
+            if not path.exists() or path.stat().st_size < size:
+                raise DataError(f"{path} is shorter than its checkpoint says: {size} bytes expected. Start anew")
+        os.truncate(self.log, log_size)
+        if self.trajectory.stat().st_size == trajectory_size:
+            return
+        if self.trajectory.suffix != ".traj":
+            os.truncate(self.trajectory, trajectory_size)
+            return
+        kept = self.trajectory.with_suffix(".kept.traj")  # the format keeps an index, so it is written anew
+        with Trajectory(self.trajectory) as old, Trajectory(kept, "w") as new:
+            for index in range(n_frames):
+                new.write(old[index])
+        os.replace(kept, self.trajectory)
+
+
+def bare_frame(atoms: Atoms) -> Atoms:
+    """Atoms without calculator, constraints and info: what is written of a step.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+
+    Returns
+    -------
+    ase.Atoms
+    """
+    return Atoms(
+        numbers=atoms.numbers,
+        positions=atoms.positions,
+        momenta=atoms.get_momenta(),
+        masses=atoms.get_masses() if atoms.has("masses") else None,
+        cell=atoms.cell.array,
+        pbc=atoms.pbc,
+    )
+
+
+def as_identity(settings: object) -> dict[str, Any]:
+    """Fields of a dataclass as plain JSON.
+
+    Parameters
+    ----------
+    settings : dataclass
+
+    Returns
+    -------
+    dict
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings)))  # type: ignore[call-overload]
+    return plain
