@@ -5,6 +5,7 @@ databases); `check` looks for what is wrong with it, `split` divides it, `refere
 energies off; `training` sees nothing but such sequences.
 """
 
+from mlpot.data.checks import check
 from mlpot.data.findings import Finding, findings_table
 from mlpot.data.hashing import dataset_hash
 from mlpot.data.label_report import LabelReport
@@ -24,6 +25,7 @@ __all__ = [
     "StructureList",
     "StructureStore",
     "Subset",
+    "check",
     "dataset_hash",
     "elements_of",
     "findings_table",

@@ -161,7 +161,16 @@ def reference_energies(
     DataError
         Elements without a reference energy, compositions that do not determine it, isolated atoms that disagree.
     """
-    table = energy_table(structures, atomic_numbers)
+    return reference_energies_of(energy_table(structures, atomic_numbers), given, method)
+
+
+def reference_energies_of(
+    table: EnergyTable, given: Mapping[str | int, float] | None = None, method: Method = "auto"
+) -> ReferenceEnergies:
+    """Find the reference energies of compositions and energies that are gathered already.
+
+    As `reference_energies` in all else.
+    """
     n_elements = len(table.atomic_numbers)
     values, sources = np.full(n_elements, np.nan), [""] * n_elements
     for source, known in _known_values(table, given, method).items():
