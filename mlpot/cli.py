@@ -13,7 +13,7 @@ from mlpot.errors import MLPotError
 class _Commands(TyperGroup):
     """Ends with one clear sentence and status 1 where the user can mend what is wrong."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # its type moves between versions of typer
         try:
             return super().invoke(ctx)
         except MLPotError as error:
@@ -45,7 +45,7 @@ def train(
     tuned_process.restart_tuned(verbose)
     from mlpot.training.launch import train_command  # noqa: PLC0415  # torch, after the restart
 
-    options = {"model": {"preset": preset}, "run": {"output": output, "device": device}}
+    options: dict[str, dict[str, object]] = {"model": {"preset": preset}, "run": {"output": output, "device": device}}
     raise typer.Exit(train_command(source, options, settings, resume=resume, max_time=max_time))
 
 
@@ -64,3 +64,20 @@ def build_torch_engine() -> None:
 
     typer.echo("compiling, about a minute ...")
     typer.echo(f"ready: {torch_engine.build()}")
+
+
+@app.command()
+def quickstart(
+    output: Annotated[Path, typer.Option(help="folder of all results")] = Path("quickstart"),
+    budget: Annotated[str, typer.Option(help="time for the training, e.g. 4m")] = "4m",
+) -> None:
+    """Train a silicon potential on the shipped DFT data, use it in ASE and LAMMPS, and write a report."""
+    from mlpot import tuned_process  # noqa: PLC0415  # each command loads only what it needs
+
+    tuned_process.restart_tuned(verbose=False)
+    from rich.console import Console  # noqa: PLC0415
+
+    from mlpot.config import parse_duration  # noqa: PLC0415
+    from mlpot.quickstart import run_quickstart  # noqa: PLC0415
+
+    run_quickstart(output, parse_duration(budget), Console())

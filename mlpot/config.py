@@ -64,18 +64,18 @@ class ModelSection(ModelConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_from_preset(cls, values: Any) -> Any:
+    def _fill_from_preset(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
         preset = values.get("preset", "fast")
-        return {**PRESETS[preset], **values} if preset in PRESETS else values
+        return {**PRESETS.get(preset, {}), **values}
 
     def architecture(self) -> ModelConfig:
         """Return the architecture alone, without the name of the preset it started from."""
         return ModelConfig(**self.model_dump(exclude={"preset"}))
 
 
-def _as_list(value: Any) -> Any:
+def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Path) else value
 
 
@@ -86,7 +86,9 @@ Files = Annotated[list[Path], BeforeValidator(_as_list), Field(min_length=1)]
 class DataConfig(StrictModel):
     """Structures with labels, and how they are divided."""
 
-    train: Files = Field(description="file or list of files with labelled structures: anything ASE reads, also .xz or .gz")
+    train: Files = Field(
+        description="file or list of files with labelled structures: anything ASE reads, also .xz or .gz"
+    )
     validation: Annotated[float, Field(ge=0.0, lt=1.0)] | Files = Field(
         0.05, description="fraction taken out of `train` by a seeded hash, or file(s) of their own; 0: none"
     )
@@ -100,7 +102,8 @@ class DataConfig(StrictModel):
     )
     group_key: str = Field("config_type", description="`atoms.info` entry that names the kind of a structure")
     split_by: str | None = Field(
-        None, description="`atoms.info` entry whose structures stay on one side of the split; null: structure by structure"
+        None,
+        description="`atoms.info` entry whose structures stay on one side of the split; null: structure by structure",
     )
     reference_energies: dict[str, float] | ReferenceMethod = Field(
         "auto",
@@ -141,7 +144,7 @@ class LossConfig(StrictModel):
     @model_validator(mode="after")
     def _ordered(self) -> "LossConfig":
         starts = [stage.start for stage in self.stages]
-        if starts[0] != 0.0 or any(a >= b for a, b in zip(starts, starts[1:], strict=False)):
+        if starts[0] != 0.0 or starts != sorted(set(starts)):
             raise ValueError(f"stages must start at 0 and increase, got starts {starts}")
         return self
 
@@ -192,7 +195,9 @@ class ScheduleConfig(StrictModel):
 class FitConfig(StrictModel):
     """Optimizer, schedule and length of the run."""
 
-    epochs: int | None = Field(None, ge=1, description="passes over the training set; null: 200 unless steps or time_budget")
+    epochs: int | None = Field(
+        None, ge=1, description="passes over the training set; null: 200 unless steps or time_budget"
+    )
     steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
     time_budget: Duration | None = Field(
         None,
@@ -214,7 +219,7 @@ class FitConfig(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_length(cls, values: Any) -> Any:
+    def _one_length(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
         given = [key for key in ("epochs", "steps", "time_budget") if values.get(key) is not None]

@@ -23,7 +23,7 @@ RESOLVED_NAME = "train.yaml"
 
 
 def read_config(source: Path, overrides: Sequence[str] = (), sections: Mapping[str, Any] | None = None) -> TrainConfig:
-    """Configuration from a YAML file, from the folder of an earlier run, or from a data file and defaults.
+    """Read a configuration from a YAML file, from the folder of an earlier run, or from a data file and defaults.
 
     Parameters
     ----------
@@ -196,11 +196,11 @@ def known_keys(section: type[BaseModel] = TrainConfig, prefix: str = "") -> Iter
             yield from known_keys(nested, f"{prefix}{name}.")
 
 
-def _is_section(annotation: Any) -> bool:
+def _is_section(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def _section_of(annotation: object) -> type[BaseModel] | None:
     """Section that an annotation holds, directly, as an option or in a list."""
     if _is_section(annotation):
         return typing.cast(type[BaseModel], annotation)
@@ -232,7 +232,9 @@ def _model_example_lines() -> list[str]:
     """Only the preset is set: a value in the file would keep its hold when the reader picks another preset."""
     lines = _example_lines(ModelSection, "  ")
     start = next(k for k, line in enumerate(lines) if line.startswith("  preset:")) - 1
-    others = [line.replace("  ", "  # ", 1) if "# " not in line else line for line in lines[:start] + lines[start + 2 :]]
+    others = [
+        line.replace("  ", "  # ", 1) if "# " not in line else line for line in lines[:start] + lines[start + 2 :]
+    ]
     return [*lines[start : start + 2], "  # any of these departs from the preset (values of `fast`):", *others]
 
 
@@ -250,7 +252,7 @@ def _example_lines(section: type[BaseModel], indent: str) -> list[str]:
     return lines
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Turn a default into what YAML can hold."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")

@@ -1,13 +1,15 @@
 """Exponential moving average of the weights: what is validated and exported."""
 
 import copy
-from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Module = TypeVar("Module", bound=nn.Module)
 
-class MovingAverage:
+
+class MovingAverage(Generic[Module]):
     """A second copy of a module whose parameters follow the first one slowly.
 
     Attributes
@@ -16,11 +18,12 @@ class MovingAverage:
         Holds the averaged parameters; never trained itself.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).requires_grad_(False)
+    def __init__(self, module: Module, decay: float) -> None:
+        self.module: Module = copy.deepcopy(module)
+        self.module.requires_grad_(False)
         self.decay = decay
-        self._averaged: Sequence[Tensor] = list(self.module.parameters())
-        self._followed: Sequence[Tensor] = list(module.parameters())
+        self._averaged: list[Tensor] = list(self.module.parameters())
+        self._followed: list[Tensor] = list(module.parameters())
 
     @torch.no_grad()
     def update(self, step: int) -> None:

@@ -108,7 +108,7 @@ def _short(content_hash: str | None) -> str:
     return "none" if content_hash is None else content_hash[:12]
 
 
-def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Dotted path and value of every leaf."""
     if isinstance(value, Mapping):
         for key, item in value.items():

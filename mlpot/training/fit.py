@@ -5,6 +5,7 @@ summed over the processes in one flat tensor: forces need a second derivative, a
 DistributedDataParallel would bring nothing. Everything that must agree between processes travels in the same tensor.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ Row = dict[str, float]
 _EVALUATION_FACTOR = 4
 
 
-class FailedBatch(TrainingError):
+class FailedBatchError(TrainingError):
     """The loss or the gradient of a batch is not a finite number.
 
     Attributes
@@ -156,7 +157,7 @@ class Fit:
 
         Raises
         ------
-        FailedBatch
+        FailedBatchError
             Loss or gradient not finite; the weights are those before the step.
         """
         rate = learning_rate(self.settings, self.state.plan, self.state.plateau, self.state.step)
@@ -166,10 +167,9 @@ class Fit:
         loss, agreed_stop, elapsed = self._add_up(self._backward(indices), stop)
         norm = self._clip()
         loss_value, norm_value = torch.stack([loss, norm.to(loss.dtype)]).tolist()
-        if not (abs(loss_value) < float("inf") and norm_value < float("inf")):
-            raise FailedBatch(
-                f"the {'loss' if norm_value == norm_value else 'gradient'} of step {self.state.step} is not finite "
-                f"(loss {loss_value}, gradient norm {norm_value})",
+        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
+            raise FailedBatchError(
+                f"step {self.state.step} is not finite: loss {loss_value}, gradient norm {norm_value}",
                 indices.tolist(),
             )
         self.optimizer.step()
@@ -205,7 +205,7 @@ class Fit:
         if not isinstance(summed, Tensor):
             raise TypeError(f"all_reduce returned {type(summed).__name__}")
         sizes = [gradient.numel() for gradient in gradients]
-        for gradient, part in zip(gradients, summed.split([*sizes, 3])[:-1], strict=True):
+        for gradient, part in zip(gradients, torch.split(summed, [*sizes, 3])[:-1], strict=True):
             gradient.copy_(part.view_as(gradient))
         votes, first_elapsed = summed[-2:].tolist()
         return summed[-3], votes > 0.0, first_elapsed
@@ -272,7 +272,6 @@ class Fit:
         row: Row = {
             "epoch": float(state.epoch),
             "step": float(state.step),
-            "time": self.elapsed(),
             "lr": learning_rate(self.settings, state.plan, state.plateau, max(0, state.step - 1)),
         }
         if train_loss is not None:
@@ -281,6 +280,7 @@ class Fit:
             loss, report = self.score(self.validation)
             row |= {"validation_loss": loss, **report}
             state.plateau.update(loss, self.settings.schedule)
+        row["time"] = self.elapsed()
         state.history.append(row)
         return row
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -18,7 +17,7 @@ UNFINISHED_STATUS = 75
 
 def train_command(
     source: Path | None,
-    options: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Mapping[str, object]],
     overrides: Sequence[str],
     *,
     resume: bool,

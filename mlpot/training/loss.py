@@ -1,8 +1,8 @@
 """What is minimised, and how errors are counted.
 
-The loss of a batch divides by the number of labels that a batch holds *on average*, a constant of the run. So each label
-weighs the same in an epoch, whichever batch it falls into and however many labels are missing beside it, and parts of a
-batch computed by several processes simply add up.
+The loss of a batch divides by the number of labels that a batch holds *on average*, a constant of the run. So each
+label weighs the same in an epoch, whichever batch it falls into and however many labels are missing beside it, and
+parts of a batch computed by several processes simply add up.
 """
 
 from typing import NamedTuple

@@ -3,9 +3,12 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlpot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 METRICS_NAME = "metrics.csv"
 
@@ -68,11 +71,11 @@ def _cells(row: Mapping[str, float]) -> list[str]:
     return ["" if key not in row else f"{row[key]:.0f}" if key in _COUNTS else f"{row[key]:.6g}" for key in COLUMNS]
 
 
-def _summary_writer(folder: Path) -> Any:
+def _summary_writer(folder: Path) -> "SummaryWriter":
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  # an optional package
     except ImportError as error:
         raise ConfigError(
             "`run.tensorboard` is on but the tensorboard package is missing: pip install tensorboard, or switch it off"
         ) from error
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder))

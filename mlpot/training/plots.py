@@ -43,9 +43,8 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
         axis.plot(x, y, color=COLORS[label], label="mae", lw=1.2, ls="--")
         unit = METRIC_UNITS[label].replace("A^3", "Å³").replace("/A", "/Å")
         axis.set(yscale="log", xlabel="epoch", ylabel=f"{label} error, {unit}", title=f"validation, {label}")
-        axis.annotate(f"{_series(history, f'{label}_rmse')[1][-1]:.3g}", (1.0, 1.0), xycoords="axes fraction",
-                      xytext=(-6, -6), textcoords="offset points", ha="right", va="top", color=COLORS[label])  # fmt: skip
-        axis.legend(frameon=False, loc="lower left")
+        last = _series(history, f"{label}_rmse")[1][-1]
+        axis.legend(frameon=False, loc="upper right", title=f"last rmse {last:.3g} {unit}")
         _tidy(axis)
     figure.savefig(path)
 
@@ -106,14 +105,15 @@ def _plot_parity_panel(axis: Axes, label: str, values: NDArray[np.float64]) -> N
         f"rmse {rmse:.3g} {small_unit}\nmae {mae:.3g} {small_unit}\n{len(values)} values",
         (0.03, 0.97), xycoords="axes fraction", ha="left", va="top", fontsize=9,
     )  # fmt: skip
-    _plot_errors(axis.inset_axes((0.62, 0.07, 0.34, 0.24)), errors, small_unit, COLORS[label])
+    _plot_errors(axis.inset_axes((0.62, 0.12, 0.35, 0.22)), errors, small_unit, COLORS[label])
     _tidy(axis)
 
 
 def _plot_errors(axis: Axes, errors: NDArray[np.float64], unit: str, color: str) -> None:
     """Histogram of the errors; the outermost half percent on either side is left out of the picture."""
     reach = float(np.quantile(np.abs(errors), 0.99)) or 1.0
-    axis.hist(errors, bins=41, range=(-reach, reach), color=color, alpha=0.8)
+    bins = int(np.clip(2 * np.sqrt(len(errors)), 11, 61))
+    axis.hist(errors, bins=bins, range=(-reach, reach), color=color, alpha=0.8)
     axis.set_xlabel(f"error, {unit}", fontsize=7, labelpad=1)
     axis.set_yticks([])
     axis.tick_params(labelsize=7)

@@ -149,7 +149,7 @@ def _references(data: DataConfig, train: Structures, atomic_numbers: Sequence[in
 
 
 def _sample_set(structures: Structures, atomic_numbers: Sequence[int], config: TrainConfig) -> SampleSet:
-    """Samples of all structures but isolated atoms, whose energy is the reference energy by construction."""
+    """Make samples of all structures but isolated atoms, whose energy is the reference energy by construction."""
     kept = [index for index, structure in enumerate(structures) if not structure.is_isolated_atom]
     return SampleSet(Subset(structures, kept), atomic_numbers, config.model.cutoff, config.data.in_memory)
 

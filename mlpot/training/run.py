@@ -19,7 +19,7 @@ from mlpot.errors import ConfigError, TrainingError
 from mlpot.export import save_model
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
 from mlpot.training.display import Display
-from mlpot.training.fit import FailedBatch, Fit
+from mlpot.training.fit import FailedBatchError, Fit
 from mlpot.training.loop import Keeper, run_epochs
 from mlpot.training.metrics import MetricsLog
 from mlpot.training.plots import plot_learning_curve, plot_parity
@@ -156,7 +156,7 @@ def _run(fit: Fit, stop: StopRequest, keeper: Keeper, folder: Path, console: Con
     try:
         with Display(console) as display:
             return run_epochs(fit, stop, keeper, log, display)
-    except FailedBatch as error:
+    except FailedBatchError as error:
         if is_first:
             _save_structures(fit.train, error.indices, folder / FAILED_NAME)
         raise TrainingError(
