@@ -56,3 +56,26 @@ def find_potential(model: str | Path, preset: str = "fast") -> Path:
     if preset not in presets:
         raise ModelFileError(f"the potential {model} has the presets {', '.join(sorted(presets))}; got {preset!r}")
     return presets[preset]
+
+
+def data_folder(name: str) -> Path:
+    """Folder of the reference data that ship with a potential.
+
+    Parameters
+    ----------
+    name : str
+        Of the potential.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ModelFileError
+        No data ship under that name.
+    """
+    for folder in (_PACKAGE.parent / "potentials", _PACKAGE / "potentials"):
+        if (folder / name / "data").is_dir():
+            return folder / name / "data"
+    raise ModelFileError(f"no data ship with a potential of the name {name!r}")
