@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -20,6 +20,9 @@ class _Commands(TyperGroup):
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from error
 
+
+Device = Annotated[str, typer.Option(help="cpu or cuda")]
+PrecisionOption = Annotated[str | None, typer.Option(help="mixed or double; by default what the model was trained in")]
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split(":")[0])
 
@@ -58,6 +61,105 @@ def schema() -> None:
 
 
 @app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    data: Annotated[Path, typer.Argument(help="labelled structures: extended XYZ, ASE database, ...")],
+    json_path: Annotated[Path | None, typer.Option("--json", help="write all errors to this file")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw predictions against labels, PNG")] = None,
+    device: Device = "cpu",
+    precision: PrecisionOption = None,
+) -> None:
+    """Compare a model with labelled data: errors by label, element and config_type."""
+    from mlpot.evaluation import evaluate_file  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.shipped import find_potential  # noqa: PLC0415
+
+    path = find_potential(model)
+    evaluate_file(path, data, device=device, precision=cast(Any, precision), json_path=json_path, plot=plot)
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    as_json: Annotated[bool, typer.Option("--json", help="the manifest as it is")] = False,
+) -> None:
+    """Check a model file and print what it is and what it was trained on."""
+    from mlpot.info import print_info  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.shipped import find_potential  # noqa: PLC0415
+
+    print_info(find_potential(model), as_json=as_json)
+
+
+@app.command()
+def relax(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    source: Annotated[Path, typer.Argument(help="structure: anything ASE reads, the last frame counts")],
+    target: Annotated[Path, typer.Argument(help="where to write the relaxed structure")],
+    fmax: Annotated[float, typer.Option(help="largest force that may remain, eV/A")] = 0.01,
+    cell: Annotated[bool, typer.Option("--cell", help="relax the cell too")] = False,
+    pressure: Annotated[float, typer.Option(help="external pressure, GPa; with --cell")] = 0.0,
+    optimizer: Annotated[str, typer.Option(help="lbfgs, bfgs or fire")] = "lbfgs",
+    steps: Annotated[int, typer.Option(help="at most")] = 500,
+    device: Device = "cpu",
+    precision: PrecisionOption = None,
+) -> None:
+    """Relax a structure; status 1 where it does not converge."""
+    import mlpot  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.simulation.terminal import relax_file  # noqa: PLC0415
+
+    calculator = mlpot.load(model, device=device, precision=cast(Any, precision))
+    options: dict[str, Any] = {"fmax": fmax, "cell": cell, "pressure": pressure, "optimizer": optimizer}
+    raise typer.Exit(not relax_file(calculator, source, target, steps=steps, **options).converged)
+
+
+@app.command()
+def md(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    source: Annotated[Path, typer.Argument(help="structure: anything ASE reads, the last frame counts")],
+    steps: Annotated[int, typer.Option(help="steps of the whole run")],
+    trajectory: Annotated[Path, typer.Option(help=".xyz or .traj; log and checkpoint are named after it")],
+    ensemble: Annotated[str, typer.Option(help="nve, nvt or npt")] = "nvt",
+    temperature: Annotated[float | None, typer.Option(help="K")] = None,
+    pressure: Annotated[float, typer.Option(help="GPa, for npt")] = 0.0,
+    timestep: Annotated[float, typer.Option(help="fs")] = 1.0,
+    thermostat_time: Annotated[float, typer.Option(help="fs")] = 100.0,
+    barostat_time: Annotated[float, typer.Option(help="fs")] = 1000.0,
+    interval: Annotated[int, typer.Option(help="steps between frames")] = 10,
+    seed: Annotated[int, typer.Option(help="of velocities and thermostat")] = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="go on with the run that wrote the trajectory")] = False,
+    keep_lost_atoms: Annotated[bool, typer.Option("--keep-lost-atoms", help="atoms may leave all others")] = False,
+    device: Device = "cpu",
+    precision: PrecisionOption = None,
+) -> None:
+    """Run molecular dynamics; Ctrl-C ends it cleanly with status 130, --restart goes on."""
+    import mlpot  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.simulation import MDSettings  # noqa: PLC0415
+    from mlpot.simulation.terminal import md_file  # noqa: PLC0415
+
+    calculator = mlpot.load(model, device=device, precision=cast(Any, precision))
+    lost_distance = None if keep_lost_atoms else calculator.model.manifest.cutoff
+    times: dict[str, Any] = {"timestep": timestep, "thermostat_time": thermostat_time, "barostat_time": barostat_time}
+    settings = MDSettings(
+        cast(Any, ensemble),
+        steps,
+        temperature=temperature,
+        pressure=pressure,
+        interval=interval,
+        seed=seed,
+        lost_distance=lost_distance,
+        **times,
+    )
+    raise typer.Exit(130 if md_file(calculator, source, trajectory, settings, restart=restart).interrupted else 0)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False) -> None:
+    """Examine this installation: what works, what does not, what mends it; status 1 where something is broken."""
+    from mlpot.doctor import report  # noqa: PLC0415  # each command loads only what it needs
+
+    raise typer.Exit(not report(as_json=as_json))
+
+
+@app.command()
 def build_torch_engine() -> None:
     """Compile the engine that lets LAMMPS run models with the torch of this environment; needed once."""
     from mlpot import torch_engine  # noqa: PLC0415  # each command loads only what it needs
@@ -81,3 +183,47 @@ def quickstart(
     from mlpot.quickstart import run_quickstart  # noqa: PLC0415
 
     run_quickstart(output, parse_duration(budget), Console())
+
+
+data_app = typer.Typer(no_args_is_help=True, help="Check and convert reference data.")
+app.add_typer(data_app, name="data")
+EnergyKey = Annotated[str | None, typer.Option(help="key of the energy, if not found by itself")]
+ForcesKey = Annotated[str | None, typer.Option(help="key of the forces")]
+StressKey = Annotated[str | None, typer.Option(help="key of the stress")]
+VirialKey = Annotated[str | None, typer.Option(help="key of the virial")]
+GroupKey = Annotated[str, typer.Option(help="key of the config_type")]
+
+
+@data_app.command("check")
+def data_check(
+    files: Annotated[list[Path], typer.Argument(help="extended XYZ (also .xz, .gz), ASE database, ...; one data set")],
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    group_key: GroupKey = "config_type",
+    strict: Annotated[bool, typer.Option("--strict", help="status 1 on warnings too")] = False,
+) -> None:
+    """Print what a data set holds and what is wrong with it; status 1 on errors."""
+    from mlpot.data.commands import check_files  # noqa: PLC0415  # each command loads only what it needs
+
+    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key, "virial_key": virial_key}
+    raise typer.Exit(check_files(files, {**keys, "group_key": group_key}, strict=strict))
+
+
+@data_app.command("convert")
+def data_convert(
+    source: Annotated[Path, typer.Argument(help="extended XYZ, ASE database, anything ASE reads")],
+    target: Annotated[Path, typer.Argument(help="new ASE database, *.db")],
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    group_key: GroupKey = "config_type",
+) -> None:
+    """Write a data set to a database that training reads from disk: for sets larger than memory."""
+    from mlpot.data.commands import convert  # noqa: PLC0415  # each command loads only what it needs
+
+    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key, "virial_key": virial_key}
+    store = convert(source, target, keys, group_key)
+    typer.echo(f"{len(store)} structures in {target}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rich.table import Table
+from rich.text import Text
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -56,10 +57,15 @@ def frame_list(frames: Sequence[int], limit: int = 6) -> str:
 def findings_table(findings: Iterable[Finding], title: str) -> Table:
     """Table of findings, errors first."""
     table = Table(title=title, show_lines=True, title_justify="left")
-    for column in ("severity", "kind", "frames", "finding", "what to do"):
-        table.add_column(column, overflow="fold")
+    table.add_column("severity", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("finding", overflow="fold")
     for finding in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
         style = STYLES[finding.severity]
-        frames = frame_list(finding.frames) if finding.frames else "all"
-        table.add_row(f"[{style}]{finding.severity}[/{style}]", finding.kind, frames, finding.message, finding.remedy)
+        lines = [finding.message]
+        if finding.frames:
+            lines.append(f"frames {frame_list(finding.frames)}")
+        if finding.remedy:
+            lines.append(f"-> {finding.remedy}")
+        table.add_row(Text(finding.severity, style=style), finding.kind, Text("\n".join(lines)))
     return table

@@ -99,6 +99,12 @@ class LabelReport:
         )
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.table()
+        if self.findings:
+            yield findings_table(self.findings, "while reading")
+
+    def table(self) -> Table:
+        """Labels, where they come from and where they are missing."""
         table = Table(title=f"labels of {self.n_frames} structures", title_justify="left")
         for column in ("label", "read from", "missing in", "not used"):
             table.add_column(column, overflow="fold")
@@ -108,9 +114,7 @@ class LabelReport:
             missing = self.missing[label]
             lacking = "all" if missing and not sources else frame_list(missing) or "-"
             table.add_row(label, _counts(sources) or "-", lacking, _counts(spare) or "-")
-        yield table
-        if self.findings:
-            yield findings_table(self.findings, "while reading")
+        return table
 
 
 def _counts(keys: Mapping[str, int]) -> str:

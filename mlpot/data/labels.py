@@ -212,6 +212,22 @@ class LabelFinder:
                 )
 
 
+def label_keys(
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+) -> dict[Label, str]:
+    """Named keys by label, without those that are None."""
+    named: dict[Label, str | None] = {
+        "energy": energy_key,
+        "forces": forces_key,
+        "stress": stress_key,
+        "virial": virial_key,
+    }
+    return {label: key for label, key in named.items() if key is not None}
+
+
 def _candidates(label: Label, entries: Mapping[str, Any]) -> list[str]:
     """Keys of a frame that look like the label, the preferred one first."""
     order = USUAL_KEYS[label]

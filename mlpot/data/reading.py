@@ -7,22 +7,24 @@ ASE databases. Everything behind it works with ``Sequence[LabelledStructure]`` a
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import IO, Any, overload
 
 import ase.io
 import ase.io.formats
 from ase import Atoms
+from ase.io.extxyz import read_xyz
 
 from mlpot.data.label_report import LabelReport
-from mlpot.data.labels import Label, LabelFinder
-from mlpot.data.store import StructureStore
+from mlpot.data.labels import LabelFinder, label_keys
+from mlpot.data.store import StructureStore, iterate_database
 from mlpot.data.structure import LabelledStructure
 from mlpot.errors import DataError
 
-DATABASES = (".db",)
+DATABASES = (".db",)  # ase's SQLite
 OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -94,13 +96,7 @@ def read_structures(
     DataError
         Nothing to read, an unreadable file, a label that is asked for and missing, a malformed label.
     """
-    named: dict[Label, str | None] = {
-        "energy": energy_key,
-        "forces": forces_key,
-        "stress": stress_key,
-        "virial": virial_key,
-    }
-    finder = LabelFinder({label: key for label, key in named.items() if key is not None}, required, group_key)
+    finder = LabelFinder(label_keys(energy_key, forces_key, stress_key, virial_key), required, group_key)
     if isinstance(source, str | Path) and Path(source).suffix in DATABASES:
         return StructureStore(source, index=index, finder=finder, strict=strict)
     structures = [finder.labelled(atoms) for atoms in iterate_atoms(source, index)]
@@ -128,36 +124,55 @@ def iterate_atoms(source: object, index: str | int | slice = ":") -> Iterator[At
     elif hasattr(source, "to_ase_atoms"):
         yield source.to_ase_atoms(msonable=False)
     elif isinstance(source, Iterable):
-        chosen = list(source)
-        for item in chosen if index == ":" else _pick(chosen, index):
-            yield from iterate_atoms(item)
+        yield from _pick((atoms for item in source for atoms in iterate_atoms(item)), index)
     else:
         raise DataError(
             f"expected a path, ase.Atoms, pymatgen Structure or a sequence of these, got {type(source).__name__}"
         )
 
 
-def _pick(items: list[Any], index: str | int | slice) -> list[Any]:
-    """Items of a list by ASE's index notation."""
+def _pick(items: Iterable[Any], index: str | int | slice) -> Iterator[Any]:
+    """Items by ASE's index notation; one by one where that is possible."""
     parsed: int | slice = ase.io.formats.string2index(index) if isinstance(index, str) else index
-    return items[parsed] if isinstance(parsed, slice) else [items[parsed]]
+    if isinstance(parsed, int):
+        parsed = slice(parsed, parsed + 1 or None)
+    if min(parsed.start or 0, parsed.stop or 0, parsed.step or 1) < 0:
+        return iter(list(items)[parsed])
+    return itertools.islice(items, parsed.start, parsed.stop, parsed.step)
 
 
-def _read_file(path: Path, index: str | int | slice) -> list[Atoms]:
+def _read_file(path: Path, index: str | int | slice) -> Iterator[Atoms]:
     if not path.is_file():
         raise DataError(f"no such file: {path}")
-    opener = OPENERS.get(path.suffix)
-    inner = path.with_suffix("") if opener else path
-    is_extxyz = inner.suffix in (".extxyz", ".xyz")
+    opener = OPENERS.get(path.suffix, open)
+    inner = path.with_suffix("") if path.suffix in OPENERS else path
     try:
-        if opener and is_extxyz:
-            # ASE seeks in the file, which costs minutes in a compressed one: unpack it first.
+        if path.suffix in DATABASES:
+            yield from _pick(iterate_database(path), index)
+        elif inner.suffix in (".extxyz", ".xyz"):
             with opener(path, "rt") as handle:
-                frames = ase.io.read(io.StringIO(handle.read()), index, format="extxyz")
+                yield from _pick(_extxyz_frames(handle), index)
         else:
-            frames = ase.io.read(path, index, format="extxyz" if is_extxyz else None)
-    except MemoryError:
+            frames = ase.io.read(path, index)
+            yield from [frames] if isinstance(frames, Atoms) else frames
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # ase's readers raise whatever their parsing runs into
         raise DataError(f"cannot read {path} as atomic structures: {type(error).__name__}: {error}") from error
-    return [frames] if isinstance(frames, Atoms) else list(frames)
+
+
+def _extxyz_frames(handle: IO[str]) -> Iterator[Atoms]:
+    """Frames of an extended XYZ file, one at a time.
+
+    ASE's reader wants to seek, which takes minutes in a compressed file, so each frame is cut out for it.
+    """
+    line = 0
+    while (header := handle.readline()).strip():
+        if not header.strip().isdigit():
+            raise DataError(f"line {line + 1} of {handle.name}: expected the number of atoms, got {header.strip()!r}")
+        n_lines = int(header) + 1
+        lines = list(itertools.islice(handle, n_lines))
+        if len(lines) < n_lines or (not lines[-1].strip() and n_lines > 1):
+            raise DataError(f"line {line + 1} of {handle.name}: the file ends inside of the last structure")
+        yield next(read_xyz(io.StringIO(header + "".join(lines)), 0))
+        line += n_lines + 1

@@ -74,14 +74,7 @@ class StructureStore(Sequence[LabelledStructure]):
         return self._finder.finish(strict=strict)
 
     def _atoms(self, row: int) -> Atoms:
-        """One row as atoms with everything that may be a label in `info`."""
-        entry = self._db.get(id=int(row))
-        atoms = entry.toatoms()
-        atoms.set_constraint()
-        data = dict(entry.data)
-        # Our own rows keep `info` apart, so that its keys need not be fit for SQL.
-        atoms.info = {**entry.key_value_pairs, **data.pop("info", {}), **data}
-        return atoms
+        return atoms_of_row(self._db.get(id=int(row)))
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -101,7 +94,7 @@ class StructureStore(Sequence[LabelledStructure]):
 
 
 def write_store(structures: Iterable[LabelledStructure], path: str | Path, report: LabelReport) -> StructureStore:
-    """Write structures to a new ASE database, one at a time.
+    """Write structures to a new ASE database, one at a time; a store is complete or not there.
 
     Parameters
     ----------
@@ -109,7 +102,7 @@ def write_store(structures: Iterable[LabelledStructure], path: str | Path, repor
     path : path
         Must not exist; by convention ends in ``.db``.
     report : LabelReport
-        Account of the labels, kept in the database.
+        Account of the labels, kept in the database; read after the last structure was taken.
 
     Returns
     -------
@@ -120,14 +113,42 @@ def write_store(structures: Iterable[LabelledStructure], path: str | Path, repor
         raise DataError(f"a store must be named *.db, got {target}")
     if target.exists():
         raise DataError(f"{target} exists already: delete it, or choose another name")
-    with ase.db.connect(target, use_lock_file=False) as database:
-        for structure in structures:
-            atoms = structure.atoms.copy()
-            atoms.calc = SinglePointCalculator(atoms, **_results(structure))
-            info = {**structure.atoms.info, "config_type": structure.config_type, "weight": structure.weight}
-            database.write(atoms, data={"info": info})
-        database.metadata = {STORE_KEY: {"version": STORE_VERSION, "report": report.as_dict()}}
+    partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        with ase.db.connect(partial, type="db", use_lock_file=False) as database:
+            for structure in structures:
+                atoms = structure.atoms.copy()
+                atoms.calc = SinglePointCalculator(atoms, **_results(structure))
+                info = {**structure.atoms.info, "config_type": structure.config_type, "weight": structure.weight}
+                database.write(atoms, data={"info": info})
+            database.metadata = {STORE_KEY: {"version": STORE_VERSION, "report": report.as_dict()}}
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return StructureStore(target)
+
+
+def iterate_database(path: str | Path) -> Iterator[Atoms]:
+    """Rows of an ASE database as atoms, one at a time, in the order of their ids.
+
+    Yields
+    ------
+    ase.Atoms
+    """
+    database, ids = _open(Path(path))
+    for row in ids:
+        yield atoms_of_row(database.get(id=int(row)))
+
+
+def atoms_of_row(row: Any) -> Atoms:  # noqa: ANN401  # ase has no types
+    """Atoms of a database row with everything that may be a label in the calculator or in `info`."""
+    atoms = row.toatoms()
+    atoms.set_constraint()
+    data = dict(row.data)
+    # Our own rows keep `info` apart, so that its keys need not be fit for SQL.
+    atoms.info = {**row.key_value_pairs, **data.pop("info", {}), **data}
+    return atoms
 
 
 def _results(structure: LabelledStructure) -> dict[str, float | FloatArray]:

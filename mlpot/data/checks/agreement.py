@@ -12,13 +12,30 @@ ENERGY_UNITS = {"eV": 1.0, "Hartree": 27.211386, "Rydberg": 13.605693, "kcal/mol
 FORCE_UNITS = {
     "eV/A": 1.0,
     "Hartree/Bohr": 51.422067,
-    "Hartree/A": 27.211386,
     "Rydberg/Bohr": 25.711034,
     "eV/Bohr": 1.8897261,
     "kcal/mol/A": 0.0433641,
     "kJ/mol/A": 0.0103643,
     "kJ/mol/nm": 0.00103643,
 }
+# The likely ones first: (unit of the energies, unit of the forces).
+UNIT_MIXTURES = (
+    ("Hartree", "Hartree/Bohr"),
+    ("Hartree", "eV/A"),
+    ("eV", "Hartree/Bohr"),
+    ("eV", "kcal/mol/A"),
+    ("kcal/mol", "eV/A"),
+    ("Rydberg", "Rydberg/Bohr"),
+    ("Rydberg", "eV/A"),
+    ("eV", "Rydberg/Bohr"),
+    ("eV", "eV/Bohr"),
+    ("kJ/mol", "kJ/mol/nm"),
+    ("kJ/mol", "eV/A"),
+    ("eV", "kJ/mol/A"),
+    ("eV", "kJ/mol/nm"),
+    ("Hartree", "kcal/mol/A"),
+    ("kcal/mol", "Hartree/Bohr"),
+)
 STRESS_UNITS = {
     "GPa": 0.00624151,
     "kbar": 0.000624151,
@@ -44,7 +61,7 @@ def check_agreement(pairs: Sequence[WorkPair]) -> list[Finding]:
     if any(finding.kind == "energy-force-unit" for finding in findings):
         return findings
     stress = _stress_agreement(near)
-    return [*findings, *stress, *_jumps(near)]
+    return [*findings, *stress] if any(f.severity == "error" for f in stress) else [*findings, *stress, *_jumps(near)]
 
 
 def _column(pairs: Sequence[WorkPair], name: str) -> FloatArray:
@@ -71,31 +88,34 @@ def _force_agreement(near: Sequence[WorkPair]) -> list[Finding]:
     reasons = _unit_reasons(slope)
     if np.ptp(sizes) == 0 and abs(slope * sizes[0] - 1) < 0.1:
         reasons.insert(0, "energies per atom")
-    if slope < 0:
-        reasons.append("gradients instead of forces")
     guess = f": {' or '.join(reasons)}?" if reasons else ""
     return [Finding("error", "energy-force-unit", message + guess, "convert to eV and eV/A, force = -gradient")]
 
 
 def _unit_reasons(slope: float) -> list[str]:
-    """Energy and force units whose ratio is the slope, the likely ones first."""
-    matches = []
-    for energy, energy_size in ENERGY_UNITS.items():
-        for force, force_size in FORCE_UNITS.items():
-            misfit = abs(abs(slope) * energy_size / force_size - 1)
-            # One label in another unit is likelier than two.
-            likely = (energy != "eV") + (force != "eV/A")
-            if misfit < 0.1 and energy_size != force_size:
-                matches.append((likely, misfit, f"energies in {energy} with forces in {force}"))
-    return [text for _, _, text in sorted(matches)[:2]]
+    """Mixtures of units that give the slope, the likeliest first."""
+    if slope < 0:
+        sign = ["gradients instead of forces"]
+        return sign if abs(slope + 1) < TOLERANCE else [f"{reason}, and {sign[0]}" for reason in _unit_reasons(-slope)]
+    reasons = ["positions in Bohr"] if abs(slope / 0.529177 - 1) < 0.1 else []
+    for energy, force in UNIT_MIXTURES:
+        if abs(slope * ENERGY_UNITS[energy] / FORCE_UNITS[force] - 1) < 0.1:
+            reasons.append(f"energies in {energy} with forces in {force}")
+    return reasons[:2]
 
 
 def _stiffness(near: Sequence[WorkPair]) -> list[Finding]:
+    """Look at how fast forces change with positions, which is alike in all matter."""
     stiffness = _column([pair for pair in near if pair.distance > 1e-3], "stiffness")
     stiffness = stiffness[np.isfinite(stiffness)]
-    if len(stiffness) < FEWEST or 0.2 < np.median(stiffness) < 35:
+    if len(stiffness) < FEWEST:
         return []
     value = float(np.median(stiffness))
+    if np.quantile(stiffness, 0.8) < 0:
+        message = f"forces drive atoms away from where they are stable ({value:.3g} eV/A^2)"
+        return [Finding("warning", "force-sign", message + ": gradients?", "force = -gradient")]
+    if 0.2 < value < 35 or value < 0:
+        return []
     guess = "kcal/mol or kJ/mol" if value > 1 else "Hartree/Bohr"
     message = f"forces change by {value:.3g} eV/A^2 with the positions (median); usual are 0.5 to 15: in {guess}?"
     return [Finding("warning", "force-unit", message, "convert to eV and eV/A")]
@@ -113,16 +133,21 @@ def _stress_agreement(near: Sequence[WorkPair]) -> list[Finding]:
     if abs(slope - 1) < TOLERANCE:
         return _offset(x, y, _column(strained, "volume_work")[clear])
     message = f"energies change by {slope:.3g} times the work of the stress in {len(x)} pairs of similar structures"
-    reasons = [unit for unit, size in STRESS_UNITS.items() if abs(abs(slope) / size - 1) < 0.25]
-    volumes = _column(strained, "volume")
-    if np.ptp(volumes) < 0.3 * volumes.mean() and abs(abs(slope) * volumes.mean() - 1) < 0.25:
-        reasons = ["a virial under the name of a stress" if slope < 0 else "stress times volume"]
-    elif slope < 0:
-        reasons.append("opposite sign (pressure positive, as VASP prints it)")
-    guess = f": {', '.join(reasons)}?" if reasons else ""
+    reasons = _stress_reasons(slope, float(np.median(_column(strained, "volume")[clear])))
+    guess = f": {' or '.join(reasons)}?" if reasons else ""
     return [
         Finding("error", "stress-unit", message + guess, "convert to eV/A^3, tension positive; name virials virial")
     ]
+
+
+def _stress_reasons(slope: float, volume: float) -> list[str]:
+    size = abs(slope)
+    sign = " with the opposite sign (compression positive, as VASP prints it)" if slope < 0 else ""
+    reasons = [f"{unit}{sign}" for unit, value in STRESS_UNITS.items() if abs(size / value - 1) < 0.15]
+    reasons += [f"energies in {unit}{sign}" for unit, value in ENERGY_UNITS.items() if abs(size * value - 1) < 0.15]
+    if abs(size * volume - 1) < 0.15:
+        reasons.append("a virial under the name of a stress" if slope < 0 else "stress times volume")
+    return [reason.replace("energies in eV with", "eV/A^3 with") for reason in reasons]
 
 
 def _offset(x: FloatArray, y: FloatArray, volume_work: FloatArray) -> list[Finding]:

@@ -1,0 +1,84 @@
+"""The work behind `mlpot data check` and `mlpot data convert`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ase import Atoms
+from rich.console import Console
+
+from mlpot.data.checks import check
+from mlpot.data.findings import findings_table
+from mlpot.data.labels import LabelFinder, label_keys
+from mlpot.data.reading import iterate_atoms, read_structures
+from mlpot.data.reference import elements_of, reference_energies
+from mlpot.data.store import StructureStore, write_store
+from mlpot.data.structure import LabelledStructure
+from mlpot.data.summary import summarize
+from mlpot.errors import DataError
+
+
+def check_files(
+    files: Sequence[Path], keys: Mapping[str, str | None], *, strict: bool = False, console: Console | None = None
+) -> int:
+    """Print what a data set holds and what is wrong with it.
+
+    Parameters
+    ----------
+    files : sequence of path
+        Read as one data set.
+    keys : mapping of str to str
+        ``energy_key``, ``forces_key``, ``stress_key``, ``virial_key``, ``group_key`` of `read_structures`.
+    strict : bool
+        Warnings count as errors.
+    console : rich.console.Console
+        Where to print.
+
+    Returns
+    -------
+    int
+        Exit status: 1 if there are errors.
+    """
+    console = console or Console()
+    source = files[0] if len(files) == 1 else list(files)
+    structures = read_structures(source, strict=False, **{key: value for key, value in keys.items() if value})
+    console.print(structures.report.table(), summarize(structures), sep="\n")
+    try:
+        console.print(reference_energies(structures, elements_of(structures)))
+    except DataError as error:
+        console.print(f"no reference energies: {error}")
+    findings = check(structures)
+    if findings:
+        console.print(findings_table(findings, "findings"))
+    counts = {severity: sum(f.severity == severity for f in findings) for severity in ("error", "warning")}
+    console.print(f"{len(structures)} structures: {counts['error']} errors, {counts['warning']} warnings")
+    return int(counts["error"] > 0 or (strict and counts["warning"] > 0))
+
+
+def convert(
+    source: Path, target: Path, keys: Mapping[str, str | None], group_key: str = "config_type"
+) -> StructureStore:
+    """Settle the labels of a file once and write them to a database that training reads from disk.
+
+    Parameters
+    ----------
+    source : path
+        Read one structure at a time where it is extended XYZ or an ASE database.
+    target : path
+        ``*.db``, must not exist.
+    keys : mapping of str to str
+        ``energy_key``, ``forces_key``, ``stress_key``, ``virial_key`` of `read_structures`.
+    group_key : str
+        Entry of `info` that becomes the config_type.
+
+    Returns
+    -------
+    StructureStore
+    """
+    finder = LabelFinder(label_keys(**keys), group_key=group_key)
+    return write_store(_labelled(iterate_atoms(source), finder), target, finder.report)
+
+
+def _labelled(frames: Iterator[Atoms], finder: LabelFinder) -> Iterator[LabelledStructure]:
+    for atoms in frames:
+        yield finder.labelled(atoms)
+    finder.finish(strict=True)
