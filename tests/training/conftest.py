@@ -1,0 +1,37 @@
+"""Data sets and runs that the tests of training share."""
+
+import ase.io
+import pytest
+from emt_structures import emt_structures, small_config
+from lightning_fabric import Fabric
+
+from mlpot.training.fit import Fit
+from mlpot.training.preparation import initial_potential, prepare
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory):
+    """File of 30 labelled copper-gold structures."""
+    path = tmp_path_factory.mktemp("data") / "alloy.extxyz"
+    ase.io.write(path, emt_structures(30), format="extxyz")
+    return path
+
+
+@pytest.fixture(scope="session")
+def fabric():
+    launched = Fabric(accelerator="cpu", devices=1)
+    launched.launch()
+    return launched
+
+
+@pytest.fixture
+def make_fit(data_file, tmp_path, fabric):
+    """Maker of a `Fit` that is ready to step; keyword arguments are sections of the configuration."""
+
+    def make(**sections):
+        config = small_config(data_file, tmp_path / "run", **sections)
+        problem = prepare(config, None)
+        potential = initial_potential(config, problem, fabric.device)
+        return Fit(fabric, config, potential, problem.train, problem.validation, problem.scale)
+
+    return make
