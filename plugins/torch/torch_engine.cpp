@@ -7,6 +7,7 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/jit_exception.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
@@ -52,22 +53,35 @@ namespace {
     return values.detach().requires_grad_(true);
   }
 
-  /* As Python does it: indices stay integers (Module::to would change them as well). */
-  void convert(const torch::jit::Module &module, torch::Device device, torch::ScalarType dtype)
+  /* libtorch's messages carry a stack trace after the first lines; TorchScript's end with the
+     cause. */
+  std::string cause(const c10::Error &error)
   {
-    const auto convert_one = [&](Tensor tensor) {
-      tensor.set_requires_grad(false);
-      tensor.set_data(tensor.is_floating_point() ? tensor.to(device, dtype) : tensor.to(device));
-    };
-    for (const auto &tensor : module.parameters()) convert_one(tensor);
-    for (const auto &tensor : module.buffers()) convert_one(tensor);
+    const std::string text = error.what_without_backtrace();
+    const std::size_t runtime = text.rfind("RuntimeError: ");
+    return "libtorch: " + (runtime == std::string::npos ? text : text.substr(runtime));
+  }
+
+  /* Runs the action; what libtorch throws becomes a sentence for the user. */
+  template <typename Action> void translate_errors(const Action &action)
+  {
+    try {
+      action();
+    } catch (const c10::OutOfMemoryError &) {
+      throw std::runtime_error("the device has not enough memory; use more devices, a smaller "
+                               "system or device cpu");
+    } catch (const c10::Error &error) {
+      throw std::runtime_error(cause(error));
+    } catch (const torch::jit::JITException &error) {
+      throw std::runtime_error(std::string("libtorch: ") + error.what());
+    }
   }
 
 }    // namespace
 
-TorchEngine::TorchEngine(const mlpot_settings &settings) :
-    TorchEngine(settings, ModelFile(settings.model_path))
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
 {
+  return std::make_unique<TorchEngine>(settings, ModelFile(settings.model_path));
 }
 
 TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) :
@@ -76,15 +90,28 @@ TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) 
     device(choose_device(settings)),
     dtype(precision == "double" ? torch::kFloat64 : torch::kFloat32), n_threads(settings.n_threads)
 {
+  translate_errors([&] {
+    load_module(file);
+  });
+  const auto run = [this](const mlpot_atoms &atoms, const mlpot_communicator &comm,
+                          mlpot_result &result) {
+    compute(atoms, comm, result);
+  };
+  check_probe(manifest, precision, run);
+}
+
+/* As Python does it: indices stay integers (Module::to would change them as well). */
+void TorchEngine::load_module(const ModelFile &file)
+{
   std::istringstream stream(file.bytes());
-  module = torch::jit::load(stream, torch::kCPU);
+  module = torch::jit::load(stream, device);
   module.eval();
-  convert(module, device, dtype);
-  check_probe(
-      manifest, precision,
-      [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
-        compute(atoms, comm, result);
-      });
+  const auto convert = [this](Tensor tensor) {
+    tensor.set_requires_grad(false);
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
+  };
+  for (const auto &tensor : module.parameters()) convert(tensor);
+  for (const auto &tensor : module.buffers()) convert(tensor);
 }
 
 mlpot_description TorchEngine::describe() const
@@ -108,9 +135,11 @@ void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &co
   const Task task = make_task(edges, atoms, comm);
   if (edges.n_centers == 0) return join_in_silence(task);
   Tensor energies, gradient;
-  evaluate(task, energies, gradient);
-  energies = energies.to(torch::kCPU, torch::kFloat64).contiguous();
-  gradient = gradient.to(torch::kCPU, torch::kFloat64).contiguous();
+  translate_errors([&] {
+    evaluate(task, energies, gradient);
+    energies = energies.to(torch::kCPU, torch::kFloat64).contiguous();
+    gradient = gradient.to(torch::kCPU, torch::kFloat64).contiguous();
+  });
   add_to_result(edges, energies.data_ptr<double>(), gradient.data_ptr<double>(), result);
 }
 

@@ -9,7 +9,7 @@
 #define MLPOT_TORCH_ENGINE_H
 
 #include "edge_list.h"
-#include "engine_api.h"
+#include "engine.h"
 #include "manifest.h"
 
 #include <torch/script.h>
@@ -19,15 +19,14 @@
 
 namespace mlpot {
 
-class TorchEngine {
+class TorchEngine : public Engine {
  public:
-  /* Throws std::runtime_error or c10::Error. */
-  explicit TorchEngine(const mlpot_settings &settings);
+  TorchEngine(const mlpot_settings &settings, const ModelFile &file);
 
-  /* Points into this engine. */
-  mlpot_description describe() const;
-  void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result);
-  double memory_usage() const;
+  mlpot_description describe() const override;
+  void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
+               mlpot_result &result) override;
+  double memory_usage() const override;
 
  private:
   /* One layer as it was run: leaves, and what came out. */
@@ -60,7 +59,7 @@ class TorchEngine {
   int n_threads;
   torch::jit::Module module;
 
-  TorchEngine(const mlpot_settings &settings, const ModelFile &file);
+  void load_module(const ModelFile &file);
   Task make_task(const EdgeList &edges, const mlpot_atoms &atoms,
                  const mlpot_communicator &comm) const;
   Layer run_layer(const Task &task, int layer, const torch::Tensor &features,

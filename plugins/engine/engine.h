@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+
+   What an engine is inside its shared library. entry.cpp puts one behind the C interface. */
+
+#ifndef MLPOT_ENGINE_H
+#define MLPOT_ENGINE_H
+
+#include "engine_api.h"
+
+#include <memory>
+
+namespace mlpot {
+
+/* Failures are std::runtime_error with a sentence for the user, or std::bad_alloc. */
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /* Points into this engine. */
+  virtual mlpot_description describe() const = 0;
+  virtual void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
+                       mlpot_result &result) = 0;
+  virtual double memory_usage() const = 0;
+};
+
+/* Each engine library defines this once. */
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings);
+
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+
+   The C border of an engine: no exception leaves it. */
+
+#include "engine.h"
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+namespace {
+
+template <typename Action> int guarded(mlpot_message *message, const Action &action)
+{
+  const char *problem = "an unknown error";
+  try {
+    action();
+    return 0;
+  } catch (const std::bad_alloc &) {
+    problem = "not enough memory; use more machines or a smaller system";
+  } catch (const std::exception &error) {
+    std::snprintf(message->text, message->size, "%s", error.what());
+    return 1;
+  } catch (...) {
+  }
+  std::snprintf(message->text, message->size, "%s", problem);
+  return 1;
+}
+
+mlpot::Engine *unwrap(mlpot_engine *engine)
+{
+  return reinterpret_cast<mlpot::Engine *>(engine);
+}
+
+mlpot_engine *create(const mlpot_settings *settings, mlpot_description *description,
+                     mlpot_message *message)
+{
+  std::unique_ptr<mlpot::Engine> engine;
+  const int failed = guarded(message, [&] {
+    engine = mlpot::make_engine(*settings);
+    *description = engine->describe();
+  });
+  return failed ? nullptr : reinterpret_cast<mlpot_engine *>(engine.release());
+}
+
+int compute(mlpot_engine *engine, const mlpot_atoms *atoms, const mlpot_communicator *comm,
+            mlpot_result *result, mlpot_message *message)
+{
+  return guarded(message, [&] {
+    unwrap(engine)->compute(*atoms, *comm, *result);
+  });
+}
+
+double memory_usage(const mlpot_engine *engine)
+{
+  return reinterpret_cast<const mlpot::Engine *>(engine)->memory_usage();
+}
+
+void destroy(mlpot_engine *engine)
+{
+  delete unwrap(engine);
+}
+
+}    // namespace
+
+extern "C" __attribute__((visibility("default"))) const mlpot_engine_api *mlpot_engine_get_api()
+{
+  static const mlpot_engine_api api = {MLPOT_ENGINE_API_VERSION, create, compute, memory_usage,
+                                       destroy};
+  return &api;
+}
