@@ -240,10 +240,9 @@ class Fit:
             Whether the length was set anew.
         """
         budget, state = self.settings.time_budget, self.state
-        if budget is None or not state.plan.is_mark_due(elapsed, budget):
+        if budget is None or not state.plan.is_mark_due(state.step, elapsed, budget):
             return False
-        per_step = elapsed / max(1, state.step)
-        state.plan.replan(state.step, int((budget - elapsed) / per_step), elapsed, budget)
+        state.plan.replan(state.step, elapsed, budget)
         return True
 
     # --- epochs
@@ -317,6 +316,7 @@ class Fit:
         return {
             "state": {**self.state.to_dict(), "elapsed": self.elapsed()},
             "weights": self.potential.state_dict(),
+            "constants": dict(self.potential.named_buffers()),
             "average": self.average.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
@@ -327,4 +327,8 @@ class Fit:
         self.potential.load_state_dict(content["weights"])
         self.average.module.load_state_dict(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
+        # Tables that a module computes for itself differ in the last bit from one process to the next.
+        for module in (self.potential, self.average.module):
+            for name, constant in module.named_buffers():
+                constant.copy_(content["constants"][name])
         self.start_clock()

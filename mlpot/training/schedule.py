@@ -12,7 +12,7 @@ from typing import Any
 
 from mlpot.config import FitConfig, ScheduleConfig
 
-# Fractions of a time budget at which the length of the run is set anew.
+# Fractions of a time budget, or of the run, at which its length is set anew.
 REPLAN_MARKS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
 # Share of the steps that may be spent on warming up, however short the run.
 _LONGEST_WARMUP = 0.1
@@ -28,6 +28,8 @@ class Plan:
         Steps after which the run is over.
     start_step, start_progress
         The progress grows linearly from here to 1 at `total_steps`.
+    start_elapsed : float, s
+        Time at `start_step`.
     marks_passed : int
         Number of `REPLAN_MARKS` behind us.
     """
@@ -35,6 +37,7 @@ class Plan:
     total_steps: int
     start_step: int = 0
     start_progress: float = 0.0
+    start_elapsed: float = 0.0
     marks_passed: int = 0
 
     def progress(self, step: int) -> float:
@@ -44,20 +47,30 @@ class Plan:
             return 1.0
         return self.start_progress + (1.0 - self.start_progress) * (step - self.start_step) / remaining
 
-    def is_mark_due(self, elapsed: float, budget: float) -> bool:
-        """Whether `elapsed` seconds of `budget` lie beyond the next mark."""
-        return self.marks_passed < len(REPLAN_MARKS) and elapsed >= REPLAN_MARKS[self.marks_passed] * budget
+    def is_mark_due(self, step: int, elapsed: float, budget: float) -> bool:
+        """Whether the time or the progress has passed the next mark."""
+        if self.marks_passed == len(REPLAN_MARKS):
+            return False
+        progress = self.progress(step) if self.marks_passed else 0.0
+        return max(elapsed / budget, progress) >= REPLAN_MARKS[self.marks_passed]
 
-    def replan(self, step: int, steps_left: int, elapsed: float, budget: float) -> None:
-        """Let the run end `steps_left` steps after `step`; the progress at `step` stays what it is.
+    def replan(self, step: int, elapsed: float, budget: float) -> None:
+        """Let the run end when the budget does, by the speed since the last mark; the progress stays what it is.
 
         Until the first mark the length is a guess, so there the progress is set to the share of the time that is gone.
+
+        Parameters
+        ----------
+        step : int
+            Optimizer steps done.
+        elapsed, budget : float, s
         """
-        progress = elapsed / budget if self.marks_passed == 0 else self.progress(step)
-        self.start_step, self.start_progress = step, min(progress, 1.0)
-        self.total_steps = step + max(1, steps_left)
-        while self.is_mark_due(elapsed, budget):
+        while self.is_mark_due(step, elapsed, budget):
             self.marks_passed += 1
+        per_step = (elapsed - self.start_elapsed) / max(1, step - self.start_step)
+        progress = elapsed / budget if self.start_step == 0 else self.progress(step)
+        self.start_step, self.start_elapsed, self.start_progress = step, elapsed, min(progress, 1.0)
+        self.total_steps = step + max(1, int((budget - elapsed) / per_step))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""

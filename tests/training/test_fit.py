@@ -36,7 +36,7 @@ def test_gradient_of_the_loss_agrees_with_finite_differences(make_fit):
 
 
 def test_steps_lower_the_loss(make_fit):
-    fit = make_fit(training={"epochs": 30})
+    fit = make_fit(training={"epochs": 15, "lr": 0.02}, loss={"stages": [{"start": 0.0}]})
     losses = []
     while not fit.is_over():
         for indices in fit.batches():
@@ -44,8 +44,8 @@ def test_steps_lower_the_loss(make_fit):
             fit.state.batch += 1
         fit.close_epoch()
     n = fit.n_batches
-    assert np.mean(losses[-n:]) < 0.05 * np.mean(losses[:n])
-    assert fit.state.history[-1]["forces_rmse"] < 0.5 * fit.state.history[0]["forces_rmse"]
+    assert np.mean(losses[-n:]) < 0.35 * np.mean(losses[:n])
+    assert fit.state.history[-1]["forces_rmse"] < 0.6 * fit.state.history[0]["forces_rmse"]
 
 
 def test_a_checkpoint_restores_the_course_exactly(make_fit, tmp_path):
