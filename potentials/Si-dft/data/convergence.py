@@ -23,7 +23,6 @@ GROUPS = (
     "polymorph-simple-cubic-1.0",
     "vacancy-0",
     "surface-001-0",
-    "rattled-0",
     "liquid-0",
 )
 DENSER = 1.5  # times as many k-points along each axis, or the next even number
