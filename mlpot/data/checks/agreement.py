@@ -128,12 +128,12 @@ def _stress_agreement(near: Sequence[WorkPair]) -> list[Finding]:
     clear = np.abs(rest) > np.abs(_column(strained, "force_work"))
     x, y = _column(strained, "stress_work")[clear], rest[clear]
     slope = median_slope(x, y)
-    if slope is None:
-        return []
-    if abs(slope - 1) < TOLERANCE:
-        return _offset(x, y, _column(strained, "volume_work")[clear])
+    wrong = slope is not None and abs(slope - 1) > TOLERANCE
+    reasons = _stress_reasons(slope, float(np.median(_column(strained, "volume")[clear]))) if wrong and slope else []
+    offset = [] if reasons else _offset(x, y, _column(strained, "volume_work")[clear])
+    if offset or not wrong:
+        return offset
     message = f"energies change by {slope:.3g} times the work of the stress in {len(x)} pairs of similar structures"
-    reasons = _stress_reasons(slope, float(np.median(_column(strained, "volume")[clear])))
     guess = f": {' or '.join(reasons)}?" if reasons else ""
     return [
         Finding("error", "stress-unit", message + guess, "convert to eV/A^3, tension positive; name virials virial")
@@ -152,12 +152,8 @@ def _stress_reasons(slope: float, volume: float) -> list[str]:
 
 def _offset(x: FloatArray, y: FloatArray, volume_work: FloatArray) -> list[Finding]:
     """Pressure that the stresses lack (Pulay stress): it shows as energy proportional to the change of volume."""
-    weight = float(np.sum(volume_work**2))
-    if weight == 0:
-        return []
-    offset = float(np.sum(volume_work * (y - x))) / weight
-    left = y - x - offset * volume_work
-    if abs(offset) < OFFSET or np.sum(left**2) > 0.3 * np.sum((y - x) ** 2):
+    offset = median_slope(volume_work, y - x)
+    if offset is None or abs(offset) < OFFSET:
         return []
     message = (
         f"the stress is off by {offset:+.2g} eV/A^3 ({160.2177 * offset:+.2g} GPa) from the slope of the energy "

@@ -76,7 +76,7 @@ def _idle_cells(records: Sequence[FrameRecord]) -> list[Finding]:
             Finding(
                 "info",
                 "far-atoms",
-                f"no two atoms within 4 A of each other ({', '.join(elements)})",
+                f"no two atoms within 8 A of each other ({', '.join(elements)})",
                 "",
                 tuple(record.frame for record in alone),
             )

@@ -13,6 +13,7 @@ from mlpot.errors import DataError
 from mlpot.neighbors import neighbor_list
 
 SEARCH_RADIUS = 4.0  # A; beyond every covalent bond
+FAR_RADIUS = 8.0  # A; where the former finds nothing
 NO_FINGERPRINT = np.zeros(0)
 
 
@@ -28,7 +29,7 @@ class FrameRecord:
     structure_error : str or None
         Why the neighbour search refuses the structure.
     closest : float
-        Shortest distance over the sum of the covalent radii; NaN without a pair within `SEARCH_RADIUS`.
+        Shortest distance over the sum of the covalent radii; NaN without a pair within `FAR_RADIUS`.
     closest_pair : str
         That pair in words.
     fingerprint : (n_atoms,)
@@ -116,6 +117,9 @@ def _surroundings(structure: LabelledStructure) -> tuple[str | None, float, str,
     # Smooth in the distance and zero at the radius, so that rounding cannot move a neighbour in or out.
     weights = (1 - (distances / SEARCH_RADIUS) ** 2) ** 3 * np.sqrt(atoms.numbers[j])
     invariants = np.bincount(i, weights, minlength=len(atoms)) * atoms.numbers + 1e3 * atoms.numbers
+    if len(distances) == 0:
+        i, j, vectors, _ = neighbor_list(atoms, FAR_RADIUS)
+        distances = np.linalg.norm(vectors, axis=1)
     if len(distances) == 0:
         return None, np.nan, "", np.sort(invariants)
     ratios = distances / (covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]])
