@@ -27,6 +27,9 @@ class ModelConfig(StrictModel):
     n_channels: int = Field(64, ge=1, le=1024, description="channels of the density and of the features")
     lmax: int = Field(3, ge=0, le=4, description="highest spherical harmonic of the density")
     correlation: int = Field(3, ge=1, le=4, description="highest power of the density (body order minus one)")
+    vector_correlation: int = Field(
+        2, ge=1, le=4, description="the same for the vectors in messages, where high powers are the dearest part"
+    )
     n_radial: int = Field(8, ge=1, le=32, description="radial basis functions")
     envelope_power: int = Field(6, ge=3, le=12, description="power of the smooth cutoff envelope")
     species_embedding: int | None = Field(

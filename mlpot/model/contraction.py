@@ -25,12 +25,12 @@ class SymmetricContraction(nn.Module):
 
     def __init__(self, config: ModelConfig, output_lmax: int, n_species: int) -> None:
         super().__init__()
-        levels = product_levels(config.lmax, config.correlation, output_lmax)
-        self.levels = nn.ModuleList(levels)
+        self.levels = nn.ModuleList(product_levels(config, output_lmax))
         self.couplings = nn.ModuleList(
             Coupling(config, power, degree, n_species)
             for power in range(1, config.correlation + 1)
             for degree in range(output_lmax + 1)
+            if power <= highest_power(config, degree)
         )
         self.output_size = (output_lmax + 1) ** 2
 
@@ -111,15 +111,22 @@ def component_couplings(lmax: int, power: int, degree: int) -> list[tuple[list[M
     return blocks
 
 
-def product_levels(lmax: int, correlation: int, output_lmax: int) -> list[ProductLevel]:
+def highest_power(config: ModelConfig, degree: int) -> int:
+    """Highest power of the density in outputs of a degree."""
+    return config.correlation if degree == 0 else min(config.vector_correlation, config.correlation)
+
+
+def product_levels(config: ModelConfig, output_lmax: int) -> list[ProductLevel]:
     """Products of each power that the couplings need, grouped by output component, prefixes of higher powers last."""
     levels: list[ProductLevel] = []
     orders: list[list[Monomial]] = []
     prefixes: set[Monomial] = set()
     sizes: list[list[int]] = []
-    for power in range(correlation, 0, -1):
+    for power in range(config.correlation, 0, -1):
         groups = [
-            monomials for degree in range(output_lmax + 1) for monomials, _ in component_couplings(lmax, power, degree)
+            monomials if power <= highest_power(config, degree) else []
+            for degree in range(output_lmax + 1)
+            for monomials, _ in component_couplings(config.lmax, power, degree)
         ]
         order = [monomial for group in groups for monomial in group]
         rest = sorted(prefixes.difference(order))

@@ -10,11 +10,16 @@ from mlpot.model.coupling import symmetric_couplings
 
 
 @pytest.mark.parametrize(
-    ("lmax", "correlation", "output_lmax"), [(2, 3, 1), (3, 3, 0), (1, 4, 1), (0, 2, 0), (0, 2, 1)]
+    ("lmax", "correlation", "vector_correlation", "output_lmax"),
+    [(2, 3, 3, 1), (2, 3, 2, 1), (3, 3, 2, 0), (1, 4, 1, 1), (0, 2, 2, 0), (0, 2, 2, 1)],
 )
-def test_contraction_equals_sum_over_monomials(lmax, correlation, output_lmax):
-    config = ModelConfig(lmax=lmax, correlation=correlation, n_channels=3)
+def test_contraction_equals_sum_over_monomials(lmax, correlation, vector_correlation, output_lmax):
+    config = ModelConfig(lmax=lmax, correlation=correlation, vector_correlation=vector_correlation, n_channels=3)
+    powers = [
+        (p, d) for p in range(1, correlation + 1) for d in range(output_lmax + 1) if d == 0 or p <= vector_correlation
+    ]
     contraction = SymmetricContraction(config, output_lmax, n_species=2).double()
+    assert [(c.power, c.degree) for c in contraction.couplings] == powers
     density = torch.randn((lmax + 1) ** 2, 5, 3, dtype=torch.float64)
     species = torch.tensor([0, 1, 1, 0, 1])
     expected = np.zeros(((output_lmax + 1) ** 2, 5, 3))
