@@ -198,7 +198,8 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
         summary = _summary(result, fit, problem)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        _plot(fit, problem, folder)
+        if stopped is None:
+            _plot(fit, problem, folder)
     fit.fabric.barrier()
     return result
 
@@ -230,7 +231,7 @@ def _summary(result: TrainingResult, fit: Fit, problem: Problem) -> dict[str, An
 def _plot(fit: Fit, problem: Problem, folder: Path) -> None:
     plot_learning_curve(fit.state.history, folder / "learning_curve.png")
     for name, samples in {"validation": problem.validation, "test": problem.test}.items():
-        if samples is not None and not (name == "test" and fit.state.step < fit.state.plan.total_steps):
+        if samples is not None:
             references = torch.tensor(problem.references.values)
             pairs = predict_labels(
                 fit.average.module, samples, references, 4 * fit.settings.batch_atoms, fit.fabric.device

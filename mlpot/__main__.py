@@ -1,0 +1,6 @@
+"""`python -m mlpot` is the `mlpot` command."""
+
+from mlpot.cli import app
+
+if __name__ == "__main__":
+    app()
