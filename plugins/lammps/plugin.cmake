@@ -1,7 +1,7 @@
 # Target mlpotplugin. Expects LAMMPS_INCLUDE_DIR, MPI_INCLUDE_DIR (or the target MPI::MPI_CXX) and LAMMPS_VERSION_NUMBER.
 # Nothing of LAMMPS or MPI is linked: the program that loads the plugin brings both.
 
-set(plugins_dir "${CMAKE_CURRENT_LIST_DIR}/..")
+get_filename_component(plugins_dir "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
@@ -24,12 +24,14 @@ string(REGEX MATCH "\nversion = \"([^\"]+)\"" ignored "${pyproject}")
 set(mlpot_version "${CMAKE_MATCH_1}")
 
 add_library(mlpotplugin MODULE
-  "${plugins_dir}/lammps/mlpotplugin.cpp"
-  "${plugins_dir}/lammps/pair_mlpot.cpp"
-  "${plugins_dir}/lammps/mlpot_files.cpp")
+  "${CMAKE_CURRENT_LIST_DIR}/mlpotplugin.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/mlpot_files.cpp")
 set_target_properties(mlpotplugin PROPERTIES
   PREFIX "" SUFFIX ".so" CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
-target_compile_options(mlpotplugin PRIVATE -O3 -Wall -Wextra)
+# LAMMPS prints file and line with an error: keep the folder of the build out of it
+get_filename_component(source_root "${plugins_dir}/.." ABSOLUTE)
+target_compile_options(mlpotplugin PRIVATE -O3 -Wall -Wextra "-fmacro-prefix-map=${source_root}/=")
 target_include_directories(mlpotplugin PRIVATE "${plugins_dir}/engine")
 target_include_directories(mlpotplugin SYSTEM PRIVATE "${LAMMPS_INCLUDE_DIR}")
 if(TARGET MPI::MPI_CXX)

@@ -1,0 +1,110 @@
+"""LAMMPS on 1, 2 and 4 ranks gives what mlpot gives: energies, forces, virials, and all of them for each atom."""
+
+import re
+
+import numpy as np
+import pytest
+from lammps_systems import (
+    ATMOSPHERES,
+    BAR,
+    KCAL,
+    answer,
+    assert_close,
+    boundary,
+    from_voigt,
+    read_dump,
+    systems,
+    write_data,
+)
+
+from mlpot import lammps
+from mlpot.export import load_model
+
+pytestmark = pytest.mark.lammps
+
+VOIGT = (0, 4, 8, 1, 2, 5)
+
+BLOCK = """
+clear
+units {units}
+boundary {boundary}
+box tilt large
+read_data {name}.data
+pair_style mlpot precision double
+pair_coeff * * "{model}" H O Si
+compute e all pe/atom
+compute v all stress/atom NULL virial
+compute c all centroid/stress/atom NULL virial
+compute p all pressure NULL virial
+dump 1 all custom 1 {name}-{label}.dump id fx fy fz c_e c_v[*] c_c[*]
+dump_modify 1 format float %.17g
+thermo_style custom step pe vol c_p[*]
+thermo_modify format float %.17g
+run 0
+"""
+
+
+def run_all(folder, models, atoms_of, ranks, units="metal"):
+    """One process of LAMMPS for all structures and models; thermo tables in that order."""
+    script = ""
+    for label, model in models.items():
+        for name, atoms in atoms_of.items():
+            write_data(folder / f"{name}.data", atoms)
+            script += BLOCK.format(name=name, label=label, model=model.path, boundary=boundary(atoms), units=units)
+    return lammps.run(script, ranks=ranks, directory=folder)
+
+
+def compare(folder, expected, result, energy=1.0, pressure=BAR):
+    """Everything that LAMMPS gave with what `expected` (label, name) -> Answer says."""
+    for ((label, name), answer_), table in zip(expected.items(), result.thermo, strict=True):
+        dump = read_dump(folder / f"{name}-{label}.dump")
+        columns = [np.stack([dump[f"c_{key}[{k + 1}]"] for k in range(n)], 1) for key, n in (("v", 6), ("c", 9))]
+        shares, centroid = (from_voigt(column) / -pressure for column in columns)
+        total = [table[f"c_p[{k + 1}]"][0] * table["Volume"][0] / pressure for k in range(6)]
+        assert_close(table["PotEng"][0], energy * answer_.energies.sum())
+        assert_close(dump["c_e"], energy * answer_.energies)
+        assert_close(np.stack([dump["fx"], dump["fy"], dump["fz"]], 1), energy * answer_.forces)
+        assert_close(total, energy * answer_.virial.ravel()[list(VOIGT)])
+        assert_close(shares, energy * 0.5 * (answer_.shares + answer_.shares.transpose(0, 2, 1)))
+        assert_close(centroid, energy * answer_.centroid)
+        assert_close(centroid.sum(0), energy * answer_.virial)
+
+
+def answers(models, atoms_of):
+    return {(label, name): answer(model, atoms) for label, model in models.items() for name, atoms in atoms_of.items()}
+
+
+@pytest.fixture(scope="module")
+def models(model_file, deep_model_file):
+    return {
+        "one": load_model(model_file, precision="double"),
+        "two": load_model(deep_model_file, precision="double"),
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(models):
+    return answers(models, systems(seed=0))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_lammps_equals_mlpot(ranks, tmp_path, models, expected):
+    result = run_all(tmp_path, models, systems(seed=0), ranks)
+    compare(tmp_path, expected, result)
+    if ranks == 4:
+        assert re.search(r"Nlocal: +0.25 ave +1 max +0 min", result.output)
+
+
+def test_units_real(tmp_path, models):
+    deep = {"two": models["two"]}
+    atoms_of = {"triclinic": systems(seed=7)["triclinic"]}
+    result = run_all(tmp_path, deep, atoms_of, ranks=2, units="real")
+    compare(tmp_path, answers(deep, atoms_of), result, energy=KCAL, pressure=ATMOSPHERES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10, 20))
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_lammps_equals_mlpot_for_many_structures(ranks, seed, tmp_path, models):
+    atoms_of = systems(seed)
+    compare(tmp_path, answers(models, atoms_of), run_all(tmp_path, models, atoms_of, ranks))
