@@ -54,6 +54,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
 
     Attributes
     ----------
+    device : str
     model : LoadedModel
         The scripted module and its manifest.
     sha256 : str
@@ -79,8 +80,10 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         self, path: str | Path, device: str = "cpu", precision: Precision | None = None, skin: float = 0.5
     ) -> None:
         super().__init__()
+        self.atoms: Atoms | None = None
         path = Path(path).absolute()
         self.parameters = {"path": str(path), "device": device, "precision": precision, "skin": skin}
+        self.device = device
         self.sha256 = _sha256(path)
         with torch.inference_mode(False):  # tensors made in the caller's would never give a gradient
             self.model: LoadedModel = load_model(path, device=device, precision=precision)
@@ -192,7 +195,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     # A caller's inference_mode must not reach the gradient that makes the forces. Without TorchScript's optimizer the
     # first calls are not hundreds of times slower, later ones as fast, and all of them bit-equal.
     def _predict(self, atoms: Atoms, atomic_virials: bool) -> Prediction:
-        with torch.inference_mode(False), torch.jit.optimized_execution(False):
+        with torch.inference_mode(False), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             if not np.array_equal(self._numbers, atoms.numbers):
                 self._species = torch.from_numpy(species_of(atoms, self.model.manifest.atomic_numbers))
                 self._numbers = atoms.numbers.copy()
@@ -204,10 +207,9 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
                 torch.zeros(len(atoms), dtype=torch.int64),
                 1,
             )
-            device = self.parameters["device"]
-            return evaluate(
-                self.model.module, graph if device == "cpu" else graph.to(device), atomic_virials=atomic_virials
-            )
+            if self.device != "cpu":
+                graph = graph.to(self.device)
+            return evaluate(self.model.module, graph, atomic_virials=atomic_virials)
 
     def _results(self, atoms: Atoms, prediction: Prediction) -> dict[str, Any]:
         energy = float(prediction.energy[0])

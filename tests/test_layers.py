@@ -15,7 +15,7 @@ LAYERS = [
     {"skin", "model"},
     {"data", "export", "torch_engine"},
     {"training", "calculator", "lammps"},
-    {"evaluation", "simulation", "doctor", "quickstart"},
+    {"evaluation", "info", "simulation", "doctor", "quickstart"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

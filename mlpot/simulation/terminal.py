@@ -55,6 +55,7 @@ def relax_file(
             steps=steps,
             on_step=lambda step, force: progress.update(task, completed=step, description=f"fmax {force:.4f} eV/A"),
         )
+        progress.update(task, total=result.steps)
     ase.io.write(target, result.atoms)
     console.print(_relax_table(result, target, fmax))
     return result

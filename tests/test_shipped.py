@@ -1,0 +1,40 @@
+"""Potentials by name."""
+
+import pytest
+
+from mlpot import shipped
+from mlpot.errors import ModelFileError
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package folder with two potentials inside, as pip installs it."""
+    for name in ("Si-dft/fast.pt", "Si-dft/accurate.pt", "Cu-dft/fast.pt"):
+        file = tmp_path / "mlpot" / "potentials" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"model")
+    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "mlpot")
+    return tmp_path
+
+
+def test_names_and_presets(installed):
+    assert shipped.find_potential("Si-dft") == installed / "mlpot/potentials/Si-dft/fast.pt"
+    assert shipped.find_potential("Si-dft", "accurate") == installed / "mlpot/potentials/Si-dft/accurate.pt"
+
+
+def test_checkouts_keep_them_beside_the_package(installed):
+    (installed / "mlpot" / "potentials").rename(installed / "potentials")
+    assert shipped.find_potential("Cu-dft") == installed / "potentials/Cu-dft/fast.pt"
+
+
+def test_a_file_goes_before_a_name(installed, monkeypatch):
+    monkeypatch.chdir(installed)
+    (installed / "Si-dft").write_bytes(b"mine")
+    assert shipped.find_potential("Si-dft").resolve() == installed / "Si-dft"
+
+
+def test_what_is_known_is_listed(installed):
+    with pytest.raises(ModelFileError, match="expected a path or one of: Cu-dft, Si-dft"):
+        shipped.find_potential("Ge-dft")
+    with pytest.raises(ModelFileError, match="presets accurate, fast; got 'max'"):
+        shipped.find_potential("Si-dft", "max")
