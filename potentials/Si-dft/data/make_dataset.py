@@ -3,7 +3,7 @@
     python make_dataset.py FOLDER               # label what has no label yet; stop and start at will
     python make_dataset.py FOLDER --collect     # write train/validation/test.extxyz.xz beside this script
 
-FOLDER keeps the structures (``structures.extxyz``, made on the first call) and one JSON file for each label, named
+FOLDER keeps the structures (``structures.json``, made on the first call) and one JSON file for each label, named
 after the hash of structure and settings and written atomically, so that a killed run loses one calculation at most.
 Second step of the data set, after ``structures.py``; ``DATA.md`` describes the result. Needs ``pip install gpaw
 gpaw-data matscipy rich``.
