@@ -195,6 +195,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     # A caller's inference_mode must not reach the gradient that makes the forces. Without TorchScript's optimizer the
     # first calls are not hundreds of times slower, later ones as fast, and all of them bit-equal.
     def _predict(self, atoms: Atoms, atomic_virials: bool) -> Prediction:
+        if len(atoms) == 0:
+            return _prediction_of_nothing()
         with torch.inference_mode(False), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             if not np.array_equal(self._numbers, atoms.numbers):
                 self._species = torch.from_numpy(species_of(atoms, self.model.manifest.atomic_numbers))
@@ -286,6 +288,12 @@ def load(
         Neither a file nor a known name.
     """
     return MLPotCalculator(find_potential(model, preset), device=device, precision=precision, skin=skin)
+
+
+def _prediction_of_nothing() -> Prediction:
+    """Zeros for no atoms, of which modules in files need not know."""
+    shapes = [(1,), (0,), (0, 3), (1, 3, 3), (0, 3, 3)]
+    return Prediction(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
 
 
 def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -> None:

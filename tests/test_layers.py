@@ -15,8 +15,10 @@ LAYERS = [
     {"skin", "model"},
     {"data", "export", "torch_engine"},
     {"training", "calculator", "lammps"},
-    {"evaluation", "info", "simulation", "doctor", "quickstart"},
+    {"evaluation", "info", "simulation", "doctor"},
+    {"quickstart"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
