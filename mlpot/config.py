@@ -5,6 +5,7 @@ where and how it does so (`run`). `mlpot.config_file` reads it from YAML and wor
 on it. Every field carries its description, from which the commented example and the JSON schema are made.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,6 +153,7 @@ class LossConfig(StrictModel):
         return self
 
 
+_DURATION_PART = re.compile(r"(\d+\.?\d*(?:e[+-]?\d+)?)([smhd]?)")
 _DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -164,18 +166,9 @@ def parse_duration(value: str | float) -> float:
         Not a positive duration.
     """
     text = str(value).strip().lower()
-    total, number = 0.0, ""
-    try:
-        for character in text:
-            if character in _DURATION_UNITS:
-                total += float(number) * _DURATION_UNITS[character]
-                number = ""
-            else:
-                number += character
-        total += float(number) if number else 0.0
-    except ValueError:
-        total = -1.0
-    if not 0.0 < total < float("inf"):
+    parts = _DURATION_PART.findall(text)
+    total = sum(float(number) * _DURATION_UNITS[unit or "s"] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not 0.0 < total < float("inf"):
         raise ConfigError(f"expected a duration such as 90, 45s, 30m or 1h30m, got {value!r}")
     return total
 

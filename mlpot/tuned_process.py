@@ -22,8 +22,6 @@ _FIRST_WITHOUT_LIMIT = (2, 35)
 _OLD_LIMIT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 # Marks the second start, so that there is no third.
 _MARK = "MLPOT_MALLOC_TUNED"
-# What sys.argv[0] is called in a process of our own.
-_OWN_NAMES = ("mlpot", "__main__.py")
 
 
 def tuned_environment(environment: Mapping[str, str], libc: tuple[str, str]) -> dict[str, str] | None:
@@ -50,7 +48,7 @@ def restart_tuned(verbose: bool) -> None:
     Does nothing in a process that is not the `mlpot` command, such as a test that calls it as a function.
     """
     environment = tuned_environment(os.environ, platform.libc_ver())
-    if environment is None or Path(sys.argv[0]).name not in _OWN_NAMES:
+    if environment is None or not _is_command(Path(sys.argv[0])):
         return
     if verbose:
         settings = " ".join(f"{name}={environment[name]}" for name in MALLOC_SETTINGS)
@@ -58,3 +56,8 @@ def restart_tuned(verbose: bool) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def _is_command(program: Path) -> bool:
+    """Whether this process is `mlpot` or `python -m mlpot`."""
+    return program.name == "mlpot" or program.parts[-2:] == ("mlpot", "__main__.py")

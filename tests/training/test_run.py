@@ -37,7 +37,9 @@ def assert_equal_ends(folder, other):
         assert all(torch.equal(first[part][key], second[part][key]) for key in first[part])
     for key, state in first["optimizer"]["state"].items():
         assert all(torch.equal(state[name], second["optimizer"]["state"][key][name]) for name in state)
-    without_time = [[{k: v for k, v in r.items() if k != "time"} for r in c["state"]["history"]] for c in (first, second)]
+    without_time = [
+        [{k: v for k, v in r.items() if k != "time"} for r in c["state"]["history"]] for c in (first, second)
+    ]
     assert without_time[0] == without_time[1]
     assert first["state"]["step"] == second["state"]["step"]
 
@@ -213,7 +215,9 @@ def test_test_files_are_scored_and_plotted(data_file, tmp_path):
     ase.io.write(tmp_path / "test.extxyz", emt_structures(4, seed=5), format="extxyz")
     config = small_config(data_file, tmp_path / "run", data={"test": str(tmp_path / "test.extxyz")})
     result = train(config)
-    assert set(result.test) == {f"{label}_{kind}" for label in ("energy", "forces", "stress") for kind in ("rmse", "mae")}
+    assert set(result.test) == {
+        f"{label}_{kind}" for label in ("energy", "forces", "stress") for kind in ("rmse", "mae")
+    }
     assert (tmp_path / "run" / "parity_test.png").exists()
 
 
