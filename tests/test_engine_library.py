@@ -1,0 +1,116 @@
+"""The engine library through its C interface, as a host program other than LAMMPS would use it."""
+
+import ctypes
+import zlib
+from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_int, c_size_t, c_void_p, create_string_buffer
+
+import numpy as np
+import pytest
+
+from mlpot import torch_engine
+
+pytestmark = pytest.mark.lammps
+
+
+class Message(Structure):
+    _fields_ = [("text", c_void_p), ("size", c_size_t)]
+
+
+class Settings(Structure):
+    _fields_ = [
+        ("model_path", c_char_p),
+        ("precision", c_char_p),
+        ("device", c_char_p),
+        ("device_index", c_int),
+        ("n_threads", c_int),
+    ]
+
+
+class Description(Structure):
+    _fields_ = [
+        ("engine", c_char_p),
+        ("precision", c_char_p),
+        ("cutoff", c_double),
+        ("n_elements", c_int),
+        ("atomic_numbers", POINTER(c_int)),
+        ("n_layers", c_int),
+        ("message_width", c_int),
+    ]
+
+
+class Api(Structure):
+    _fields_ = [
+        ("api_version", c_int),
+        ("create", ctypes.CFUNCTYPE(c_void_p, POINTER(Settings), POINTER(Description), POINTER(Message))),
+        ("compute", c_void_p),
+        ("memory_usage", ctypes.CFUNCTYPE(c_double, c_void_p)),
+        ("destroy", ctypes.CFUNCTYPE(None, c_void_p)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def api():
+    library = ctypes.CDLL(str(torch_engine.ensure()))
+    library.mlpot_engine_get_api.restype = POINTER(Api)
+    return library.mlpot_engine_get_api().contents
+
+
+def create(api, path, precision=b""):
+    """Handle (None if refused), description, message."""
+    text = create_string_buffer(4096)
+    description = Description()
+    settings = Settings(str(path).encode(), precision, b"cpu", 0, 1)
+    handle = api.create(byref(settings), byref(description), byref(Message(ctypes.addressof(text), 4096)))
+    return handle, description, text.value.decode()
+
+
+def test_describes_the_model(api, deep_model_file):
+    handle, description, message = create(api, deep_model_file)
+    assert handle, message
+    assert description.cutoff == 4.0
+    assert [description.atomic_numbers[n] for n in range(description.n_elements)] == [1, 8, 14]
+    assert (description.n_layers, description.precision) == (2, b"double")
+    assert api.memory_usage(handle) > 1000
+    api.destroy(handle)
+
+
+@pytest.mark.parametrize("n_changed", [300])
+def test_a_changed_byte_is_always_refused(api, model_file, tmp_path, n_changed):
+    content = bytearray(model_file.read_bytes())
+    rng = np.random.default_rng(0)
+    path = tmp_path / "changed.pt"
+    for place in rng.integers(0, len(content), n_changed):
+        content[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(content)
+        handle, _, message = create(api, path)
+        assert not handle, f"byte {place} changed"
+        assert str(path) in message
+        content[:] = model_file.read_bytes()
+
+
+def test_a_model_that_disagrees_with_its_probe_is_refused(api, model_file, tmp_path):
+    """Changed on purpose, with the checksum made good: only the probe can tell."""
+    content = model_file.read_bytes()
+    probe = content.index(b'"energy":', content.index(b'"probe"')) + len(b'"energy":') + 1
+    digit = next(n for n in range(probe, probe + 20) if content[n : n + 1].isdigit())
+    changed = content[:digit] + (b"7" if content[digit : digit + 1] != b"7" else b"5") + content[digit + 1 :]
+    path = tmp_path / "disagrees.pt"
+    path.write_bytes(sealed(changed))
+    handle, _, message = create(api, path)
+    assert not handle
+    assert "disagrees with its own probe" in message
+
+
+def test_a_newer_format_is_refused_with_what_to_do(api, model_file, tmp_path):
+    content = model_file.read_bytes()
+    assert content.count(b'"format_version": 1,') == 1
+    path = tmp_path / "newer.pt"
+    path.write_bytes(sealed(content.replace(b'"format_version": 1,', b'"format_version": 9,')))
+    handle, _, message = create(api, path)
+    assert not handle
+    assert "format 9; this mlpot reads formats up to 1: upgrade mlpot" in message
+
+
+def sealed(content):
+    """The file with the checksum of its bytes at the end."""
+    return content[:-8] + b"%08x" % zlib.crc32(content[:-8])
