@@ -64,6 +64,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     ------
     ModelFileError
         A file that is missing, damaged or not a model.
+    EngineError
+        A device that is not there.
     """
 
     implemented_properties: ClassVar[list[str]] = [
@@ -83,6 +85,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         self.atoms: Atoms | None = None
         path = Path(path).absolute()
         self.parameters = {"path": str(path), "device": device, "precision": precision, "skin": skin}
+        _check_device(device)
         self.device = device
         self.sha256 = _sha256(path)
         with torch.inference_mode(False):  # tensors made in the caller's would never give a gradient
@@ -288,6 +291,16 @@ def load(
         Neither a file nor a known name.
     """
     return MLPotCalculator(find_potential(model, preset), device=device, precision=precision, skin=skin)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise EngineError(
+            f"device {device!r} cannot be used: {reason}. Use device='cpu', or ask `mlpot doctor` about the GPU"
+        ) from error
 
 
 def _prediction_of_nothing() -> Prediction:

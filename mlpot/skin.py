@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 
+from mlpot.errors import ConfigError
 from mlpot.neighbors import FloatArray, IntArray, neighbor_list
 
 COINCIDENT = 1e-6
@@ -50,7 +51,7 @@ class SkinNeighborList:
 
     def __init__(self, cutoff: float, skin: float) -> None:
         if not (np.isfinite(skin) and skin >= 0):
-            raise ValueError(f"`skin` must be a finite number >= 0 (in A), got {skin}: 0.3 to 1.0 is usual")
+            raise ConfigError(f"`skin` must be a finite number >= 0 (in A), got {skin}: 0.3 to 1.0 is usual")
         self.cutoff = cutoff
         self.skin = skin
         self.n_builds = 0

@@ -202,6 +202,22 @@ def test_mixed_precision_is_close_to_double(model_file):
     assert mixed.get_forces(atoms).dtype == np.float64
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "teapot"])
+def test_devices_that_do_not_exist_are_refused(model_file, device):
+    with pytest.raises(EngineError, match=f"device '{device}' cannot be used"):
+        mlpot.MLPotCalculator(model_file, device=device)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_the_gpu_gives_the_same(model_file, precision):
+    cpu, gpu = (mlpot.MLPotCalculator(model_file, device, precision) for device in ("cpu", "cuda"))
+    atoms = rattled("bulk")
+    tolerance = 1e-10 if precision == "double" else 1e-4
+    np.testing.assert_allclose(gpu.get_forces(atoms), cpu.get_forces(atoms), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(gpu.get_stresses(atoms), cpu.get_stresses(atoms), rtol=0, atol=tolerance)
+
+
 @pytest.mark.parametrize("name", ["slab", "wire", "molecule"])
 def test_stress_without_a_volume_is_refused(name, calc):
     atoms = rattled(name)
