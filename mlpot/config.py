@@ -142,7 +142,7 @@ class LossConfig(StrictModel):
     stages: list[LossStage] = Field(
         [LossStage(start=0.0), LossStage(start=0.75, energy=15.0, forces=1.0, stress=3.0)],
         min_length=1,
-        description="weights by fraction of the run; the first stage starts at 0",
+        description="weights by fraction of the run; the first stage starts at 0, the optimizer starts afresh at each",
     )
 
     @model_validator(mode="after")
@@ -182,7 +182,9 @@ class ScheduleConfig(StrictModel):
     kind: Literal["cosine", "plateau"] = Field(
         "cosine", description="cosine: falls to the end of the run; plateau: falls when the validation loss does not"
     )
-    warmup_steps: int = Field(100, ge=0, description="steps over which the rate rises from zero")
+    warmup_steps: int = Field(
+        100, ge=0, description="steps over which the rate rises from zero, also at a new stage of the loss"
+    )
     final_fraction: float = Field(0.005, ge=0.0, le=1.0, description="lowest rate, as a fraction of `lr`")
     patience: int = Field(20, ge=1, description="plateau: epochs without improvement before the rate falls")
     factor: float = Field(0.5, gt=0.0, lt=1.0, description="plateau: factor by which it falls")

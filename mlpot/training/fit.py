@@ -20,7 +20,7 @@ from mlpot.errors import TrainingError
 from mlpot.model import Potential, evaluate
 from mlpot.training.averaging import MovingAverage
 from mlpot.training.batching import IntArray, count_batches, plan_epoch, plan_evaluation, share_of
-from mlpot.training.loss import ErrorSums, Loss, residuals, stage_at
+from mlpot.training.loss import ErrorSums, Loss, residuals, stage_index
 from mlpot.training.samples import SampleSet
 from mlpot.training.schedule import (
     Plan,
@@ -73,6 +73,8 @@ class FitState:
         Batches done of the present epoch.
     elapsed : float, s
         Time spent training, earlier processes included.
+    stage, stage_step : int
+        Present stage of the loss, and the step at which it began.
     loss_sum : float
         Sum of the losses of the present epoch.
     history : list of dict
@@ -85,6 +87,8 @@ class FitState:
     epoch: int = 0
     batch: int = 0
     elapsed: float = 0.0
+    stage: int = 0
+    stage_step: int = 0
     loss_sum: float = 0.0
     history: list[Row] = field(default_factory=list)
 
@@ -160,9 +164,9 @@ class Fit:
         FailedBatchError
             Loss or gradient not finite; the weights are those before the step.
         """
-        rate = learning_rate(self.settings, self.state.plan, self.state.plateau, self.state.step)
+        self._enter_stage()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
         loss, agreed_stop, elapsed = self._add_up(self._backward(indices), stop)
         norm = self._clip()
@@ -177,13 +181,29 @@ class Fit:
         self.average.update(self.state.step)
         return StepResult(loss_value, agreed_stop, elapsed)
 
+    def learning_rate(self) -> float:
+        """Learning rate of the next step."""
+        state = self.state
+        return learning_rate(self.settings, state.plan, state.plateau, state.step, state.stage_step)
+
+    def _enter_stage(self) -> None:
+        """At the start of a stage of the loss, forget the moments of the gradient.
+
+        They belong to a loss of other weights: with them, a label whose weight rises by a hundred moves the weights
+        of the model a hundred times further than the learning rate says, and destroys what was learned.
+        """
+        stage = stage_index(self.config.loss, self.state.plan.progress(self.state.step))
+        if stage != self.state.stage:
+            self.state.stage, self.state.stage_step = stage, self.state.step
+            self.optimizer.state.clear()
+
     def _backward(self, indices: IntArray) -> Tensor:
         """Loss of this process's share of a batch; its gradient is left in the parameters."""
         share = share_of(indices, self.train.n_atoms, self.fabric.global_rank, self.fabric.world_size)
         if not len(share):
             return torch.zeros((), dtype=torch.float64, device=self.fabric.device)
         batch = self.train.batch(share).to(self.fabric.device)
-        weights = stage_at(self.config.loss, self.state.plan.progress(self.state.step))
+        weights = self.config.loss.stages[self.state.stage]
         prediction = evaluate(self.potential, batch.graph, training=True)
         loss = self.loss(residuals(prediction, batch), batch, weights)
         self.fabric.backward(loss)
@@ -271,7 +291,7 @@ class Fit:
         row: Row = {
             "epoch": float(state.epoch),
             "step": float(state.step),
-            "lr": learning_rate(self.settings, state.plan, state.plateau, max(0, state.step - 1)),
+            "lr": self.learning_rate(),
         }
         if train_loss is not None:
             row["train_loss"] = train_loss

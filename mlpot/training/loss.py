@@ -42,9 +42,9 @@ def residuals(prediction: Prediction, batch: Sample) -> Residuals:
     )
 
 
-def stage_at(config: LossConfig, progress: float) -> LossStage:
-    """Weights that hold when the fraction `progress` of the run is done."""
-    return [stage for stage in config.stages if stage.start <= progress][-1]
+def stage_index(config: LossConfig, progress: float) -> int:
+    """Stage whose weights hold when the fraction `progress` of the run is done."""
+    return sum(stage.start <= progress for stage in config.stages) - 1
 
 
 class Loss:

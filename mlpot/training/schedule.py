@@ -117,11 +117,21 @@ class Plateau:
         return asdict(self)
 
 
-def learning_rate(config: FitConfig, plan: Plan, plateau: Plateau, step: int) -> float:
-    """Learning rate of optimizer step `step` (counted from 0)."""
+def learning_rate(config: FitConfig, plan: Plan, plateau: Plateau, step: int, stage_step: int = 0) -> float:
+    """Learning rate of optimizer step `step` (counted from 0).
+
+    Parameters
+    ----------
+    config : FitConfig
+    plan : Plan
+    plateau : Plateau
+    step : int
+    stage_step : int
+        Step at which the optimizer began with fresh moments; the warm-up counts from there.
+    """
     schedule = config.schedule
     warmup = min(schedule.warmup_steps, int(_LONGEST_WARMUP * plan.total_steps))
-    rate = config.lr * min(1.0, (step + 1) / (warmup + 1))
+    rate = config.lr * min(1.0, (step - stage_step + 1) / (warmup + 1))
     if schedule.kind == "plateau":
         return rate * plateau.factor
     falling = 0.5 * (1.0 + math.cos(math.pi * plan.progress(step)))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import parameters_to_vector
 
 from mlpot.config import LossStage
 from mlpot.model import evaluate
@@ -120,3 +121,21 @@ def test_validation_may_be_rarer_than_epochs(make_fit):
             fit.state.batch += 1
         rows.append(fit.close_epoch())
     assert [row is not None for row in rows] == [False, True, True]
+
+
+def test_a_new_stage_does_not_destroy_what_was_learned(make_fit):
+    """The weight of the energy rises by ten thousand; stale moments would throw the model off."""
+    stages = [{"start": 0.0, "energy": 0.01, "stress": 0.0}, {"start": 0.75, "energy": 100.0, "stress": 0.0}]
+    training = {"epochs": 20, "gradient_clip": None, "schedule": {"warmup_steps": 0}}
+    fit = make_fit(training=training, loss={"stages": stages})
+    changes = []
+    while not fit.is_over():
+        for indices in fit.batches():
+            before = parameters_to_vector(fit.parameters).detach()
+            fit.step(indices, stop=False)
+            moved = (parameters_to_vector(fit.parameters).detach() - before).abs().max().item()
+            changes.append(moved / fit.optimizer.param_groups[0]["lr"])
+        fit.close_epoch()
+    assert fit.state.stage == 1
+    assert fit.state.stage_step == 90
+    assert max(changes[90:]) < 1.5

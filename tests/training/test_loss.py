@@ -6,7 +6,7 @@ from emt_structures import emt_structures
 from mlpot.config import LossConfig, LossStage
 from mlpot.data import read_structures
 from mlpot.model.derivatives import Prediction
-from mlpot.training.loss import ErrorSums, Loss, residuals, stage_at
+from mlpot.training.loss import ErrorSums, Loss, residuals, stage_index
 from mlpot.training.samples import SampleSet
 
 WEIGHTS = LossStage(start=0.0, energy=2.0, forces=3.0, stress=5.0)
@@ -94,7 +94,7 @@ def test_weight_of_a_structure_multiplies_its_part(samples):
 
 def test_stages_hold_from_their_start():
     config = LossConfig(stages=[{"start": 0.0, "energy": 1.0}, {"start": 0.5, "energy": 7.0}])
-    assert [stage_at(config, progress).energy for progress in (0.0, 0.499, 0.5, 1.0)] == [1.0, 1.0, 7.0, 7.0]
+    assert [stage_index(config, progress) for progress in (0.0, 0.499, 0.5, 1.0)] == [0, 0, 1, 1]
 
 
 def test_error_sums_report_rms_and_mean_errors(structures, samples):

@@ -99,3 +99,11 @@ def test_state_survives_a_checkpoint():
     plan, plateau = Plan(100, 10, 0.3, 7.5, 2), Plateau(0.25, 0.7, 3)
     assert plan_from(plan.to_dict()) == plan
     assert plateau_from(plateau.to_dict()) == plateau
+
+
+def test_the_rate_warms_up_again_at_a_new_stage():
+    config = FitConfig(steps=1000, lr=0.01, schedule=ScheduleConfig(warmup_steps=50))
+    plan = initial_plan(config, 10)
+    usual = learning_rate(config, plan, Plateau(), 600)
+    assert learning_rate(config, plan, Plateau(), 600, stage_step=600) == pytest.approx(usual / 51)
+    assert learning_rate(config, plan, Plateau(), 650, stage_step=600) == learning_rate(config, plan, Plateau(), 650)
