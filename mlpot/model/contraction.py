@@ -48,7 +48,7 @@ class SymmetricContraction(nn.Module):
             for component in range(2 * coupling.degree + 1):
                 terms = groups[coupling.power - 1][first + component]
                 matrix = coupling.coefficients[component, :, : terms.size(0)]
-                coupled = (matrix @ terms.flatten(1)).view(-1, terms.size(1), terms.size(2))
+                coupled = (matrix @ terms.flatten(1)).view(matrix.size(0), terms.size(1), terms.size(2))
                 result[first + component] = result[first + component] + (coupled * weights).sum(0)
         return torch.stack(result)
 

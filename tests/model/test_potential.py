@@ -93,6 +93,12 @@ def test_separated_atoms_have_exactly_their_reference_energies(potential):
     assert prediction.forces.abs().max() == 0.0
 
 
+def test_no_atoms(potential):
+    prediction = predict(potential, Atoms())
+    assert prediction.energy.tolist() == [0.0]
+    assert prediction.forces.shape == (0, 3)
+
+
 def test_separated_fragments_add(potential):
     water = Atoms("OH2", positions=[[0, 0, 0], [0.95, 0, 0], [-0.2, 0.93, 0]])
     far = water.copy()
