@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from make_dataset import CUTOFF, K_SPACING, k_points, label, load_structures
+from make_dataset import CUTOFF, k_points, label, load_structures, usual_spacing
 from rich.console import Console
 from rich.table import Table
 
@@ -50,13 +50,13 @@ def convergence_table(structures: list[Atoms], folder: Path) -> Table:
     table = Table("structure", "k-points", "RMS force", "change", "energy meV/atom", "force meV/A", "stress GPa")
     for group in GROUPS:
         atoms = first_of(group, structures)
-        axes = tuple(atoms.info["vacuum_axes"])
+        axes, usual = tuple(atoms.info["vacuum_axes"]), usual_spacing(atoms)
         force = np.sqrt(np.mean(np.square(label(atoms, folder)["forces"])))
-        sizes = "x".join(map(str, k_points(atoms, axes)))
-        denser = "x".join(map(str, k_points(atoms, axes, K_SPACING / DENSER)))
+        sizes = "x".join(map(str, k_points(atoms, axes, usual)))
+        denser = "x".join(map(str, k_points(atoms, axes, usual / DENSER)))
         for change, cutoff, spacing in (
-            (f"k {denser}", CUTOFF, K_SPACING / DENSER),
-            ("600 eV", HIGH_CUTOFF, K_SPACING),
+            (f"k {denser}", CUTOFF, usual / DENSER),
+            ("600 eV", HIGH_CUTOFF, usual),
         ):
             numbers = compare(atoms, folder, cutoff, spacing)
             table.add_row(group, sizes, f"{force:.3f} eV/A", change, *(f"{number:.3f}" for number in numbers))

@@ -31,8 +31,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 CUTOFF = 300.0  # eV, plane waves
 K_SPACING = 0.34  # 1/A, upper limit of the distance of k-points
+DENSE_K_SPACING = 0.227  # 1/A, of the ideal metallic polymorphs, whose symmetry makes the many points cheap
 SMEARING = 0.1  # eV, Fermi-Dirac
-CONVERGENCE = {"energy": 1e-6, "density": 1e-4, "eigenstates": 2e-8}  # GPAW's units: eV, electrons, eV^2 per electron
+CONVERGENCE = {"energy": 1e-6, "density": 1e-4, "eigenstates": 2e-8}  # GPAW's units, per valence electron
 ISOLATED_BOX = (11.0, 11.5, 12.0)  # A, of the isolated atom
 SPLITS = ("train", "validation", "test")
 HERE = Path(__file__).parent
@@ -46,7 +47,11 @@ def k_points(atoms: Atoms, vacuum_axes: tuple[int, ...], spacing: float = K_SPAC
 
 
 def settings(atoms: Atoms, vacuum_axes: tuple[int, ...], cutoff: float, spacing: float) -> dict[str, Any]:
-    """Parameters of the calculation as plain data; they decide the labels together with the structure."""
+    """Parameters of the calculation as plain data; they decide the labels together with the structure.
+
+    Molecules, with vacuum along all axes, are spin-polarised, so that they dissociate into the isolated atom.
+    """
+    moments = {"spinpol": True, "magmoms": [2.0 if len(atoms) == 1 else 1.0] * len(atoms)}
     return {
         "xc": "PBE",
         "mode": {"name": "pw", "ecut": cutoff},
@@ -54,7 +59,15 @@ def settings(atoms: Atoms, vacuum_axes: tuple[int, ...], cutoff: float, spacing:
         "occupations": {"name": "fermi-dirac", "width": SMEARING},
         "eigensolver": "rmm-diis",
         "convergence": CONVERGENCE,
+        **(moments if len(vacuum_axes) == 3 else {}),
     }
+
+
+def usual_spacing(atoms: Atoms) -> float:
+    """Distance of the k-points that the data set uses for `atoms`, 1/A."""
+    name = atoms.info["group"]
+    ideal_metal = name.startswith("polymorph") and "distorted" not in name and "lonsdaleite" not in name
+    return DENSE_K_SPACING if ideal_metal else K_SPACING
 
 
 def structure_key(atoms: Atoms, parameters: dict[str, Any]) -> str:
@@ -82,9 +95,9 @@ def calculate(atoms: Atoms, parameters: dict[str, Any], log: Path | str) -> dict
     }
 
 
-def label(atoms: Atoms, folder: Path, cutoff: float = CUTOFF, spacing: float = K_SPACING) -> dict[str, Any]:
+def label(atoms: Atoms, folder: Path, cutoff: float = CUTOFF, spacing: float | None = None) -> dict[str, Any]:
     """Labels of `atoms` from `folder`, calculated if they are not there."""
-    parameters = settings(atoms, tuple(atoms.info["vacuum_axes"]), cutoff, spacing)
+    parameters = settings(atoms, tuple(atoms.info["vacuum_axes"]), cutoff, spacing or usual_spacing(atoms))
     path = folder / f"{structure_key(atoms, parameters)}.json"
     if path.exists():
         return json.loads(path.read_text())
@@ -98,7 +111,7 @@ def label(atoms: Atoms, folder: Path, cutoff: float = CUTOFF, spacing: float = K
 
 def is_labelled(atoms: Atoms, folder: Path) -> bool:
     """Whether `folder` holds the labels of `atoms`."""
-    parameters = settings(atoms, tuple(atoms.info["vacuum_axes"]), CUTOFF, K_SPACING)
+    parameters = settings(atoms, tuple(atoms.info["vacuum_axes"]), CUTOFF, usual_spacing(atoms))
     return (folder / f"{structure_key(atoms, parameters)}.json").exists()
 
 
@@ -184,16 +197,11 @@ def collect(folder: Path, console: Console) -> None:
 
 
 def isolated_atom(folder: Path) -> Atoms:
-    """Spin-polarised atom in a box, at the settings of the data set and Gamma."""
-    atoms = Atoms("Si", cell=ISOLATED_BOX, pbc=True, magmoms=[2.0])
+    """Triplet atom in a box, at the settings of the molecules."""
+    atoms = Atoms("Si", cell=ISOLATED_BOX, pbc=True)
     atoms.center()
-    parameters = {**settings(atoms, (0, 1, 2), CUTOFF, K_SPACING), "spinpol": True}
-    path = folder / "isolated_atom.json"
-    if not path.exists():
-        path.write_text(json.dumps(calculate(atoms, parameters, folder / "isolated_atom.txt")))
-    labels = json.loads(path.read_text())
-    atoms.info = {"config_type": "isolated_atom", "group": "isolated_atom"}
-    return labelled_frame(atoms, labels)
+    atoms.info = {"config_type": "isolated_atom", "group": "isolated_atom", "vacuum_axes": (0, 1, 2)}
+    return labelled_frame(atoms, label(atoms, folder))
 
 
 def main() -> None:

@@ -324,14 +324,14 @@ def interleaved(families: list[list[Atoms]]) -> list[Atoms]:
 
 
 def assign_splits(structures: list[Atoms]) -> None:
-    """Write ``info["split"]``: of the groups of a config_type every seventh is for test, every tenth validates."""
+    """Write ``info["split"]``: of the groups of a config_type every seventh is for test, every eighth validates."""
     counters: dict[str, count[int]] = defaultdict(count)
     splits: dict[str, str] = {}
     for atoms in structures:
         group = atoms.info["group"]
         if group not in splits:
             n = next(counters[atoms.info["config_type"]])
-            splits[group] = "test" if n % 7 == 2 else "validation" if n % 10 == 5 else "train"
+            splits[group] = "test" if n % 7 == 2 else "validation" if n % 8 == 3 else "train"
         atoms.info["split"] = splits[group]
 
 
