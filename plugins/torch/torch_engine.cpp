@@ -3,6 +3,7 @@
 #include "torch_engine.h"
 
 #include "edge_sums.h"
+#include "memory_reuse.h"
 
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -90,6 +91,7 @@ TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) 
     device(choose_device(settings)),
     dtype(precision == "double" ? torch::kFloat64 : torch::kFloat32), n_threads(settings.n_threads)
 {
+  if (device.is_cpu()) reuse_large_memory();
   translate_errors([&] {
     load_module(file);
   });

@@ -11,6 +11,7 @@ from lammps_systems import (
     answer,
     assert_close,
     boundary,
+    boxed,
     from_voigt,
     read_dump,
     systems,
@@ -100,6 +101,24 @@ def test_units_real(tmp_path, models):
     atoms_of = {"triclinic": systems(seed=7)["triclinic"]}
     result = run_all(tmp_path, deep, atoms_of, ranks=2, units="real")
     compare(tmp_path, answers(deep, atoms_of), result, energy=KCAL, pressure=ATMOSPHERES)
+
+
+def test_centroid_virials_give_the_heat_flux_of_a_local_model(models):
+    """By finite differences: the rate of sum_i r_i (E_i + kinetic energy) is sum_i v_i E_i + W_i v_i, masses aside."""
+    atoms = boxed(5.0 * np.eye(3), 8, np.random.default_rng(3), pbc=False)
+    velocities = np.random.default_rng(4).normal(size=(8, 3))
+    step = 1e-4
+
+    def moment(time):
+        moved = atoms.copy()
+        moved.positions += time * velocities
+        return moved.positions.T @ (answer(models["one"], moved).energies)
+
+    rate = (8 * (moment(step) - moment(-step)) - (moment(2 * step) - moment(-2 * step))) / (12 * step)
+    expected = answer(models["one"], atoms)
+    work = atoms.positions.T @ (expected.forces * velocities).sum(1)
+    flux = velocities.T @ expected.energies + np.einsum("iab,ib->a", expected.centroid, velocities)
+    assert_close(rate + work, flux, tolerance=1e-8)
 
 
 @pytest.mark.slow
