@@ -28,7 +28,7 @@ def everything(frames) -> list[Atoms]:
 
 
 def test_sizes_and_shares(frames, everything):
-    assert {split: len(frames[split]) for split in SPLITS} == {"train": 104, "validation": 21, "test": 24}
+    assert {split: len(frames[split]) for split in SPLITS} == {"train": 115, "validation": 22, "test": 26}
     assert min(map(len, everything)) == 2
     assert max(map(len, everything)) == 63
     assert sum((DATA / f"{split}.extxyz.xz").stat().st_size for split in SPLITS) < 500_000
