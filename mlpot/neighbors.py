@@ -127,7 +127,7 @@ def species_of(atoms: Atoms, atomic_numbers: Sequence[int]) -> IntArray:
     """
     known = np.full(len(chemical_symbols), -1, dtype=np.int64)
     known[list(atomic_numbers)] = np.arange(len(atomic_numbers))
-    species = known[atoms.numbers]
+    species: IntArray = known[atoms.numbers]
     if np.any(species < 0):
         unknown = sorted({chemical_symbols[z] for z in atoms.numbers[species < 0]})
         raise DataError(

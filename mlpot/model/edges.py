@@ -128,6 +128,6 @@ def _harmonic_coefficients(degree: int, powers: list[tuple[int, ...]]) -> Tensor
     points = torch.randn(8 * len(powers), 3, generator=generator, dtype=torch.float64)
     values = o3.spherical_harmonics(degree, points, normalize=False, normalization="component")
     products = torch.stack([points.pow(torch.tensor(power)).prod(1) for power in powers], 1)
-    coefficients = torch.linalg.lstsq(products, values).solution
+    coefficients: Tensor = torch.linalg.lstsq(products, values).solution
     # The true coefficients are square roots of multiples of 1/1024: rounding makes them exact, and equal each time.
     return coefficients.sign() * (coefficients.square() * 1024.0).round().div(1024.0).sqrt()
