@@ -52,7 +52,7 @@ if(TARGET mlpot_kernels_avx2)
   target_compile_definitions(mlpot_native PRIVATE MLPOT_X86_64_LEVELS)
 endif()
 
-add_library(mlpot_engine_native MODULE "${native_dir}/entry.cpp")
+add_library(mlpot_engine_native MODULE "${engine_dir}/entry.cpp")
 set_target_properties(mlpot_engine_native PROPERTIES
   OUTPUT_NAME mlpot_native SUFFIX ".so" CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
 target_link_libraries(mlpot_engine_native PRIVATE mlpot_native)

@@ -29,9 +29,9 @@ namespace {
 
 }    // namespace
 
-NativeEngine::NativeEngine(const mlpot_settings &settings) :
-    NativeEngine(settings, ModelFile(settings.model_path))
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
 {
+  return std::make_unique<NativeEngine>(settings, ModelFile(settings.model_path));
 }
 
 NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file) :
@@ -70,7 +70,7 @@ void NativeEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &c
   evaluator->compute({atoms, nullptr}, comm, result);
 }
 
-void NativeEngine::compute(const NativeAtoms &atoms, mlpot_result &result)
+void NativeEngine::compute_alone(const NativeAtoms &atoms, mlpot_result &result)
 {
   evaluator->compute(atoms, {nullptr, nullptr, nullptr}, result);
 }

@@ -6,7 +6,7 @@
 #ifndef MLPOT_NATIVE_ENGINE_H
 #define MLPOT_NATIVE_ENGINE_H
 
-#include "engine_api.h"
+#include "engine.h"
 #include "kernel.h"
 #include "manifest.h"
 
@@ -32,23 +32,22 @@ class Evaluator {
   virtual double bytes() const = 0;
 };
 
-class NativeEngine {
+class NativeEngine : public Engine {
  public:
-  /* Throws std::runtime_error. */
-  explicit NativeEngine(const mlpot_settings &settings);
+  NativeEngine(const mlpot_settings &settings, const ModelFile &file);
 
-  /* Points into this engine. */
-  mlpot_description describe() const;
-  void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result);
-  void compute(const NativeAtoms &atoms, mlpot_result &result);
-  double memory_usage() const { return evaluator->bytes(); }
+  mlpot_description describe() const override;
+  void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
+               mlpot_result &result) override;
+  double memory_usage() const override { return evaluator->bytes(); }
+
+  /* All atoms are here, none is a copy. */
+  void compute_alone(const NativeAtoms &atoms, mlpot_result &result);
 
  private:
   Manifest manifest;
   std::string name, precision;
   std::unique_ptr<Evaluator> evaluator;
-
-  NativeEngine(const mlpot_settings &settings, const ModelFile &file);
 };
 
 }    // namespace mlpot

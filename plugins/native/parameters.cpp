@@ -42,6 +42,8 @@ namespace {
     a.message_channels = integer(config, "message_channels", 1, 256);
     a.message_lmax = integer(config, "message_lmax", 0, 1);
     a.readout_width = integer(config, "readout_width", 1, 512);
+    a.vector_correlation =
+        a.n_layers > 1 && a.message_lmax > 0 ? integer(config, "vector_correlation", 1, 4) : 0;
     a.n_species = static_cast<int>(manifest.at("atomic_numbers").items().size());
     a.energy_scale = positive(manifest, "energy_scale");
     a.average_neighbors = positive(manifest, "average_neighbors");
@@ -143,17 +145,24 @@ namespace {
         layer.levels.push_back({tensors.integers(level + "previous", shape),
                                 tensors.integers(level + "factor", shape)});
       }
-      const int degrees = layer.output_lmax + 1;
-      for (int k = 0; k < a.correlation * degrees; k++) {
-        const std::string block = name + "couplings." + std::to_string(k) + ".";
-        const Shape shape = tensors.shape(prefix + block + "coefficients");
-        if (shape.size() != 3) throw std::runtime_error("couplings must have three indices");
-        const int components = 2 * (k % degrees) + 1;
-        layer.blocks.push_back(
-            {static_cast<std::size_t>(shape[1]), static_cast<std::size_t>(shape[2]),
-             numbers(block + "coefficients", {components, shape[1], shape[2]}),
-             numbers(block + "weights", {shape[1], a.n_species, a.n_channels})});
-      }
+      for (int power = 1; power <= a.correlation; power++)
+        for (int degree = 0; degree <= layer.output_lmax; degree++)
+          if (degree == 0 || power <= a.vector_correlation)
+            layer.blocks.push_back(
+                coupling_block(name + "couplings." + std::to_string(layer.blocks.size()) + ".",
+                               power, degree));
+    }
+
+    CouplingBlock coupling_block(const std::string &name, int power, int degree) const
+    {
+      const Shape shape = tensors.shape(prefix + name + "coefficients");
+      if (shape.size() != 3) throw std::runtime_error("couplings must have three indices");
+      return {power,
+              degree,
+              static_cast<std::size_t>(shape[1]),
+              static_cast<std::size_t>(shape[2]),
+              numbers(name + "coefficients", {2 * degree + 1, shape[1], shape[2]}),
+              numbers(name + "weights", {shape[1], a.n_species, a.n_channels})};
     }
   };
 

@@ -18,7 +18,7 @@ using Numbers = std::vector<double>;
 
 struct Architecture {
   double cutoff;
-  int n_layers, n_channels, lmax, correlation, n_radial, envelope_power;
+  int n_layers, n_channels, lmax, correlation, vector_correlation, n_radial, envelope_power;
   int message_channels, message_lmax, readout_width, n_species;
   double energy_scale, average_neighbors;
 
@@ -32,6 +32,7 @@ struct ProductLevel {
 
 /* Couplings of one power to one degree. */
 struct CouplingBlock {
+  int power, degree;
   std::size_t n_couplings, n_monomials;    // n_monomials: of the widest component
   Numbers coefficients;                    // [component][coupling][monomial]
   Numbers weights;                         // [coupling][species][channel]
@@ -45,7 +46,7 @@ struct LayerParameters {
   std::vector<int> n_paths;         // [L]
   int output_lmax;
   std::vector<ProductLevel> levels;
-  std::vector<CouplingBlock> blocks;    // [power - 1][degree], degrees fastest
+  std::vector<CouplingBlock> blocks;    // powers from 1 on, degrees fastest
   Numbers update, skip;                 // [channel][channel]
   Numbers message;                      // [l][channel][message channel]
   Numbers message_embedding;            // [species][message channel]

@@ -29,7 +29,7 @@ Polynomial::Polynomial(const LayerParameters &layer, const Architecture &a, int 
   for (std::size_t power = 0; power < layer.levels.size(); power++) {
     const std::size_t first = nodes.size();
     add_level(layer, power, lower, n_lower, a.n_harmonics());
-    assign_components(layer, power, first);
+    assign_components(layer, static_cast<int>(power) + 1, first);
     lower = first;
     n_lower = nodes.size() - first;
   }
@@ -53,18 +53,18 @@ void Polynomial::add_level(const LayerParameters &layer, std::size_t power, std:
 
 /* The products of a level come in the order of the components that they are terms of; the rest only
    serves the next level. */
-void Polynomial::assign_components(const LayerParameters &layer, std::size_t power,
-                                   std::size_t first)
+void Polynomial::assign_components(const LayerParameters &layer, int power, std::size_t first)
 {
   std::size_t node = first;
-  for (int degree = 0; degree < n_degrees; degree++) {
-    const std::size_t index = power * n_degrees + degree;
-    for (int m = 0; m < 2 * degree + 1; m++) {
-      const std::size_t n = width(layer.blocks[index], m);
+  for (std::size_t index = 0; index < layer.blocks.size(); index++) {
+    const CouplingBlock &block = layer.blocks[index];
+    if (block.power != power) continue;
+    for (int m = 0; m < 2 * block.degree + 1; m++) {
+      const std::size_t n = width(block, m);
       if (n > nodes.size() - node)
         throw std::runtime_error("the contraction has fewer products than couplings");
       for (std::size_t k = 0; k < n; k++, node++) {
-        nodes[node].component = degree * degree + m;
+        nodes[node].component = block.degree * block.degree + m;
         nodes[node].block = index;
         nodes[node].row = m;
         nodes[node].monomial = k;

@@ -46,7 +46,7 @@ class Polynomial {
 
   void add_level(const LayerParameters &layer, std::size_t power, std::size_t lower,
                  std::size_t n_lower, int n_harmonics);
-  void assign_components(const LayerParameters &layer, std::size_t power, std::size_t first);
+  void assign_components(const LayerParameters &layer, int power, std::size_t first);
   void write(std::size_t node);
   void write_leaves(const std::vector<std::size_t> &children);
 };

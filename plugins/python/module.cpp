@@ -61,7 +61,7 @@ struct Rows {
 class PythonEngine {
  public:
   PythonEngine(const std::string &path, const std::string &precision, int n_threads) :
-      engine({path.c_str(), precision.c_str(), "cpu", 0, n_threads})
+      engine({path.c_str(), precision.c_str(), "cpu", 0, n_threads}, mlpot::ModelFile(path))
   {
   }
 
@@ -111,7 +111,7 @@ class PythonEngine {
   {
     const nb::gil_scoped_release release;
     try {
-      engine.compute(atoms, result);
+      engine.compute_alone(atoms, result);
       return "";
     } catch (const std::runtime_error &error) {
       return error.what();
