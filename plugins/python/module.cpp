@@ -11,6 +11,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -86,7 +87,7 @@ class PythonEngine {
                                        rows.centers.data(), rows.counts.data(),
                                        rows.neighbors.data(), 0x7fffffff},
                                       rows.offsets.data()};
-    answer["failure"] = compute(atoms, result);
+    compute(atoms, result);
     answer["failed_atom"] = result.failed_atom;
     answer["energy"] = result.energy;
     for (int k = 0; k < 9; k++) virial[k] = result.virial[k];
@@ -105,16 +106,17 @@ class PythonEngine {
 
  private:
   mlpot::NativeEngine engine;
+  std::mutex mutex;    // the engine computes for one caller at a time
 
-  /* Empty, or why there is no result. */
-  std::string compute(const mlpot::NativeAtoms &atoms, mlpot_result &result)
+  /* What is not finite is handed on as it is; the caller looks at the atoms. */
+  void compute(const mlpot::NativeAtoms &atoms, mlpot_result &result)
   {
     const nb::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex);
     try {
       engine.compute_alone(atoms, result);
-      return "";
-    } catch (const std::runtime_error &error) {
-      return error.what();
+    } catch (const std::runtime_error &) {
+      if (result.failed_atom < 0) throw;
     }
   }
 
