@@ -81,6 +81,8 @@ class NativeModel:
         """
         n_atoms = len(graph.species)
         edge_index = graph.edge_index.numpy()
+        if (edge_index[0, 1:] < edge_index[0, :-1]).any():
+            raise EngineError("`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges")
         several = graph.n_structures != 1
         answer = self._engine.evaluate(
             graph.species.numpy().astype(np.int32),
@@ -92,12 +94,15 @@ class NativeModel:
         )
         atomic_energies = torch.from_numpy(answer["atomic_energies"])
         shares = torch.from_numpy(answer["atomic_virials"]) if atomic_virials or several else None
-        energy, virial = torch.tensor([answer["energy"]]), torch.from_numpy(answer["virial"]).unsqueeze(0)
+        energy, virial = (
+            torch.tensor([answer["energy"]], dtype=torch.float64),
+            torch.from_numpy(answer["virial"]).unsqueeze(0),
+        )
         if several and shares is not None:
             energy = torch.zeros(graph.n_structures, dtype=torch.float64).index_add(0, graph.batch, atomic_energies)
             virial = torch.zeros(graph.n_structures, 3, 3, dtype=torch.float64).index_add(0, graph.batch, shares)
         return Prediction(
-            energy.double(),
+            energy,
             atomic_energies,
             torch.from_numpy(answer["forces"]),
             virial,

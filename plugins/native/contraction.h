@@ -21,9 +21,9 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T> struct Walk {
     const int *code;
     const T *values;
-    const T *density;                // A of this pack
-    T *gradient;                     // dE/dA of this pack
-    Pack<T> components[4];           // results, or their adjoints
+    const T *density;         // A of this pack
+    T *gradient;              // dE/dA of this pack
+    Pack<T> components[4];    // results, or their adjoints
 
     Pack<T> next_value()
     {

@@ -39,8 +39,8 @@ namespace MLPOT_INSTRUCTIONS {
       for (int l = 0; l <= model.lmax; l++) {
         const auto multiply = g == 0 ? product<T, false> : product<T, true>;
         multiply(2 * l + 1, model.n_radial, channels, {work.density + l * l * width, width, 1},
-                 layer.mix + mix_block(model, group.species, l) * model.n_radial * channels, channels,
-                 work.mixed + l * l * channels, channels);
+                 layer.mix + mix_block(model, group.species, l) * model.n_radial * channels,
+                 channels, work.mixed + l * l * channels, channels);
       }
     }
   }

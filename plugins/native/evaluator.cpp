@@ -91,7 +91,8 @@ template <typename T> void LayerEvaluator<T>::start_sums(int n_atoms, const mlpo
     ThreadSums &own_sums = thread_sums[index];
     own_sums.sums = {};
     own_sums.sums.failed_atom = -1;
-    own_sums.sums.atomic_energies = result.atomic_energies;    // of the centres: no two threads meet
+    own_sums.sums.atomic_energies =
+        result.atomic_energies;    // of the centres: no two threads meet
     own_sums.sums.forces = result.forces;
     own_sums.sums.atomic_virials = result.atomic_virials;
     own_sums.sums.centroid_virials = result.centroid_virials;
@@ -120,8 +121,8 @@ template <typename T> void LayerEvaluator<T>::run(int layer, Pass pass, const Na
     task.model = &tables.model;
     task.layer = layer;
     task.pass = pass;
-    task.neighborhood = {atoms.species,     atoms.positions, atoms.centers,      atoms.n_neighbors,
-                         atoms.neighbors,   host.offsets,    atoms.neighbor_mask};
+    task.neighborhood = {atoms.species,   atoms.positions, atoms.centers,      atoms.n_neighbors,
+                         atoms.neighbors, host.offsets,    atoms.neighbor_mask};
     task.first = part(atoms.n_centers, thread, pool.size());
     task.last = part(atoms.n_centers, thread + 1, pool.size());
     task.messages_in = is_first ? nullptr : messages[layer - 1].data();
@@ -169,8 +170,7 @@ void LayerEvaluator<T>::send(int layer, int n_atoms, const mlpot_communicator &c
 }
 
 /* Adjoints of the centres' messages from those that all threads and ranks have found. */
-template <typename T>
-void LayerEvaluator<T>::collect(int n_atoms, const mlpot_communicator &comm)
+template <typename T> void LayerEvaluator<T>::collect(int n_atoms, const mlpot_communicator &comm)
 {
   T *sum = message_adjoints[0].data();
   const std::size_t size = static_cast<std::size_t>(n_atoms) * tables.model.message_width();

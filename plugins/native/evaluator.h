@@ -40,11 +40,11 @@ template <typename T> class LayerEvaluator : public Evaluator {
   };
   std::vector<ThreadSums> thread_sums;
 
-  AlignedArray<T> messages[MAX_LAYERS];                 // [layer]: what it sent, [atom][width]
-  std::vector<AlignedArray<T>> message_adjoints;        // [thread]: [atom][width]
-  AlignedArray<T> arrived;                              // the sum of these for the layer before
-  AlignedArray<T> hidden;                               // [centre][hidden width]
-  AlignedArray<double> exchanged;                       // [atom][width of the model], unpadded
+  AlignedArray<T> messages[MAX_LAYERS];             // [layer]: what it sent, [atom][width]
+  std::vector<AlignedArray<T>> message_adjoints;    // [thread]: [atom][width]
+  AlignedArray<T> arrived;                          // the sum of these for the layer before
+  AlignedArray<T> hidden;                           // [centre][hidden width]
+  AlignedArray<double> exchanged;                   // [atom][width of the model], unpadded
 
   void prepare(const NativeAtoms &atoms);
   void start_sums(int n_atoms, const mlpot_result &result);

@@ -75,7 +75,8 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Adds the gradient of sum_lm seed_lm Y_lm of degree 3. */
   template <typename T, typename V>
-  inline void add_gradient_of_degree_3(V x, V y, V z, const T *seeds, int stride, V &gx, V &gy, V &gz)
+  inline void add_gradient_of_degree_3(V x, V y, V z, const T *seeds, int stride, V &gx, V &gy,
+                                       V &gz)
   {
     const auto seed = [&](int lm, double factor) {
       return T(factor) * load(seeds + lm * stride);
@@ -93,7 +94,8 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   template <typename T, typename V>
-  inline void add_gradient_of_degree_4(V x, V y, V z, const T *seeds, int stride, V &gx, V &gy, V &gz)
+  inline void add_gradient_of_degree_4(V x, V y, V z, const T *seeds, int stride, V &gx, V &gy,
+                                       V &gz)
   {
     const auto seed = [&](int lm, double factor) {
       return T(factor) * load(seeds + lm * stride);
@@ -105,8 +107,8 @@ namespace MLPOT_INSTRUCTIONS {
             s8 = seed(24, 0.25 * SQRT_315_4);
     const V sine = x * (T(3) * zz - xx), cosine = z * (zz - T(3) * xx);
     const V six = T(6) * yy - rho, four = T(4) * yy - T(3) * rho;
-    gx += s0 * cosine + T(3) * s1 * y * d + s2 * z * (six - T(2) * xx) + s3 * y * (four - T(6) * xx) +
-        s4 * x * (T(12) * rho - T(48) * yy) - T(6) * xyz * (s5 + s7) +
+    gx += s0 * cosine + T(3) * s1 * y * d + s2 * z * (six - T(2) * xx) +
+        s3 * y * (four - T(6) * xx) + s4 * x * (T(12) * rho - T(48) * yy) - T(6) * xyz * (s5 + s7) +
         s6 * x * (T(4) * xx - T(12) * yy) + T(4) * s8 * x * (xx - T(3) * zz);
     gy += s1 * sine + T(12) * s2 * xyz + (s3 * x + s5 * z) * (T(12) * yy - T(3) * rho) +
         s4 * y * (T(32) * yy - T(48) * rho) + T(12) * s6 * y * d + s7 * cosine;

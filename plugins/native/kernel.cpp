@@ -52,8 +52,8 @@ namespace MLPOT_INSTRUCTIONS {
       product<T, true>(1, channels, width, {contracted, channels, 1}, layer.message[0], width, out,
                        width);
       if (layer.n_components > 1)
-        product<T>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1], width,
-                   out + width, width);
+        product<T>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1],
+                   width, out + width, width);
     }
     return dot(channels, contracted, layer.to_energy);
   }
@@ -69,9 +69,10 @@ namespace MLPOT_INSTRUCTIONS {
     product<T, true>(1, model.hidden_width, channels, {hidden, model.hidden_width, 1},
                      layer.to_hidden_t, channels, adjoint, channels);
     if (!task.adjoints_out) return;
-    const T *messages = task.adjoints_out + static_cast<std::size_t>(center) * model.message_width();
-    product<T, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels, adjoint,
-                     channels);
+    const T *messages =
+        task.adjoints_out + static_cast<std::size_t>(center) * model.message_width();
+    product<T, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels,
+                     adjoint, channels);
     if (layer.n_components > 1)
       product<T>(3, width, channels, {messages + width, width, 1}, layer.message_t[1], channels,
                  adjoint + channels, channels);
@@ -143,7 +144,8 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Forces and virials of the edges, in double precision. */
   template <typename T>
-  void add_forces(const Edges &edges, int center, bool repulsive, const Workspace<T> &work, Sums &sums)
+  void add_forces(const Edges &edges, int center, bool repulsive, const Workspace<T> &work,
+                  Sums &sums)
   {
     double fx = 0.0, fy = 0.0, fz = 0.0, virial[9] = {};
     const bool per_atom = sums.atomic_virials || sums.centroid_virials;
@@ -199,7 +201,8 @@ namespace MLPOT_INSTRUCTIONS {
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
-    contract_with_gradient(model, model.layers[task.layer], task.neighborhood.species[center], work);
+    contract_with_gradient(model, model.layers[task.layer], task.neighborhood.species[center],
+                           work);
     double energy = send(task, center, hidden);
     energy += readout(model, hidden);
     receive(task, center, hidden);
@@ -215,9 +218,8 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<T> &work = *task.workspace;
     Edges edges;
     double energy = prepare_edges(model, task.neighborhood, center, task.layer == 0, edges, work);
-    energy = task.layer == 0
-        ? energy + model.reference_energies[task.neighborhood.species[center]]
-        : 0.0;
+    energy = task.layer == 0 ? energy + model.reference_energies[task.neighborhood.species[center]]
+                             : 0.0;
     density(task, edges);
     T *hidden = task.hidden ? task.hidden + static_cast<std::size_t>(k) * model.hidden_width
                             : work.hidden;
@@ -247,7 +249,7 @@ namespace MLPOT_INSTRUCTIONS {
 
   extern const Kernels kernels;
   const Kernels kernels = {MLPOT_STRING(MLPOT_INSTRUCTIONS), MLPOT_VECTOR_BYTES,
-                           MLPOT_VECTOR_BYTES * MLPOT_PACK_VECTORS, run<float>, run<double>};
+                           MLPOT_VECTOR_BYTES *MLPOT_PACK_VECTORS, run<float>, run<double>};
 
 }    // namespace MLPOT_INSTRUCTIONS
 }    // namespace mlpot

@@ -24,8 +24,8 @@ template <typename T> struct LayerTables {
   const T *mix;      // first layer: [species][l][radial][channel]
   const T *mix_t;    // [species][l][channel][radial]
 
-  const T *radial;            // later layers: [l1][radial][l2, message channel]
-  const int *couplings;       // [n_couplings][2]: row of the result, row of the density
+  const T *radial;         // later layers: [l1][radial][l2, message channel]
+  const int *couplings;    // [n_couplings][2]: row of the result, row of the density
   const T *coupling_values;
   int n_couplings;
   int n_paths[MAX_DEGREES];
@@ -85,15 +85,15 @@ template <typename T> struct Workspace {
   double *r, *repulsive_slope;
   int *index, *order;
   T *ux, *uy, *uz, *inverse, *ratio;
-  T *harmonics;                       // [lm][edge]
-  T *radial, *slope;                  // [radial][edge]
-  T *radial_rows, *slope_rows;        // [edge][radial]
-  T *harmonics_adjoint, *product;     // [lm][edge]
-  T *slope_adjoint;                   // [edge]
-  T *gx, *gy, *gz;                    // [edge]
-  T *density;                         // [species group][lm][radial]
-  T *mixed, *mixed_adjoint;           // [lm][channel]
-  T *contracted, *contracted_adjoint; // [component][channel]
+  T *harmonics;                          // [lm][edge]
+  T *radial, *slope;                     // [radial][edge]
+  T *radial_rows, *slope_rows;           // [edge][radial]
+  T *harmonics_adjoint, *product;        // [lm][edge]
+  T *slope_adjoint;                      // [edge]
+  T *gx, *gy, *gz;                       // [edge]
+  T *density;                            // [species group][lm][radial]
+  T *mixed, *mixed_adjoint;              // [lm][channel]
+  T *contracted, *contracted_adjoint;    // [component][channel]
   T *hidden, *hidden_slope;
   // message layers
   T *message_radial, *message_slope;    // [l1][edge][l2, message channel]
@@ -126,7 +126,7 @@ template <typename T> struct Task {
   T *messages_out;          // [atom][message width]: rows of the centres
   T *adjoints_in;           // dE/d(messages_in), added to; only of this thread
   const T *adjoints_out;    // dE/d(messages_out)
-  T *hidden;                // [centre][hidden width]: what the layers add up; its adjoint after the last
+  T *hidden;    // [centre][hidden width]: what the layers add up; its adjoint after the last
   Workspace<T> *workspace;
   Sums *sums;
 };
@@ -139,7 +139,7 @@ struct Kernels {
   void (*run_double)(const Task<double> &);
 };
 
-/* The best that this processor can run. */
+/* The best that this processor can run, or those that the variable MLPOT_INSTRUCTIONS names. */
 const Kernels &choose_kernels();
 
 }    // namespace mlpot

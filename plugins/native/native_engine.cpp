@@ -44,7 +44,8 @@ NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file
   Parameters parameters = read_parameters(file);
   if (parameters.architecture.cutoff != manifest.cutoff ||
       parameters.architecture.n_layers != manifest.n_layers)
-    throw std::runtime_error("model file " + file.path() + " has a manifest that contradicts itself");
+    throw std::runtime_error("model file " + file.path() +
+                             " has a manifest that contradicts itself");
   evaluator = make_evaluator(precision, std::move(parameters), settings.n_threads);
   check_probe(
       manifest, precision,

@@ -132,8 +132,7 @@ namespace {
             numbers("density.mix." + std::to_string(L), {paths * channels, a.n_channels}));
         rows += (2 * L + 1) * paths;
       }
-      layer.coupling =
-          numbers("density.coupling", {rows, a.n_harmonics() * degrees * degrees});
+      layer.coupling = numbers("density.coupling", {rows, a.n_harmonics() * degrees * degrees});
     }
 
     void read_contraction(LayerParameters &layer) const
@@ -148,9 +147,8 @@ namespace {
       for (int power = 1; power <= a.correlation; power++)
         for (int degree = 0; degree <= layer.output_lmax; degree++)
           if (degree == 0 || power <= a.vector_correlation)
-            layer.blocks.push_back(
-                coupling_block(name + "couplings." + std::to_string(layer.blocks.size()) + ".",
-                               power, degree));
+            layer.blocks.push_back(coupling_block(
+                name + "couplings." + std::to_string(layer.blocks.size()) + ".", power, degree));
     }
 
     CouplingBlock coupling_block(const std::string &name, int power, int degree) const

@@ -39,8 +39,8 @@ struct CouplingBlock {
 };
 
 struct LayerParameters {
-  Numbers species_mix;    // first layer: [species][l][radial][channel]
-  Numbers radial;         // later ones: [radial][l1][l2][message channel]
+  Numbers species_mix;              // first layer: [species][l][radial][channel]
+  Numbers radial;                   // later ones: [radial][l1][l2][message channel]
   std::vector<Numbers> path_mix;    // [L] -> [path][message channel][channel]
   Numbers coupling;                 // [L M path][l1 m1][l2 m2]
   std::vector<int> n_paths;         // [L]

@@ -117,8 +117,8 @@ Numbers Polynomial::values(const LayerParameters &layer, int species) const
     const CouplingBlock &block = layer.blocks[node.block];
     for (std::size_t n = 0; n < block.n_couplings; n++) {
       const double coefficient =
-          block.coefficients[(node.row * block.n_couplings + n) * block.n_monomials +
-                             node.monomial];
+          block
+              .coefficients[(node.row * block.n_couplings + n) * block.n_monomials + node.monomial];
       if (coefficient == 0.0) continue;
       const double *weights = &block.weights[(n * n_species + species) * n_channels];
       for (int c = 0; c < n_channels; c++) values[t * n_channels + c] += coefficient * weights[c];

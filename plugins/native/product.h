@@ -32,8 +32,8 @@ namespace MLPOT_INSTRUCTIONS {
       for (int s = 0; s < SPLIT; s++)
         for (int m = 0; m < ROWS; m++)
           for (int v = 0; v < COLUMNS; v++)
-            sums[s][m][v] += a.values[m * a.row + (k + s) * a.column] *
-                load(w + (k + s) * w_row + v * LANES);
+            sums[s][m][v] +=
+                a.values[m * a.row + (k + s) * a.column] * load(w + (k + s) * w_row + v * LANES);
     for (; k < n; k++)
       for (int m = 0; m < ROWS; m++)
         for (int v = 0; v < COLUMNS; v++)
@@ -49,8 +49,8 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   template <typename T, int ROWS, bool ADD>
-  inline void product_rows(int n, int columns, const Matrix<T> &a, const T *w,
-                           std::ptrdiff_t w_row, T *c, std::ptrdiff_t c_row)
+  inline void product_rows(int n, int columns, const Matrix<T> &a, const T *w, std::ptrdiff_t w_row,
+                           T *c, std::ptrdiff_t c_row)
   {
     constexpr int LANES = Simd<T>::LANES;
     int column = 0;

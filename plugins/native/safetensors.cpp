@@ -90,8 +90,8 @@ std::vector<T> SafeTensors::read(const std::string &name, const Shape &expected,
     if (count > LARGEST_INDEX) break;    // before it overflows
     count *= static_cast<std::uint64_t>(size);
   }
-  if (count > LARGEST_INDEX || first > last || last > bytes.size() - data || (last - first) / 8 != count ||
-      (last - first) % 8 != 0)
+  if (count > LARGEST_INDEX || first > last || last > bytes.size() - data ||
+      (last - first) / 8 != count || (last - first) % 8 != 0)
     throw std::runtime_error("tensor " + name + " lies outside of the file");
   std::vector<T> values(count);
   for (std::uint64_t k = 0; k < count; k++) {

@@ -6,7 +6,8 @@
 #ifndef MLPOT_SIMD_H
 #define MLPOT_SIMD_H
 
-#if defined(__AVX512F__)
+#if defined(MLPOT_VECTOR_BYTES)    // tests of the layout with any width
+#elif defined(__AVX512F__)
 #define MLPOT_VECTOR_BYTES 64
 #define MLPOT_PACK_VECTORS 2
 #elif defined(__AVX__)

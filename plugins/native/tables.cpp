@@ -29,7 +29,8 @@ namespace {
 
 template <typename T>
 Tables<T>::Tables(Parameters given, const Kernels &kernels) :
-    model{}, parameters(std::move(given)), lanes(kernels.vector_bytes / static_cast<int>(sizeof(T))),
+    model{}, parameters(std::move(given)),
+    lanes(kernels.vector_bytes / static_cast<int>(sizeof(T))),
     pack(kernels.pack_bytes / static_cast<int>(sizeof(T)))
 {
   set_up_sizes();
@@ -88,8 +89,8 @@ const T *Tables<T>::pack_blocks(const std::vector<Block> &blocks, int padded_row
   for (const Block &block : blocks) {
     for (int i = 0; i < block.rows; i++)
       for (int j = 0; j < block.columns; j++)
-        place[static_cast<std::size_t>(i) * padded_columns + j] = static_cast<T>(
-            scale * block.values[i * block.row_stride + j * block.column_stride]);
+        place[static_cast<std::size_t>(i) * padded_columns + j] =
+            static_cast<T>(scale * block.values[i * block.row_stride + j * block.column_stride]);
     place += size;
   }
   return arrays.back().data();
@@ -192,8 +193,8 @@ template <typename T> void Tables<T>::prepare_species(int species)
     std::vector<Block> blocks;
     for (int channel = 0; channel < model.n_channels; channel += pack) {
       const int width = std::max(0, std::min(pack, n_channels - channel));
-      blocks.push_back({values.data() + std::min(channel, n_channels - 1), n_nodes, width,
-                        n_channels, 1});
+      blocks.push_back(
+          {values.data() + std::min(channel, n_channels - 1), n_nodes, width, n_channels, 1});
     }
     polynomial_values[index][species] = pack_blocks(blocks, n_nodes, pack);
   }

@@ -7,7 +7,9 @@
 namespace mlpot {
 
 /* First pass, without memory: how much is needed. Second pass: where it is. */
-template <typename T> template <typename V> void WorkspaceMemory<T>::cut(V *&place, std::size_t size)
+template <typename T>
+template <typename V>
+void WorkspaceMemory<T>::cut(V *&place, std::size_t size)
 {
   constexpr std::size_t ALIGNMENT = AlignedArray<char>::ALIGNMENT;
   if (memory.data()) place = reinterpret_cast<V *>(memory.data() + used);
@@ -58,7 +60,8 @@ template <typename T>
 void WorkspaceMemory<T>::cut_message_arrays(const ModelTables<T> &model, int lanes)
 {
   const std::size_t edges = view.capacity, degrees = model.lmax + 1, width = model.message_width();
-  const std::size_t pairs = static_cast<std::size_t>(model.n_message_degrees) * model.message_channels;
+  const std::size_t pairs =
+      static_cast<std::size_t>(model.n_message_degrees) * model.message_channels;
   cut(view.message_radial, degrees * edges * pairs);
   cut(view.message_slope, edges * pairs);
   cut(view.weighted, degrees * edges * width);
@@ -67,7 +70,8 @@ void WorkspaceMemory<T>::cut_message_arrays(const ModelTables<T> &model, int lan
   std::size_t rows = 0;
   for (int L = 0; L <= model.lmax; L++) rows += (2 * L + 1) * model.layers[1].n_paths[L];
   cut(view.coupled, rows * model.message_channels);
-  const std::size_t components = (2 * model.lmax + lanes) / lanes * lanes;    // of the highest degree
+  const std::size_t components =
+      (2 * model.lmax + lanes) / lanes * lanes;    // of the highest degree
   cut(view.transposed, width * components);
   cut(view.rows, edges * components);
 }

@@ -20,7 +20,8 @@ namespace nb = nanobind;
 
 namespace {
 
-template <typename T> using Vector = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using Vector = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
 template <typename T>
 using Vectors = nb::ndarray<const T, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu>;
 
@@ -47,7 +48,8 @@ struct Rows {
   std::vector<int *> neighbors;
   std::vector<const double *> offsets;
 
-  Rows(const Vector<std::int64_t> &first, const Vector<int> &neighbor, const Vectors<double> &offset)
+  Rows(const Vector<std::int64_t> &first, const Vector<int> &neighbor,
+       const Vectors<double> &offset)
   {
     const std::size_t n = first.shape(0) - 1;
     for (std::size_t i = 0; i < n; i++) {
@@ -137,8 +139,7 @@ class PythonEngine {
       if (first(i + 1) < first(i) || first(i + 1) - first(i) >= INT32_MAX)
         refuse("`first` must not decrease");
     for (std::int64_t k = 0; k < n_edges; k++)
-      if (neighbor(k) < 0 || neighbor(k) >= n)
-        refuse("`neighbors` must be indices of atoms");
+      if (neighbor(k) < 0 || neighbor(k) >= n) refuse("`neighbors` must be indices of atoms");
     const int n_elements = describe().n_elements;
     for (std::int64_t i = 0; i < n; i++)
       if (species(i) < 0 || species(i) >= n_elements)
@@ -158,9 +159,17 @@ NB_MODULE(_native, module)
            nb::arg("first"), nb::arg("neighbors"), nb::arg("offsets"),
            nb::arg("atomic_virials") = false)
       .def_prop_ro("atomic_numbers", &PythonEngine::atomic_numbers)
-      .def_prop_ro("name", [](const PythonEngine &engine) { return std::string(engine.describe().engine); })
+      .def_prop_ro("name",
+                   [](const PythonEngine &engine) {
+                     return std::string(engine.describe().engine);
+                   })
       .def_prop_ro("precision",
-                   [](const PythonEngine &engine) { return std::string(engine.describe().precision); })
-      .def_prop_ro("cutoff", [](const PythonEngine &engine) { return engine.describe().cutoff; })
+                   [](const PythonEngine &engine) {
+                     return std::string(engine.describe().precision);
+                   })
+      .def_prop_ro("cutoff",
+                   [](const PythonEngine &engine) {
+                     return engine.describe().cutoff;
+                   })
       .def("memory_usage", &PythonEngine::memory_usage);
 }
