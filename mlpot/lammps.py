@@ -176,7 +176,7 @@ def program() -> Path:
 
 
 def _ensure_an_engine() -> None:
-    """The native engine is installed with the plugin; a plugin that was built without it needs that of torch."""
+    """Build the engine of torch for a plugin that was installed without the native one beside it."""
     if not (Path(plugin_directory()) / NATIVE_ENGINE).is_file():
         torch_engine.ensure()
 

@@ -41,12 +41,21 @@ NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file
   if (std::string(settings.device) != "cpu")
     throw std::runtime_error("the native engine runs on the cpu; for device " +
                              std::string(settings.device) + " choose engine torch");
+  try {
+    load(file, settings.n_threads);
+  } catch (const std::runtime_error &error) {
+    throw std::runtime_error("model file " + file.path() +
+                             " cannot be run by the native engine: " + error.what());
+  }
+}
+
+void NativeEngine::load(const ModelFile &file, int n_threads)
+{
   Parameters parameters = read_parameters(file);
   if (parameters.architecture.cutoff != manifest.cutoff ||
       parameters.architecture.n_layers != manifest.n_layers)
-    throw std::runtime_error("model file " + file.path() +
-                             " has a manifest that contradicts itself");
-  evaluator = make_evaluator(precision, std::move(parameters), settings.n_threads);
+    throw std::runtime_error("its manifest contradicts itself");
+  evaluator = make_evaluator(precision, std::move(parameters), n_threads);
   check_probe(
       manifest, precision,
       [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {

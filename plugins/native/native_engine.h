@@ -48,6 +48,8 @@ class NativeEngine : public Engine {
   Manifest manifest;
   std::string name, precision;
   std::unique_ptr<Evaluator> evaluator;
+
+  void load(const ModelFile &file, int n_threads);
 };
 
 }    // namespace mlpot

@@ -176,36 +176,25 @@ namespace {
     parameters.radius = tensors.numbers("repulsion.radius", {n_species});
   }
 
-  Parameters interpret(const ModelFile &file)
-  {
-    const Json manifest = Json::parse(file.member("extra/mlpot.json"));
-    const SafeTensors tensors(file.member("extra/mlpot.safetensors"));
-    Parameters parameters;
-    parameters.architecture = read_architecture(manifest);
-    const Architecture &a = parameters.architecture;
-    parameters.reference_energies = manifest.at("reference_energies").numbers();
-    if (parameters.reference_energies.size() != static_cast<std::size_t>(a.n_species))
-      throw std::runtime_error("there must be one reference energy for each element");
-    read_repulsion(tensors, manifest.at("config"), parameters);
-    Reader reader(tensors, a);
-    for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
-    const std::string network = "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
-    parameters.first_readout =
-        tensors.numbers(network + "0.weight", {a.readout_width, a.n_channels});
-    parameters.second_readout = tensors.numbers(network + "2.weight", {1, a.readout_width});
-    return parameters;
-  }
-
 }    // namespace
 
 Parameters read_parameters(const ModelFile &file)
 {
-  try {
-    return interpret(file);
-  } catch (const std::runtime_error &error) {
-    throw std::runtime_error("model file " + file.path() +
-                             " cannot be run by the native engine: " + error.what());
-  }
+  const Json manifest = Json::parse(file.member("extra/mlpot.json"));
+  const SafeTensors tensors(file.member("extra/mlpot.safetensors"));
+  Parameters parameters;
+  parameters.architecture = read_architecture(manifest);
+  const Architecture &a = parameters.architecture;
+  parameters.reference_energies = manifest.at("reference_energies").numbers();
+  if (parameters.reference_energies.size() != static_cast<std::size_t>(a.n_species))
+    throw std::runtime_error("there must be one reference energy for each element");
+  read_repulsion(tensors, manifest.at("config"), parameters);
+  Reader reader(tensors, a);
+  for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
+  const std::string network = "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
+  parameters.first_readout = tensors.numbers(network + "0.weight", {a.readout_width, a.n_channels});
+  parameters.second_readout = tensors.numbers(network + "2.weight", {1, a.readout_width});
+  return parameters;
 }
 
 }    // namespace mlpot
