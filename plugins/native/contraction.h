@@ -18,12 +18,15 @@
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
+  /* Nodes with children of their own have fewer factors than the highest correlation. */
+  constexpr int DEEPEST = 3;
+
   template <typename T> struct Walk {
     const int *code;
     const T *values;
-    const T *density;         // A of this pack
-    T *gradient;              // dE/dA of this pack
-    Pack<T> components[4];    // results, or their adjoints
+    const T *density;       // A of this pack
+    T *gradient;            // dE/dA of this pack
+    Pack<T> *components;    // results, or their adjoints
 
     Pack<T> next_value()
     {
@@ -32,8 +35,12 @@ namespace MLPOT_INSTRUCTIONS {
     }
   };
 
+  /* Both walks are one loop nest, inlined to the deepest level: packs passed through memory from call
+     to call would cost more than the arithmetic. */
+
   /* Adds the node's terms, its product being p, to the components. */
-  template <typename T> void add_values(Walk<T> &walk, const Pack<T> p)
+  template <int LEVELS, typename T>
+  __attribute__((always_inline)) inline void add_values(Walk<T> &walk, const Pack<T> &p)
   {
     const int component = *walk.code++;
     if (component >= 0) walk.components[component].add(walk.next_value(), p);
@@ -44,13 +51,18 @@ namespace MLPOT_INSTRUCTIONS {
         inner.add(walk.next_value(), Pack<T>::at(walk.density + *walk.code++));
       walk.components[target].add(inner, p);
     }
-    for (int children = *walk.code++; children > 0; children--)
-      add_values(walk, p * Pack<T>::at(walk.density + *walk.code++));
+    int children = *walk.code++;
+    if constexpr (LEVELS > 0)
+      for (; children > 0; children--) {
+        const Pack<T> child = p * Pack<T>::at(walk.density + *walk.code++);
+        add_values<LEVELS - 1>(walk, child);
+      }
   }
 
   /* Returns q of the node and adds to the gradient. WEIGHTED: every term is multiplied by the adjoint
      of its component; else all of them by one. */
-  template <bool WEIGHTED, typename T> Pack<T> add_gradient(Walk<T> &walk, const Pack<T> p)
+  template <int LEVELS, bool WEIGHTED, typename T>
+  __attribute__((always_inline)) inline Pack<T> add_gradient(Walk<T> &walk, const Pack<T> &p)
   {
     Pack<T> q = Pack<T>::zero();
     const int component = *walk.code++;
@@ -60,7 +72,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
     for (int groups = *walk.code++; groups > 0; groups--) {
       const int target = *walk.code++;
-      const Pack<T> weight = walk.components[target];
+      const Pack<T> weight = WEIGHTED ? walk.components[target] : Pack<T>::zero();
       const Pack<T> outer = WEIGHTED ? p * weight : p;
       Pack<T> inner = Pack<T>::zero();
       for (int leaves = *walk.code++; leaves > 0; leaves--) {
@@ -72,29 +84,27 @@ namespace MLPOT_INSTRUCTIONS {
       if (WEIGHTED) inner = inner * weight;
       for (int k = 0; k < MLPOT_PACK_VECTORS; k++) q.v[k] += inner.v[k];
     }
-    for (int children = *walk.code++; children > 0; children--) {
-      const int factor = *walk.code++;
-      const Pack<T> a = Pack<T>::at(walk.density + factor);
-      const Pack<T> child = add_gradient<WEIGHTED>(walk, p * a);
-      q.add(a, child);
-      add_to(walk.gradient + factor, child, p);
-    }
+    int children = *walk.code++;
+    if constexpr (LEVELS > 0)
+      for (; children > 0; children--) {
+        const int factor = *walk.code++;
+        const Pack<T> a = Pack<T>::at(walk.density + factor);
+        const Pack<T> child = add_gradient<LEVELS - 1, WEIGHTED>(walk, p * a);
+        q.add(a, child);
+        add_to(walk.gradient + factor, child, p);
+      }
     return q;
   }
 
   template <typename T>
   inline Walk<T> walk_of_pack(const LayerTables<T> &layer, int species, int channel,
-                              Workspace<T> &work)
+                              Pack<T> *components, Workspace<T> &work)
   {
-    Walk<T> walk;
-    walk.code = layer.polynomial;
     // packs lie one after the other, each with all nodes
-    walk.values = layer.polynomial_values[species] +
+    const T *values = layer.polynomial_values[species] +
         static_cast<std::size_t>(channel) * layer.n_polynomial_values;
-    walk.density = work.mixed + channel;
-    walk.gradient = work.mixed_adjoint + channel;
-    for (int c = 0; c < 4; c++) walk.components[c] = Pack<T>::zero();
-    return walk;
+    return {layer.polynomial, values, work.mixed + channel, work.mixed_adjoint + channel,
+            components};
   }
 
   template <typename T> inline Pack<T> ones()
@@ -110,10 +120,12 @@ namespace MLPOT_INSTRUCTIONS {
                        Workspace<T> &work)
   {
     for (int channel = 0; channel < model.n_channels; channel += Simd<T>::PACK) {
-      Walk<T> walk = walk_of_pack(layer, species, channel, work);
-      add_values(walk, ones<T>());
+      Pack<T> components[4];
+      for (Pack<T> &component : components) component = Pack<T>::zero();
+      Walk<T> walk = walk_of_pack(layer, species, channel, components, work);
+      add_values<DEEPEST>(walk, ones<T>());
       for (int c = 0; c < layer.n_components; c++)
-        walk.components[c].to(work.contracted + c * model.n_channels + channel);
+        components[c].to(work.contracted + c * model.n_channels + channel);
     }
   }
 
@@ -131,8 +143,8 @@ namespace MLPOT_INSTRUCTIONS {
   {
     clear_gradient(model, work);
     for (int channel = 0; channel < model.n_channels; channel += Simd<T>::PACK) {
-      Walk<T> walk = walk_of_pack(layer, species, channel, work);
-      add_gradient<false>(walk, ones<T>()).to(work.contracted + channel);
+      Walk<T> walk = walk_of_pack<T>(layer, species, channel, nullptr, work);
+      add_gradient<DEEPEST, false>(walk, ones<T>()).to(work.contracted + channel);
     }
   }
 
@@ -143,10 +155,11 @@ namespace MLPOT_INSTRUCTIONS {
   {
     clear_gradient(model, work);
     for (int channel = 0; channel < model.n_channels; channel += Simd<T>::PACK) {
-      Walk<T> walk = walk_of_pack(layer, species, channel, work);
+      Pack<T> components[4];
       for (int c = 0; c < layer.n_components; c++)
-        walk.components[c] = Pack<T>::at(work.contracted_adjoint + c * model.n_channels + channel);
-      add_gradient<true>(walk, ones<T>());
+        components[c] = Pack<T>::at(work.contracted_adjoint + c * model.n_channels + channel);
+      Walk<T> walk = walk_of_pack(layer, species, channel, components, work);
+      add_gradient<DEEPEST, true>(walk, ones<T>());
     }
   }
 
