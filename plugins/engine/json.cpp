@@ -64,7 +64,10 @@ class JsonReader {
     if (next == '"') {
       value.kind = Json::Kind::String;
       value.text = read_string();
-    } else if (skip("true") || skip("false")) {
+    } else if (skip("true")) {
+      value.kind = Json::Kind::Boolean;
+      value.value = 1.0;
+    } else if (skip("false")) {
       value.kind = Json::Kind::Boolean;
     } else if (!skip("null")) {
       value.kind = Json::Kind::Number;
@@ -160,6 +163,12 @@ const Json &Json::at(const std::string &key) const
   const auto found = object.find(key);
   if (found == object.end()) fail("there is no " + key);
   return found->second;
+}
+
+bool Json::boolean() const
+{
+  if (kind != Kind::Boolean) fail("expected true or false");
+  return value != 0.0;
 }
 
 double Json::number() const

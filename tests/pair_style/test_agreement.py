@@ -18,7 +18,7 @@ from lammps_systems import (
     write_data,
 )
 
-from mlpot import lammps
+from mlpot import lammps, torch_engine
 from mlpot.export import load_model
 
 pytestmark = pytest.mark.lammps
@@ -31,7 +31,7 @@ units {units}
 boundary {boundary}
 box tilt large
 read_data {name}.data
-pair_style mlpot precision double
+pair_style mlpot engine {engine} precision double
 pair_coeff * * "{model}" H O Si
 compute e all pe/atom
 compute v all stress/atom NULL virial
@@ -45,13 +45,15 @@ run 0
 """
 
 
-def run_all(folder, models, atoms_of, ranks, units="metal"):
+def run_all(folder, models, atoms_of, ranks, units="metal", engine="native"):
     """One process of LAMMPS for all structures and models; thermo tables in that order."""
     script = ""
     for label, model in models.items():
         for name, atoms in atoms_of.items():
             write_data(folder / f"{name}.data", atoms)
-            script += BLOCK.format(name=name, label=label, model=model.path, boundary=boundary(atoms), units=units)
+            script += BLOCK.format(
+                name=name, label=label, model=model.path, boundary=boundary(atoms), units=units, engine=engine
+            )
     return lammps.run(script, ranks=ranks, directory=folder)
 
 
@@ -88,9 +90,12 @@ def expected(models):
     return answers(models, systems(seed=0))
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_lammps_equals_mlpot(ranks, tmp_path, models, expected):
-    result = run_all(tmp_path, models, systems(seed=0), ranks)
+@pytest.mark.parametrize(("engine", "ranks"), [("native", 1), ("native", 2), ("native", 4), ("torch", 2)])
+def test_lammps_equals_mlpot(engine, ranks, tmp_path, models, expected):
+    if engine == "torch":
+        torch_engine.ensure()
+    result = run_all(tmp_path, models, systems(seed=0), ranks, engine=engine)
+    assert f"with engine {engine} " in result.output
     compare(tmp_path, expected, result)
     if ranks == 4:
         assert re.search(r"Nlocal: +0.25 ave +1 max +0 min", result.output)

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+
+   The neighbours of one centre: which of the candidates lie inside the cutoff, their geometry, radial
+   functions and harmonics.
+
+   They are grouped by species, each group filled up to whole vectors with empty edges: at the cutoff
+   along z, so that all radial functions and slopes are zero and nothing needs to know of them. */
+
+#ifndef MLPOT_EDGES_H
+#define MLPOT_EDGES_H
+
+#include "harmonics.h"
+#include "kernel.h"
+#include "repulsion.h"
+
+#include <cmath>
+
+namespace mlpot {
+namespace MLPOT_INSTRUCTIONS {
+
+  struct Edges {
+    int n_groups, n_edges;    // n_edges with empty ones
+    bool repulsive;           // some edge feels the core repulsion
+  };
+
+  /* Candidates inside the cutoff, into x, y, z, index, in the order of the list. A position that is
+     not a number stays in, to be noticed in the result. */
+  template <typename T>
+  inline int collect(const Neighborhood &host, int center, double cutoff, Workspace<T> &work)
+  {
+    const double *ri = host.positions + 3 * static_cast<std::size_t>(center);
+    const double limit = cutoff * cutoff;
+    const int *candidates = host.neighbors[center];
+    const double *offset = host.offsets ? host.offsets[center] : nullptr;
+    const double xi = ri[0], yi = ri[1], zi = ri[2];
+    int n = 0;
+    for (int k = 0; k < host.n_neighbors[center]; k++) {
+      const int j = candidates[k] & host.neighbor_mask;
+      const double *rj = host.positions + 3 * static_cast<std::size_t>(j);
+      double x = rj[0] - xi, y = rj[1] - yi, z = rj[2] - zi;
+      if (offset) {
+        x += offset[3 * k];
+        y += offset[3 * k + 1];
+        z += offset[3 * k + 2];
+      }
+      work.x[n] = x;
+      work.y[n] = y;
+      work.z[n] = z;
+      work.index[n] = j;
+      n += !(x * x + y * y + z * z >= limit) & (host.species[j] >= 0);
+    }
+    return n;
+  }
+
+  template <typename T> inline int whole_vectors(int n)
+  {
+    return (n + Simd<T>::LANES - 1) / Simd<T>::LANES * Simd<T>::LANES;
+  }
+
+  template <typename T>
+  inline void fill_up(int center, double cutoff, int first, int last, Workspace<T> &work)
+  {
+    for (int k = first; k < last; k++) {
+      work.x[k] = work.y[k] = 0.0;
+      work.z[k] = cutoff;
+      work.index[k] = center;
+    }
+  }
+
+  /* Sorts n edges by species, stably. They are few, and of few species: each round takes one. */
+  template <typename T>
+  inline void sort_by_species(const Neighborhood &host, int center, double cutoff, int n,
+                              Edges &edges, Workspace<T> &work)
+  {
+    double *x = work.x + work.capacity, *y = work.y + work.capacity, *z = work.z + work.capacity;
+    int *index = work.index + work.capacity;
+    for (int k = 0; k < n; k++) {
+      x[k] = work.x[k];
+      y[k] = work.y[k];
+      z[k] = work.z[k];
+      index[k] = work.index[k];
+      work.order[k] = host.species[index[k]];
+    }
+    int place = 0;
+    for (int start = 0; start < n; start++) {
+      const int species = work.order[start];
+      if (species < 0) continue;
+      Group &group = work.groups[edges.n_groups++];
+      group.species = species;
+      group.first = place;
+      for (int k = start; k < n; k++) {
+        if (work.order[k] != species) continue;
+        work.order[k] = -1;
+        work.x[place] = x[k];
+        work.y[place] = y[k];
+        work.z[place] = z[k];
+        work.index[place++] = index[k];
+      }
+      group.last = group.first + whole_vectors<T>(place - group.first);
+      fill_up(center, cutoff, place, group.last, work);
+      place = group.last;
+    }
+    edges.n_edges = place;
+  }
+
+  /* One group, or one for each species. */
+  template <typename T>
+  inline void group_edges(const ModelTables<T> &model, const Neighborhood &host, int center,
+                          bool by_species, int n, Edges &edges, Workspace<T> &work)
+  {
+    edges.n_groups = edges.n_edges = 0;
+    if (n == 0) return;
+    if (by_species && model.n_species > 1)
+      return sort_by_species(host, center, model.cutoff, n, edges, work);
+    edges.n_groups = 1;
+    edges.n_edges = whole_vectors<T>(n);
+    work.groups[0] = {0, 0, edges.n_edges};
+    fill_up(center, model.cutoff, n, edges.n_edges, work);
+  }
+
+  template <typename T> inline void unit_vectors(int n, double cutoff, Workspace<T> &work)
+  {
+    for (int e = 0; e < n; e++) {
+      const double x = work.x[e], y = work.y[e], z = work.z[e];
+      const double r = std::sqrt(x * x + y * y + z * z), inverse = 1.0 / r;
+      work.r[e] = r;
+      work.ux[e] = static_cast<T>(x * inverse);
+      work.uy[e] = static_cast<T>(y * inverse);
+      work.uz[e] = static_cast<T>(z * inverse);
+      work.inverse[e] = static_cast<T>(inverse);
+      // from the far end, where the difference matters
+      work.ratio[e] = static_cast<T>((cutoff - r) / cutoff);
+    }
+  }
+
+  /* sin and cos of t = pi ratio in [0, pi]: Taylor series around pi/2. */
+  template <typename T, typename V> inline void sine_and_cosine(V t, V &sine, V &cosine)
+  {
+    constexpr int TERMS = sizeof(T) == 4 ? 6 : 11;
+    const V y = t - T(1.57079632679489661923), minus = T(0) - y * y;
+    V even = V{} + T(1), odd = V{} + T(1);
+    for (int k = TERMS; k > 0; k--) {
+      even = T(1) + even * minus * T(1.0 / ((2 * k - 1) * (2 * k)));
+      odd = T(1) + odd * minus * T(1.0 / ((2 * k) * (2 * k + 1)));
+    }
+    sine = even;
+    cosine = T(0) - y * odd;
+  }
+
+  /* Envelope at distance (1 - u) cutoff, which is u^3 sum_(k < p) (k+1)(k+2)/2 (1-u)^k, and its
+     derivative with respect to (1 - u). Exact near the cutoff, where the usual form cancels. */
+  template <typename T, typename V> inline void envelope(int p, V u, V &value, V &slope)
+  {
+    const V x = T(1) - u;
+    V series = V{}, power = V{} + T(1);
+    for (int k = 0; k < p; k++) {
+      series += T(0.5 * (k + 1) * (k + 2)) * power;
+      if (k + 1 < p) power *= x;
+    }
+    value = u * u * u * series;
+    slope = T(-0.5 * p * (p + 1) * (p + 2)) * power * u * u;
+  }
+
+  /* b_n = 2 sin(n pi r / cutoff) / r envelope, and its derivative, by the addition theorems. The
+     argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)). */
+  template <typename T>
+  inline void radial_functions(const ModelTables<T> &model, int n_edges, Workspace<T> &work)
+  {
+    using V = Vector<T>;
+    const T wave = static_cast<T>(3.14159265358979323846 / model.cutoff);
+    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff);
+    for (int e = 0; e < n_edges; e += Simd<T>::LANES) {
+      const V u = load(work.ratio + e), inverse = load(work.inverse + e);
+      V sine, cosine, decay, decay_slope;
+      sine_and_cosine<T, V>(T(3.14159265358979323846) * u, sine, cosine);
+      envelope<T, V>(model.envelope_power, u, decay, decay_slope);
+      const V factor = T(2) * decay * inverse;
+      const V factor_slope = (T(2) * inverse_cutoff * decay_slope - factor) * inverse;
+      V s = sine, c = T(0) - cosine;    // sin and cos of n pi r / cutoff
+      cosine = c;
+      for (int n = 0; n < model.n_radial; n++) {
+        store<T>(work.radial + n * work.capacity + e, s * factor);
+        store<T>(work.slope + n * work.capacity + e,
+                 T(n + 1) * wave * c * factor + s * factor_slope);
+        const V next = s * cosine + c * sine;
+        c = c * cosine - s * sine;
+        s = next;
+      }
+    }
+  }
+
+  template <typename T>
+  inline void take_over(int n_radial, int e, const CorePair &pair, Workspace<T> &work)
+  {
+    const T weight = static_cast<T>(1.0 - pair.closeness);
+    const T weight_slope = static_cast<T>(-pair.closeness_slope);
+    for (int n = 0; n < n_radial; n++) {
+      T &value = work.radial[n * work.capacity + e], &slope = work.slope[n * work.capacity + e];
+      slope = weight * slope + weight_slope * value;
+      value *= weight;
+    }
+  }
+
+  /* The core repulsion takes away from a neighbour's weight what it takes over itself. Returns its
+     energy; its slope is kept for the forces. */
+  template <typename T>
+  inline double repulsion(const ModelTables<T> &model, const Neighborhood &host, int center,
+                          Edges &edges, Workspace<T> &work)
+  {
+    double energy = 0.0;
+    edges.repulsive = false;
+    const int zi = host.species[center];
+    for (int e = 0; e < edges.n_edges; e++) {
+      const int zj = host.species[work.index[e]];
+      const double contact = model.radius[zi] + model.radius[zj];
+      const double reach = contact < model.cutoff ? contact : model.cutoff;
+      if (work.r[e] >= reach) continue;
+      if (!edges.repulsive)
+        for (int k = 0; k < edges.n_edges; k++) work.repulsive_slope[k] = 0.0;
+      edges.repulsive = true;
+      const CorePair pair = core_pair(model.charge[zi], model.charge[zj], reach, work.r[e]);
+      energy += pair.energy;
+      work.repulsive_slope[e] = pair.slope;
+      take_over(model.n_radial, e, pair, work);
+    }
+    return energy;
+  }
+
+  template <int LMAX, typename T> void all_harmonics(int n_edges, Workspace<T> &work)
+  {
+    for (int e = 0; e < n_edges; e += Simd<T>::LANES)
+      harmonics_at<LMAX, T>(load(work.ux + e), load(work.uy + e), load(work.uz + e),
+                            work.harmonics + e, work.capacity);
+  }
+
+  template <typename T> inline void harmonics(int lmax, int n_edges, Workspace<T> &work)
+  {
+    if (lmax == 0) return all_harmonics<0>(n_edges, work);
+    if (lmax == 1) return all_harmonics<1>(n_edges, work);
+    if (lmax == 2) return all_harmonics<2>(n_edges, work);
+    if (lmax == 3) return all_harmonics<3>(n_edges, work);
+    all_harmonics<4>(n_edges, work);
+  }
+
+  /* The same radial functions with the edges as rows. */
+  template <typename T>
+  inline void to_rows(int n_radial, int width, int n_edges, const T *columns, int capacity, T *rows)
+  {
+    for (int e = 0; e < n_edges; e++)
+      for (int n = 0; n < n_radial; n++) rows[e * width + n] = columns[n * capacity + e];
+  }
+
+  /* Everything about the edges of `center`; returns the energy of the core repulsion. */
+  template <typename T>
+  inline double prepare_edges(const ModelTables<T> &model, const Neighborhood &host, int center,
+                              bool by_species, Edges &edges, Workspace<T> &work)
+  {
+    const int n = collect(host, center, model.cutoff, work);
+    group_edges(model, host, center, by_species, n, edges, work);
+    unit_vectors(edges.n_edges, model.cutoff, work);
+    radial_functions(model, edges.n_edges, work);
+    harmonics(model.lmax, edges.n_edges, work);
+    edges.repulsive = false;
+    const double energy = model.charge ? repulsion(model, host, center, edges, work) : 0.0;
+    to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
+            work.radial_rows);
+    return energy;
+  }
+
+}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,58 @@
+# The native engine: target mlpot_native (static, for the Python module) and mlpot_engine_native (the library behind
+# plugins/engine/engine_api.h that pair_style mlpot opens). Needs neither torch nor LAMMPS nor MPI.
+
+set(native_dir "${CMAKE_CURRENT_LIST_DIR}")
+set(engine_dir "${native_dir}/../engine")
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+find_package(Threads REQUIRED)
+
+# The kernels once for each instruction set; the engine takes the best that the processor knows. Errors are looked for
+# in the results, so arithmetic may neither set errno nor trap; everything else is as the standard says.
+set(kernel_objects "")
+function(add_kernels name)
+  add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp")
+  target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_INSTRUCTIONS=${name})
+  target_compile_options(mlpot_kernels_${name} PRIVATE
+    -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
+  set_target_properties(mlpot_kernels_${name} PROPERTIES
+    CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
+  set(kernel_objects ${kernel_objects} $<TARGET_OBJECTS:mlpot_kernels_${name}> PARENT_SCOPE)
+endfunction()
+
+add_kernels(baseline)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  add_kernels(avx2 -mavx2 -mfma)
+  add_kernels(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
+endif()
+
+add_library(mlpot_native STATIC
+  "${native_dir}/dispatch.cpp"
+  "${native_dir}/evaluator.cpp"
+  "${native_dir}/native_engine.cpp"
+  "${native_dir}/parameters.cpp"
+  "${native_dir}/polynomial.cpp"
+  "${native_dir}/safetensors.cpp"
+  "${native_dir}/tables.cpp"
+  "${native_dir}/thread_pool.cpp"
+  "${native_dir}/workspace.cpp"
+  "${engine_dir}/json.cpp"
+  "${engine_dir}/manifest.cpp"
+  "${engine_dir}/model_file.cpp"
+  "${engine_dir}/probe.cpp"
+  ${kernel_objects})
+set_target_properties(mlpot_native PROPERTIES
+  CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
+target_compile_options(mlpot_native PRIVATE -O2 -Wall -Wextra)
+target_include_directories(mlpot_native PUBLIC "${native_dir}" "${engine_dir}")
+target_link_libraries(mlpot_native PUBLIC Threads::Threads)
+if(TARGET mlpot_kernels_avx2)
+  target_compile_definitions(mlpot_native PRIVATE MLPOT_X86_64_LEVELS)
+endif()
+
+add_library(mlpot_engine_native MODULE "${engine_dir}/entry.cpp")
+set_target_properties(mlpot_engine_native PROPERTIES
+  OUTPUT_NAME mlpot_native SUFFIX ".so" CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
+target_link_libraries(mlpot_engine_native PRIVATE mlpot_native)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "native_engine.h"
+
+#include "evaluator.h"
+#include "parameters.h"
+
+#include <stdexcept>
+
+namespace mlpot {
+
+namespace {
+
+  std::string choose_precision(const std::string &wanted, const std::string &trained)
+  {
+    const std::string precision = wanted.empty() ? trained : wanted;
+    if (precision != "mixed" && precision != "double")
+      throw std::runtime_error("precision must be mixed or double, got " + precision);
+    return precision;
+  }
+
+  std::unique_ptr<Evaluator> make_evaluator(const std::string &precision, Parameters parameters,
+                                            int n_threads)
+  {
+    if (precision == "double")
+      return std::make_unique<LayerEvaluator<double>>(std::move(parameters), n_threads);
+    return std::make_unique<LayerEvaluator<float>>(std::move(parameters), n_threads);
+  }
+
+}    // namespace
+
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
+{
+  return std::make_unique<NativeEngine>(settings, ModelFile(settings.model_path));
+}
+
+NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file) :
+    manifest(read_manifest(file)), name(std::string("native (") + choose_kernels().name + ")"),
+    precision(choose_precision(settings.precision, manifest.precision))
+{
+  if (std::string(settings.device) != "cpu")
+    throw std::runtime_error("the native engine runs on the cpu; for device " +
+                             std::string(settings.device) + " choose engine torch");
+  try {
+    load(file, settings.n_threads);
+  } catch (const std::runtime_error &error) {
+    throw std::runtime_error("model file " + file.path() +
+                             " cannot be run by the native engine: " + error.what());
+  }
+}
+
+void NativeEngine::load(const ModelFile &file, int n_threads)
+{
+  Parameters parameters = read_parameters(file);
+  if (parameters.architecture.cutoff != manifest.cutoff ||
+      parameters.architecture.n_layers != manifest.n_layers)
+    throw std::runtime_error("its manifest contradicts itself");
+  evaluator = make_evaluator(precision, std::move(parameters), n_threads);
+  check_probe(
+      manifest, precision,
+      [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
+        compute(atoms, comm, result);
+      });
+}
+
+mlpot_description NativeEngine::describe() const
+{
+  return {name.c_str(),
+          precision.c_str(),
+          manifest.cutoff,
+          static_cast<int>(manifest.atomic_numbers.size()),
+          manifest.atomic_numbers.data(),
+          manifest.n_layers,
+          manifest.message_width};
+}
+
+void NativeEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
+                           mlpot_result &result)
+{
+  evaluator->compute({atoms, nullptr}, comm, result);
+}
+
+void NativeEngine::compute_alone(const NativeAtoms &atoms, mlpot_result &result)
+{
+  evaluator->compute(atoms, {nullptr, nullptr, nullptr}, result);
+}
+
+}    // namespace mlpot

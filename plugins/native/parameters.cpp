@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "parameters.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace mlpot {
+
+namespace {
+
+  int integer(const Json &json, const char *name, int least, int most)
+  {
+    const double value = json.at(name).number();
+    if (!(value >= least && value <= most) || value != std::floor(value))
+      throw std::runtime_error(std::string(name) + " must be a whole number from " +
+                               std::to_string(least) + " to " + std::to_string(most));
+    return static_cast<int>(value);
+  }
+
+  double positive(const Json &json, const char *name)
+  {
+    const double value = json.at(name).number();
+    if (!(value > 0.0 && std::isfinite(value)))
+      throw std::runtime_error(std::string(name) + " must be positive");
+    return value;
+  }
+
+  /* The limits are those of mlpot.config.ModelConfig. */
+  Architecture read_architecture(const Json &manifest)
+  {
+    const Json &config = manifest.at("config");
+    Architecture a;
+    a.cutoff = positive(config, "cutoff");
+    a.n_layers = integer(config, "n_layers", 1, 3);
+    a.n_channels = integer(config, "n_channels", 1, 1024);
+    a.lmax = integer(config, "lmax", 0, 4);
+    a.correlation = integer(config, "correlation", 1, 4);
+    a.n_radial = integer(config, "n_radial", 1, 32);
+    a.envelope_power = integer(config, "envelope_power", 3, 12);
+    a.message_channels = integer(config, "message_channels", 1, 256);
+    a.message_lmax = integer(config, "message_lmax", 0, 1);
+    a.readout_width = integer(config, "readout_width", 1, 512);
+    a.vector_correlation =
+        a.n_layers > 1 && a.message_lmax > 0 ? integer(config, "vector_correlation", 1, 4) : 0;
+    a.n_species = static_cast<int>(manifest.at("atomic_numbers").items().size());
+    a.energy_scale = positive(manifest, "energy_scale");
+    a.average_neighbors = positive(manifest, "average_neighbors");
+    if (a.n_species < 1 || a.n_species > 118)
+      throw std::runtime_error("there must be 1 to 118 elements");
+    return a;
+  }
+
+  bool is_path(int l1, int l2, int L)
+  {
+    return std::abs(l1 - l2) <= L && L <= l1 + l2 && (l1 + l2 + L) % 2 == 0;
+  }
+
+  class Reader {
+   public:
+    Reader(const SafeTensors &tensors, const Architecture &architecture) :
+        tensors(tensors), a(architecture)
+    {
+    }
+
+    LayerParameters layer(int index)
+    {
+      prefix = "layers." + std::to_string(index) + ".";
+      LayerParameters layer;
+      const bool last = index == a.n_layers - 1;
+      const std::int64_t width = a.n_channels, messages = last ? 0 : a.message_channels;
+      layer.output_lmax = last ? 0 : a.message_lmax;
+      if (index == 0)
+        layer.species_mix = species_mix();
+      else
+        read_message_density(layer);
+      read_contraction(layer);
+      layer.update = numbers("update", {width, width});
+      if (index > 0) layer.skip = numbers("skip", {width, width});
+      layer.message = numbers("message", {last ? 0 : a.message_lmax + 1, width, messages});
+      layer.message_embedding = numbers("message_embedding", {a.n_species, messages});
+      layer.readout = numbers("readout", {width});
+      return layer;
+    }
+
+   private:
+    const SafeTensors &tensors;
+    const Architecture &a;
+    std::string prefix;
+
+    Numbers numbers(const std::string &name, const Shape &shape) const
+    {
+      return tensors.numbers(prefix + name, shape);
+    }
+
+    Numbers species_mix() const
+    {
+      const std::string embedding = "density.embedding";
+      if (!tensors.has(prefix + embedding))
+        return numbers("density.mix", {a.n_species, a.lmax + 1, a.n_radial, a.n_channels});
+      const std::int64_t rank = second(tensors.shape(prefix + embedding));
+      const Numbers factors = numbers(embedding, {a.n_species, rank});
+      const Numbers mix = numbers("density.mix", {rank, a.lmax + 1, a.n_radial, a.n_channels});
+      const std::size_t size = mix.size() / rank;
+      Numbers result(a.n_species * size, 0.0);
+      for (int species = 0; species < a.n_species; species++)
+        for (std::int64_t k = 0; k < rank; k++)
+          for (std::size_t n = 0; n < size; n++)
+            result[species * size + n] += factors[species * rank + k] * mix[k * size + n];
+      return result;
+    }
+
+    static std::int64_t second(const Shape &shape)
+    {
+      if (shape.size() != 2 || shape[1] < 1 || shape[1] > 256)
+        throw std::runtime_error("the element embedding has a wrong shape");
+      return shape[1];
+    }
+
+    void read_message_density(LayerParameters &layer) const
+    {
+      const std::int64_t channels = a.message_channels, degrees = a.message_lmax + 1;
+      layer.radial = numbers("density.radial", {a.n_radial, (a.lmax + 1) * degrees * channels});
+      std::int64_t rows = 0;
+      for (int L = 0; L <= a.lmax; L++) {
+        int paths = 0;
+        for (int l1 = 0; l1 <= a.lmax; l1++)
+          for (int l2 = 0; l2 < degrees; l2++) paths += is_path(l1, l2, L);
+        layer.n_paths.push_back(paths);
+        layer.path_mix.push_back(
+            numbers("density.mix." + std::to_string(L), {paths * channels, a.n_channels}));
+        rows += (2 * L + 1) * paths;
+      }
+      layer.coupling = numbers("density.coupling", {rows, a.n_harmonics() * degrees * degrees});
+    }
+
+    void read_contraction(LayerParameters &layer) const
+    {
+      const std::string name = "contraction.";
+      for (int power = 0; power < a.correlation; power++) {
+        const std::string level = prefix + name + "levels." + std::to_string(power) + ".";
+        const Shape shape = tensors.shape(level + "previous");
+        layer.levels.push_back({tensors.integers(level + "previous", shape),
+                                tensors.integers(level + "factor", shape)});
+      }
+      for (int power = 1; power <= a.correlation; power++)
+        for (int degree = 0; degree <= layer.output_lmax; degree++)
+          if (degree == 0 || power <= a.vector_correlation)
+            layer.blocks.push_back(coupling_block(
+                name + "couplings." + std::to_string(layer.blocks.size()) + ".", power, degree));
+    }
+
+    CouplingBlock coupling_block(const std::string &name, int power, int degree) const
+    {
+      const Shape shape = tensors.shape(prefix + name + "coefficients");
+      if (shape.size() != 3) throw std::runtime_error("couplings must have three indices");
+      return {power,
+              degree,
+              static_cast<std::size_t>(shape[1]),
+              static_cast<std::size_t>(shape[2]),
+              numbers(name + "coefficients", {2 * degree + 1, shape[1], shape[2]}),
+              numbers(name + "weights", {shape[1], a.n_species, a.n_channels})};
+    }
+  };
+
+  void read_repulsion(const SafeTensors &tensors, const Json &config, Parameters &parameters)
+  {
+    if (!config.at("zbl").boolean()) return;
+    if (!tensors.has("repulsion.radius"))
+      throw std::runtime_error(
+          "it was written by an early mlpot, without the radii of the core repulsion: load it with "
+          "mlpot.export.potential_from_file and save it again");
+    const std::int64_t n_species = parameters.architecture.n_species;
+    parameters.charge = tensors.numbers("repulsion.charge", {n_species});
+    parameters.radius = tensors.numbers("repulsion.radius", {n_species});
+  }
+
+}    // namespace
+
+Parameters read_parameters(const ModelFile &file)
+{
+  const Json manifest = Json::parse(file.member("extra/mlpot.json"));
+  const SafeTensors tensors(file.member("extra/mlpot.safetensors"));
+  Parameters parameters;
+  parameters.architecture = read_architecture(manifest);
+  const Architecture &a = parameters.architecture;
+  parameters.reference_energies = manifest.at("reference_energies").numbers();
+  if (parameters.reference_energies.size() != static_cast<std::size_t>(a.n_species))
+    throw std::runtime_error("there must be one reference energy for each element");
+  read_repulsion(tensors, manifest.at("config"), parameters);
+  Reader reader(tensors, a);
+  for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
+  const std::string network = "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
+  parameters.first_readout = tensors.numbers(network + "0.weight", {a.readout_width, a.n_channels});
+  parameters.second_readout = tensors.numbers(network + "2.weight", {1, a.readout_width});
+  return parameters;
+}
+
+}    // namespace mlpot

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+
+   A model as its file defines it: the architecture, and the plain tensors of mlpot/model with the
+   shapes that follow from it. Everything in double precision; tables.h folds and rounds it. */
+
+#ifndef MLPOT_PARAMETERS_H
+#define MLPOT_PARAMETERS_H
+
+#include "model_file.h"
+#include "safetensors.h"
+
+#include <cstddef>
+#include <vector>
+
+namespace mlpot {
+
+using Numbers = std::vector<double>;
+
+struct Architecture {
+  double cutoff;
+  int n_layers, n_channels, lmax, correlation, vector_correlation, n_radial, envelope_power;
+  int message_channels, message_lmax, readout_width, n_species;
+  double energy_scale, average_neighbors;
+
+  int n_harmonics() const { return (lmax + 1) * (lmax + 1); }
+};
+
+/* One power of the products: product k is lower[previous[k]] times density[factor[k]]. */
+struct ProductLevel {
+  std::vector<std::int64_t> previous, factor;
+};
+
+/* Couplings of one power to one degree. */
+struct CouplingBlock {
+  int power, degree;
+  std::size_t n_couplings, n_monomials;    // n_monomials: of the widest component
+  Numbers coefficients;                    // [component][coupling][monomial]
+  Numbers weights;                         // [coupling][species][channel]
+};
+
+struct LayerParameters {
+  Numbers species_mix;              // first layer: [species][l][radial][channel]
+  Numbers radial;                   // later ones: [radial][l1][l2][message channel]
+  std::vector<Numbers> path_mix;    // [L] -> [path][message channel][channel]
+  Numbers coupling;                 // [L M path][l1 m1][l2 m2]
+  std::vector<int> n_paths;         // [L]
+  int output_lmax;
+  std::vector<ProductLevel> levels;
+  std::vector<CouplingBlock> blocks;    // powers from 1 on, degrees fastest
+  Numbers update, skip;                 // [channel][channel]
+  Numbers message;                      // [l][channel][message channel]
+  Numbers message_embedding;            // [species][message channel]
+  Numbers readout;                      // [channel]
+};
+
+struct Parameters {
+  Architecture architecture;
+  Numbers reference_energies;    // [species], eV
+  Numbers charge, radius;        // [species]; empty without core repulsion
+  std::vector<LayerParameters> layers;
+  Numbers first_readout;     // [hidden][channel]
+  Numbers second_readout;    // [hidden]
+};
+
+/* Throws std::runtime_error with a sentence for the user. */
+Parameters read_parameters(const ModelFile &file);
+
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+
+   The contraction as a tree of monomials, written down for kernels to walk through.
+
+   A node is a product of components of the density. Its code is
+
+       component of the result that it is a term of, or -1
+       number of groups of leaves; for each: component, number of leaves, their last factors
+       number of children that have children of their own; for each: last factor, code
+
+   and each node with a component, leaves included, has one value per channel, in the same order: the
+   sum over couplings of coefficient times weight of the element. */
+
+#ifndef MLPOT_POLYNOMIAL_H
+#define MLPOT_POLYNOMIAL_H
+
+#include "parameters.h"
+
+#include <vector>
+
+namespace mlpot {
+
+class Polynomial {
+ public:
+  /* `factor_stride` multiplies every factor in the code. Throws std::runtime_error. */
+  Polynomial(const LayerParameters &layer, const Architecture &architecture, int factor_stride);
+
+  std::vector<int> code;
+  int n_values() const { return static_cast<int>(terms.size()); }
+
+  /* Values of one element, [node][channel]. */
+  Numbers values(const LayerParameters &layer, int species) const;
+
+ private:
+  struct Node {
+    int factor = 0, component = -1;
+    std::size_t block = 0, row = 0, monomial = 0;    // where its coefficients are
+    std::vector<std::size_t> children;
+
+    bool is_leaf() const { return children.empty(); }
+  };
+
+  std::vector<Node> nodes;    // the root first
+  std::vector<std::size_t> terms;
+  int n_species, n_channels, n_degrees, stride;
+
+  void add_level(const LayerParameters &layer, std::size_t power, std::size_t lower,
+                 std::size_t n_lower, int n_harmonics);
+  void assign_components(const LayerParameters &layer, int power, std::size_t first);
+  void write(std::size_t node);
+  void write_leaves(const std::vector<std::size_t> &children);
+};
+
+}    // namespace mlpot
+
+#endif

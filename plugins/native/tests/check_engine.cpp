@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+
+   Runs model files through the native engine, to be compiled with the sanitizers of the compiler.
+
+       check_engine model.pt ...
+
+   A model that loads (its probe is checked then) is evaluated in both precisions, on one thread and on
+   three, and on atoms that lie on top of each other. A file that is refused only has to be refused in
+   words. Each file gives one line on the standard output. */
+
+#include "native_engine.h"
+
+#include <cmath>
+#include <cstdio>
+#include <stdexcept>
+#include <vector>
+
+namespace {
+
+/* A chain of atoms of all elements, every atom a candidate for every other. */
+struct Chain {
+  std::vector<int> species, centers, counts;
+  std::vector<double> positions;
+  std::vector<std::vector<int>> rows;
+  std::vector<int *> neighbors;
+
+  Chain(int n, int n_elements, double spacing)
+  {
+    for (int i = 0; i < n; i++) {
+      species.push_back(i % n_elements);
+      centers.push_back(i);
+      for (const double x : {spacing * i, std::sin(2.0 * i), std::cos(3.0 * i)})
+        positions.push_back(x);
+      rows.emplace_back();
+      for (int j = 0; j < n; j++)
+        if (j != i) rows[i].push_back(j);
+    }
+    for (auto &row : rows) {
+      counts.push_back(static_cast<int>(row.size()));
+      neighbors.push_back(row.data());
+    }
+  }
+
+  mlpot_atoms atoms() const
+  {
+    const int n = static_cast<int>(species.size());
+    return {n,
+            n,
+            species.data(),
+            positions.data(),
+            centers.data(),
+            counts.data(),
+            neighbors.data(),
+            0x7fffffff};
+  }
+};
+
+/* Energy; all arrays are asked for, and the forces must sum to zero. */
+double evaluate(mlpot::NativeEngine &engine, const Chain &chain)
+{
+  const std::size_t n = chain.species.size();
+  std::vector<double> energies(n), forces(3 * n), virials(9 * n), centroids(9 * n);
+  mlpot_result result = {};
+  result.failed_atom = -1;
+  result.atomic_energies = energies.data();
+  result.forces = forces.data();
+  result.atomic_virials = virials.data();
+  result.centroid_virials = centroids.data();
+  engine.compute_alone({chain.atoms(), nullptr}, result);
+  double sum = 0.0, size = 1.0;
+  for (const double force : forces) {
+    sum += force;
+    size = std::max(size, std::abs(force));
+  }
+  if (!(std::abs(sum) < 1e-9 * size * static_cast<double>(n)))
+    throw std::logic_error("forces do not sum to zero");
+  return result.energy;
+}
+
+void check_overlap(mlpot::NativeEngine &engine, int n_elements)
+{
+  Chain chain(4, n_elements, 1.5);
+  for (int a = 0; a < 3; a++) chain.positions[3 + a] = chain.positions[a];
+  try {
+    evaluate(engine, chain);
+  } catch (const std::runtime_error &) {
+    return;
+  }
+  throw std::logic_error("atoms on top of each other have an energy");
+}
+
+void check_model(const char *path)
+{
+  double reference = 0.0;
+  for (const char *precision : {"double", "mixed"})
+    for (const int n_threads : {1, 3}) {
+      mlpot::NativeEngine engine({path, precision, "cpu", 0, n_threads}, mlpot::ModelFile(path));
+      const int n_elements = engine.describe().n_elements;
+      for (const int n : {0, 1, 2, 17}) {
+        const double energy = evaluate(engine, Chain(n, n_elements, 1.1));
+        if (n == 17 && reference == 0.0) reference = energy;
+        if (n == 17 && !(std::abs(energy - reference) < 1e-4 * std::abs(reference)))
+          throw std::logic_error("precisions or numbers of threads disagree");
+      }
+      check_overlap(engine, n_elements);
+    }
+}
+
+}    // namespace
+
+int main(int argc, char **argv)
+{
+  int status = 0;
+  for (int k = 1; k < argc; k++) {
+    try {
+      check_model(argv[k]);
+      std::printf("good\n");
+    } catch (const std::logic_error &error) {
+      std::printf("WRONG %s\n", error.what());
+      status = 1;
+    } catch (const std::runtime_error &error) {
+      std::printf("refused %s\n", error.what());
+    }
+  }
+  return status;
+}

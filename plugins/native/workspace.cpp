@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "workspace.h"
+
+#include <algorithm>
+
+namespace mlpot {
+
+/* First pass, without memory: how much is needed. Second pass: where it is. */
+template <typename T>
+template <typename V>
+void WorkspaceMemory<T>::cut(V *&place, std::size_t size)
+{
+  constexpr std::size_t ALIGNMENT = AlignedArray<char>::ALIGNMENT;
+  if (memory.data()) place = reinterpret_cast<V *>(memory.data() + used);
+  used += (size * sizeof(V) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+template <typename T>
+void WorkspaceMemory<T>::prepare(const ModelTables<T> &model, int n_candidates, int lanes)
+{
+  // every species may add an incomplete vector of edges
+  const int groups = std::min(model.n_species, std::max(n_candidates, 1));
+  const int edges = n_candidates + groups * lanes;
+  if (edges <= view.capacity) return;
+  constexpr int UNIT = 16;
+  view.capacity = (edges + edges / 4 + UNIT - 1) / UNIT * UNIT;
+  memory = AlignedArray<char>();
+  used = 0;
+  cut_all(model, lanes);
+  memory.reserve(used);
+  used = 0;
+  cut_all(model, lanes);
+}
+
+template <typename T> void WorkspaceMemory<T>::cut_all(const ModelTables<T> &model, int lanes)
+{
+  const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
+  const std::size_t channels = model.n_channels;
+  cut(view.groups, model.n_species);
+  for (double **array : {&view.x, &view.y, &view.z}) cut(*array, 2 * edges);
+  cut(view.index, 2 * edges);
+  cut(view.order, edges);
+  for (double **array : {&view.r, &view.repulsive_slope}) cut(*array, edges);
+  for (T **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
+                    &view.gx, &view.gy, &view.gz})
+    cut(*array, edges);
+  for (T **array : {&view.harmonics, &view.harmonics_adjoint, &view.product})
+    cut(*array, harmonics * edges);
+  for (T **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
+  for (T **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
+  cut(view.density, harmonics * model.radial_width);
+  for (T **array : {&view.mixed, &view.mixed_adjoint}) cut(*array, harmonics * channels);
+  for (T **array : {&view.contracted, &view.contracted_adjoint}) cut(*array, 4 * channels);
+  cut(view.hidden, model.hidden_width);
+  if (model.n_layers > 1) cut_message_arrays(model, lanes);
+}
+
+template <typename T>
+void WorkspaceMemory<T>::cut_message_arrays(const ModelTables<T> &model, int lanes)
+{
+  const std::size_t edges = view.capacity, degrees = model.lmax + 1, width = model.message_width();
+  const std::size_t pairs =
+      static_cast<std::size_t>(model.n_message_degrees) * model.message_channels;
+  cut(view.message_radial, degrees * edges * pairs);
+  cut(view.message_slope, edges * pairs);
+  cut(view.weighted, degrees * edges * width);
+  cut(view.backward, edges * width);
+  cut(view.message_density, model.n_harmonics() * width);
+  std::size_t rows = 0;
+  for (int L = 0; L <= model.lmax; L++) rows += (2 * L + 1) * model.layers[1].n_paths[L];
+  cut(view.coupled, rows * model.message_channels);
+  const std::size_t components =
+      (2 * model.lmax + lanes) / lanes * lanes;    // of the highest degree
+  cut(view.transposed, width * components);
+  cut(view.rows, edges * components);
+}
+
+template class WorkspaceMemory<float>;
+template class WorkspaceMemory<double>;
+
+}    // namespace mlpot
