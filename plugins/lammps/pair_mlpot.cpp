@@ -375,54 +375,6 @@ void PairMLPot::unpack_reverse_comm(int n, int *indices, double *buf)
     for (std::size_t a = 0; a < width; a++) messages[indices[k] * width + a] += buf[k * width + a];
 }
 
-/* ----------------------------------------------------------------------
-   a restart file holds the settings; pair_coeff has to name the model again
-------------------------------------------------------------------------- */
-
-void PairMLPot::write_restart(FILE *fp)
-{
-  write_restart_settings(fp);
-}
-
-void PairMLPot::read_restart(FILE *fp)
-{
-  read_restart_settings(fp);
-  allocate();
-}
-
-void PairMLPot::write_restart_settings(FILE *fp)
-{
-  write_word(fp, engine_name);
-  write_word(fp, precision);
-  write_word(fp, device);
-}
-
-void PairMLPot::read_restart_settings(FILE *fp)
-{
-  engine_name = read_word(fp);
-  precision = read_word(fp);
-  device = read_word(fp);
-}
-
-// fixed size: nothing to go wrong between the processes
-static constexpr int WORD_SIZE = 16;
-
-void PairMLPot::write_word(FILE *fp, const std::string &word)
-{
-  char buffer[WORD_SIZE] = "";
-  word.copy(buffer, WORD_SIZE - 1);
-  fwrite(buffer, 1, WORD_SIZE, fp);
-}
-
-std::string PairMLPot::read_word(FILE *fp)
-{
-  char buffer[WORD_SIZE] = "";
-  if (comm->me == 0) utils::sfread(FLERR, buffer, 1, WORD_SIZE, fp, nullptr, error);
-  MPI_Bcast(buffer, WORD_SIZE, MPI_CHAR, 0, world);
-  buffer[WORD_SIZE - 1] = '\0';
-  return buffer;
-}
-
 /* ---------------------------------------------------------------------- */
 
 double PairMLPot::memory_usage()
