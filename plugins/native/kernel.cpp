@@ -249,7 +249,7 @@ namespace MLPOT_INSTRUCTIONS {
 
   extern const Kernels kernels;
   const Kernels kernels = {MLPOT_STRING(MLPOT_INSTRUCTIONS), MLPOT_VECTOR_BYTES,
-                           MLPOT_VECTOR_BYTES *MLPOT_PACK_VECTORS, run<float>, run<double>};
+                           MLPOT_VECTOR_BYTES * MLPOT_PACK_VECTORS, run<float>, run<double>};
 
 }    // namespace MLPOT_INSTRUCTIONS
 }    // namespace mlpot
