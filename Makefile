@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
 
-quickstart: .venv/.engine ## train a potential on DFT data, use it with ASE and LAMMPS, write a report
+quickstart: .venv/.installed ## train a potential on DFT data, use it with ASE and LAMMPS, write a report
 	"$(BIN)/mlpot" quickstart --output "$(OUTPUT)"
 
 test: .venv/.engine ## run the default test suite

@@ -8,7 +8,7 @@ How data flows, and which module does what::
       -> one gradient dE/dr_ij            model.derivatives  forces, virial, stress, per-atom virial
       -> model.pt                         export             TorchScript + manifest + plain tensors
            |-> ASE                        calculator, simulation, evaluation
-           `-> LAMMPS                     lammps, torch_engine
+           `-> LAMMPS                     lammps; engines: engine (native, also for ASE), torch_engine
 
 `training` makes a model out of data, `config` says how, `doctor` says what works on this machine, `cli` is the command.
 

@@ -212,7 +212,7 @@ def _compilers() -> list[Check]:
         return [
             Check("C++ compiler", "broken", f"{name} cannot compile C++17: {_last_line(result)}", "apt install g++")
         ]
-    return [Check("C++ compiler", "absent", "needed once, for the torch engine of LAMMPS", "apt install g++")]
+    return [Check("C++ compiler", "absent", "needed for the torch engine of LAMMPS only", "apt install g++")]
 
 
 def _lammps() -> list[Check]:
@@ -255,6 +255,14 @@ def _plugin(script: Path) -> Check:
     return Check("pair_style mlpot", "broken", detail, "pip install --force-reinstall --no-deps mlpot")
 
 
+def _native_engine() -> list[Check]:
+    """Whether the compiled engine loads."""
+    result = _run([sys.executable, "-c", "import mlpot._native"])
+    if result.returncode != 0:
+        return [Check("native engine", "broken", _last_line(result), "pip install --force-reinstall --no-deps mlpot")]
+    return [Check("native engine", "works", "default on the CPU, in ASE and LAMMPS")]
+
+
 def _torch_engine() -> list[Check]:
     path = torch_engine.find()
     name = "torch engine for LAMMPS"
@@ -263,7 +271,7 @@ def _torch_engine() -> list[Check]:
             Check(
                 name,
                 "absent",
-                "not built for this torch yet; it is built when first needed",
+                "not built for this torch; only `engine torch` and CUDA need it",
                 "mlpot build-torch-engine",
             )
         ]
@@ -296,6 +304,7 @@ CHECKS: tuple[Callable[[], list[Check]], ...] = (
     _torch,
     _compilers,
     _lammps,
+    _native_engine,
     _torch_engine,
     _potentials,
 )

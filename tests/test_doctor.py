@@ -23,7 +23,14 @@ def test_this_environment_works(checks):
     for name in ("Python", "platform", "packages", "torch"):
         assert checks[name].status == "works", checks[name]
     assert sys.executable in checks["Python"].detail
-    assert set(checks) >= {"C++ compiler", "GPU", "LAMMPS", "torch engine for LAMMPS", "shipped potentials"}
+    assert set(checks) >= {
+        "C++ compiler",
+        "GPU",
+        "LAMMPS",
+        "native engine",
+        "torch engine for LAMMPS",
+        "shipped potentials",
+    }
 
 
 @pytest.mark.lammps

@@ -25,7 +25,6 @@ from mlpot.errors import EngineError
 from mlpot.lammps import read_thermo
 from mlpot.shipped import data_folder
 from mlpot.simulation import MDSettings, relax, run_md
-from mlpot.torch_engine import ensure
 from mlpot.training import train
 
 FloatArray = NDArray[np.float64]
@@ -172,7 +171,6 @@ def run_nve(model: Path, lattice_constant: float, output: Path) -> Dynamics:
 
 def run_lammps(model: Path, lattice_constant: float, output: Path) -> LammpsComparison:
     """Run 2744 atoms on two ranks, and compare the last frame with ASE."""
-    ensure()
     folder = output / "lammps"
     folder.mkdir(exist_ok=True)
     shutil.copyfile(model, folder / "model.pt")
