@@ -1,6 +1,7 @@
 """The examples run as a user starts them, and what they print is right. Settings are small, the code is the same."""
 
 import io
+import json
 import lzma
 import re
 import subprocess
@@ -81,8 +82,9 @@ def test_lammps_input_ends_where_ase_agrees(tmp_path):
 def test_evaluate_and_plot(tmp_path):
     output = example("evaluate_and_plot.py", folder=tmp_path)
     energy, forces = re.search(r"^all +([\d.]+) +([\d.]+)$", output, re.MULTILINE).groups()
-    assert float(energy) < 30.0
-    assert float(forces) < 250.0
+    known = json.loads((EXAMPLES.parent / "potentials/Si-dft/metrics.json").read_text())["by_config_type"]["all"]
+    assert float(energy) == pytest.approx(1000 * known["energy"]["rmse"], rel=1e-3)
+    assert float(forces) == pytest.approx(1000 * known["forces"]["rmse"], rel=1e-3)
     assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 

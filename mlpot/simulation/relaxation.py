@@ -1,5 +1,6 @@
 """Relaxation of atoms and, on request, of the cell."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,12 +95,15 @@ def relax(
     good = atoms.copy()
     converged, force = False, float("nan")
     try:
-        for reached in engine.irun(fmax=fmax, steps=steps):
-            converged = bool(reached)
-            force = _largest(driven.get_forces())
-            good = atoms.copy()
-            if on_step is not None:
-                on_step(engine.nsteps, force)
+        with warnings.catch_warnings():
+            # of the logarithm of the cell's deformation in ASE's filter: errors of 1e-12, which scipy still mentions
+            warnings.filterwarnings("ignore", message="logm result may be inaccurate", category=RuntimeWarning)
+            for reached in engine.irun(fmax=fmax, steps=steps):
+                converged = bool(reached)
+                force = _largest(driven.get_forces())
+                good = atoms.copy()
+                if on_step is not None:
+                    on_step(engine.nsteps, force)
     except MLPotError:
         atoms.set_cell(good.cell)
         atoms.positions = good.positions
