@@ -190,7 +190,7 @@ def run_lammps(model: Path, lattice_constant: float, output: Path) -> LammpsComp
     return LammpsComparison(
         n_atoms=n_atoms,
         rate=n_atoms * LAMMPS_STEPS / loop,
-        energy_difference=abs(atoms.get_potential_energy() - last["PotEng"][-1]) / n_atoms,
+        energy_difference=abs(atoms.get_potential_energy() - last["E_pair"][-1]) / n_atoms,
         force_difference=float(np.abs(atoms.get_forces() - forces).max()),
         drift=float((total[-1] - total[0]) / n_atoms / (LAMMPS_STEPS * 0.0005)),
     )
