@@ -45,6 +45,7 @@ velocity        all create {hot} 4928459 dist gaussian
 fix             1 all nve
 timestep        0.0005
 thermo          20
+thermo_modify   format float %.15g
 run             {steps}
 # The same frame once more in float64, to compare with ASE.
 pair_style      mlpot precision double
@@ -200,12 +201,12 @@ def equation_of_state(model: Path, lattice_constant: float) -> CurveOfState:
     """Energy against volume of diamond silicon, beside the labels of the data set."""
     calculator = MLPotCalculator(model, precision="double")
     points = []
-    for scale in np.linspace(0.94, 1.06, 25):
+    for scale in np.linspace(0.87, 1.17, 61):
         crystal = bulk("Si", "diamond", a=lattice_constant * scale)
         crystal.calc = calculator
         points.append((crystal.get_volume() / 2, crystal.get_potential_energy() / 2))
     volume, energy = np.array(points).T
-    near = np.abs(volume / volume[12] - 1) < 0.1
+    near = np.abs(8 * volume / lattice_constant**3 - 1) < 0.1
     modulus = EquationOfState(volume[near], energy[near], eos="birchmurnaghan").fit()[2] / units.GPa
     diamonds = [structure for structure in _shipped_structures() if structure.config_type == "diamond_eos"]
     dft = [(d.volume / len(d.atoms), d.energy / len(d.atoms)) for d in diamonds if d.energy is not None]
