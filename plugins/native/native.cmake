@@ -11,19 +11,23 @@ find_package(Threads REQUIRED)
 
 # The kernels once for each instruction set; the engine takes the best that the processor knows. Errors are looked for
 # in the results, so arithmetic may neither set errno nor trap; everything else is as the standard says.
+# MLPOT_KERNEL_OPTIMIZATION and MLPOT_BASELINE_ONLY are for builds with sanitizers.
+if(NOT MLPOT_KERNEL_OPTIMIZATION)
+  set(MLPOT_KERNEL_OPTIMIZATION -O3)
+endif()
 set(kernel_objects "")
 function(add_kernels name)
   add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp")
   target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_INSTRUCTIONS=${name})
   target_compile_options(mlpot_kernels_${name} PRIVATE
-    -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
+    ${MLPOT_KERNEL_OPTIMIZATION} -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
   set_target_properties(mlpot_kernels_${name} PROPERTIES
     CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
   set(kernel_objects ${kernel_objects} $<TARGET_OBJECTS:mlpot_kernels_${name}> PARENT_SCOPE)
 endfunction()
 
 add_kernels(baseline)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MLPOT_BASELINE_ONLY)
   add_kernels(avx2 -mavx2 -mfma)
   add_kernels(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
 endif()

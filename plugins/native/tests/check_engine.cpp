@@ -72,7 +72,7 @@ double evaluate(mlpot::NativeEngine &engine, const Chain &chain)
     sum += force;
     size = std::max(size, std::abs(force));
   }
-  if (!(std::abs(sum) < 1e-9 * size * static_cast<double>(n)))
+  if (!(std::abs(sum) < 1e-9 * size * static_cast<double>(n + 1)))
     throw std::logic_error("forces do not sum to zero");
   return result.energy;
 }
