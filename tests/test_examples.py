@@ -15,11 +15,9 @@ import pytest
 import mlpot
 from mlpot import torch_engine
 from mlpot.export import read_manifest
-from mlpot.shipped import known_potentials
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DATA = EXAMPLES.parent / "potentials" / "Si-dft" / "data"
-needs_silicon = pytest.mark.skipif("Si-dft" not in known_potentials(), reason="Si-dft is not trained yet")
 
 
 def run(command, folder):
@@ -52,7 +50,6 @@ def test_train(tmp_path):
     assert (tmp_path / "run" / "learning_curve.png").is_file()
 
 
-@needs_silicon
 def test_ase_md(tmp_path):
     output = example("ase_md.py", "--steps", 60, folder=tmp_path)
     assert 5.44 < number("lattice constant # A", output) < 5.50
@@ -64,7 +61,6 @@ def test_ase_md(tmp_path):
     assert np.ptp(energies) < 2e-4
 
 
-@needs_silicon
 @pytest.mark.lammps
 def test_lammps_input_ends_where_ase_agrees(tmp_path):
     torch_engine.ensure()
@@ -78,7 +74,6 @@ def test_lammps_input_ends_where_ase_agrees(tmp_path):
     assert float(row[2]) == pytest.approx(atoms.get_potential_energy(), abs=1e-3)
 
 
-@needs_silicon
 def test_evaluate_and_plot(tmp_path):
     output = example("evaluate_and_plot.py", folder=tmp_path)
     energy, forces = re.search(r"^all +([\d.]+) +([\d.]+)$", output, re.MULTILINE).groups()
@@ -88,7 +83,6 @@ def test_evaluate_and_plot(tmp_path):
     assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 
-@needs_silicon
 def test_from_pymatgen(tmp_path):
     output = example("from_pymatgen.py", folder=tmp_path)
     assert 5.44 < number("lattice constant # A", output) < 5.50

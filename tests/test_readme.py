@@ -13,12 +13,11 @@ import typer.main
 
 from mlpot import torch_engine
 from mlpot.cli import app
-from mlpot.shipped import find_potential, known_potentials
+from mlpot.shipped import find_potential
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BIN = Path(sys.executable).parent
-needs_silicon = pytest.mark.skipif("Si-dft" not in known_potentials(), reason="Si-dft is not trained yet")
 
 
 def snippets(page, language):
@@ -44,7 +43,6 @@ def run(command, folder):
     return result.stdout
 
 
-@needs_silicon
 def test_python_of_the_readme(tmp_path):
     (snippet,) = snippets(ROOT / "README.md", "python")
     output = run([sys.executable, "-W", "error", "-c", snippet], tmp_path)
@@ -55,7 +53,6 @@ def test_python_of_the_readme(tmp_path):
     assert abs(float(stress)) < 1e-3
 
 
-@needs_silicon
 @pytest.mark.lammps
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_lammps_of_the_readme(user_folder, ranks):
@@ -71,7 +68,6 @@ def test_lammps_of_the_readme(user_folder, ranks):
     assert f"on {ranks} procs for 100 steps with 512 atoms" in output
 
 
-@needs_silicon
 @pytest.mark.lammps
 @pytest.mark.parametrize("page", [page for page in PAGES[2:] if snippets(page, "python")], ids=lambda page: page.stem)
 def test_python_of_the_docs(user_folder, page):
