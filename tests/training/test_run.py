@@ -139,11 +139,11 @@ def start(*arguments):
 
 
 def wait_for(condition, process):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
-        if process.poll() is not None:
-            raise RuntimeError(process.stderr.read().decode())
-        assert time.monotonic() < deadline
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()  # nothing may stay behind for the tests that follow
+            raise RuntimeError(process.communicate()[1].decode())
         time.sleep(0.002)
 
 
