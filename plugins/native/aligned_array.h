@@ -24,7 +24,7 @@ template <typename T> class AlignedArray {
   void assign(std::size_t size)
   {
     reserve(size);
-    std::fill_n(values.get(), size, T(0));
+    std::fill_n(values.get(), size, T{});
   }
 
   /* Room for `size` values, whatever they are. */

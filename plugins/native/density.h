@@ -12,9 +12,9 @@
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
-  template <typename T> inline void clear(T *values, std::size_t size)
+  template <typename N> inline void clear(N *values, std::size_t size)
   {
-    for (std::size_t k = 0; k < size; k++) values[k] = 0;
+    for (std::size_t k = 0; k < size; k++) values[k] = N{};
   }
 
   /* First layer: density of each species. */
@@ -22,25 +22,35 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T>
   inline std::size_t mix_block(const ModelTables<T> &model, int species, int degree)
   {
-    return static_cast<std::size_t>(species) * (model.lmax + 1) + degree;
+    const std::size_t size = static_cast<std::size_t>(model.n_radial) * model.n_channels;
+    return (static_cast<std::size_t>(species) * (model.lmax + 1) + degree) * size;
   }
 
-  template <typename T>
-  inline void species_density(const ModelTables<T> &model, const LayerTables<T> &layer,
-                              const Edges &edges, Workspace<T> &work)
+  /* Training needs the densities of all groups later on. */
+  template <typename N>
+  inline N *density_of_group(const ModelTables<Real<N>> &model, int g, const Workspace<N> &work)
   {
+    return work.density + (Simd<N>::DUAL ? g * model.n_harmonics() * model.radial_width : 0);
+  }
+
+  template <typename N> inline void species_density(const Task<N> &task, const Edges &edges)
+  {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    Workspace<N> &work = *task.workspace;
     const int width = model.radial_width, channels = model.n_channels;
     if (edges.n_groups == 0) clear(work.mixed, model.n_harmonics() * channels);
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
-      product<T>(model.n_harmonics(), group.last - group.first, width,
+      N *density = density_of_group(model, g, work);
+      product<N>(model.n_harmonics(), group.last - group.first, width,
                  {work.harmonics + group.first, work.capacity, 1},
-                 work.radial_rows + group.first * width, width, work.density, width);
+                 work.radial_rows + group.first * width, width, density, width);
       for (int l = 0; l <= model.lmax; l++) {
-        const auto multiply = g == 0 ? product<T, false> : product<T, true>;
-        multiply(2 * l + 1, model.n_radial, channels, {work.density + l * l * width, width, 1},
-                 layer.mix + mix_block(model, group.species, l) * model.n_radial * channels,
-                 channels, work.mixed + l * l * channels, channels);
+        const auto multiply = g == 0 ? product<N, false, Real<N>> : product<N, true, Real<N>>;
+        multiply(2 * l + 1, model.n_radial, channels, {density + l * l * width, width, 1},
+                 layer.mix + mix_block(model, group.species, l), channels,
+                 work.mixed + l * l * channels, channels);
       }
     }
   }
@@ -66,10 +76,12 @@ namespace MLPOT_INSTRUCTIONS {
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
       const int n = group.last - group.first;
-      for (int l = 0; l <= model.lmax; l++)
+      for (int l = 0; l <= model.lmax; l++) {
+        const std::size_t block = static_cast<std::size_t>(group.species) * (model.lmax + 1) + l;
         product<T>(2 * l + 1, channels, width, {work.mixed_adjoint + l * l * channels, channels, 1},
-                   layer.mix_t + mix_block(model, group.species, l) * channels * width, width,
-                   work.density + l * l * width, width);
+                   layer.mix_t + block * channels * width, width, work.density + l * l * width,
+                   width);
+      }
       product<T>(model.n_harmonics(), model.n_radial, n, {work.density, width, 1},
                  work.radial + group.first, stride, work.harmonics_adjoint + group.first, stride);
       product<T>(model.n_harmonics(), model.n_radial, n, {work.density, width, 1},
@@ -86,41 +98,41 @@ namespace MLPOT_INSTRUCTIONS {
     return model.n_message_degrees * model.message_channels;
   }
 
-  template <typename T>
-  inline void message_radials(const ModelTables<T> &model, const LayerTables<T> &layer, int l1,
-                              int n_edges, const T *rows, T *out)
+  template <typename N>
+  inline void message_radials(const ModelTables<Real<N>> &model, const LayerTables<Real<N>> &layer,
+                              int l1, int n_edges, const N *rows, N *out)
   {
     const int width = pair_width(model);
-    product<T>(n_edges, model.n_radial, width, {rows, model.radial_width, 1},
+    product<N>(n_edges, model.n_radial, width, {rows, model.radial_width, 1},
                layer.radial + l1 * model.n_radial * width, width, out, width);
   }
 
   /* Radial functions times messages, an edge a row. */
-  template <typename T>
-  inline void weigh_messages(const ModelTables<T> &model, int n_edges, const T *messages,
-                             const T *radial, T *out, const Workspace<T> &work)
+  template <typename N>
+  inline void weigh_messages(const ModelTables<Real<N>> &model, int n_edges, const N *messages,
+                             const N *radial, N *out, const Workspace<N> &work)
   {
     const int width = model.message_width(), channels = model.message_channels;
     for (int e = 0; e < n_edges; e++) {
-      const T *message = messages + static_cast<std::size_t>(work.index[e]) * width;
+      const N *message = messages + static_cast<std::size_t>(work.index[e]) * width;
       for (int m = 0; m < model.message_components(); m++) {
-        const T *values = radial + e * pair_width(model) + (m > 0 ? channels : 0);
-        for (int c = 0; c < channels; c += Simd<T>::LANES)
-          store<T>(out + e * width + m * channels + c,
-                   load(values + c) * load(message + m * channels + c));
+        const N *values = radial + e * pair_width(model) + (m > 0 ? channels : 0);
+        for (int c = 0; c < channels; c += Simd<N>::LANES)
+          store<Real<N>>(out + e * width + m * channels + c,
+                         load(values + c) * load(message + m * channels + c));
       }
     }
   }
 
   /* out[row] += value in[column] for all couplings, or with rows and columns exchanged */
-  template <typename T>
-  inline void couple(const LayerTables<T> &layer, int channels, int row, const T *in, T *out)
+  template <typename N>
+  inline void couple(const LayerTables<Real<N>> &layer, int channels, int row, const N *in, N *out)
   {
     for (int k = 0; k < layer.n_couplings; k++) {
-      const T *from = in + layer.couplings[2 * k + 1 - row] * channels;
-      T *to = out + layer.couplings[2 * k + row] * channels;
-      for (int c = 0; c < channels; c += Simd<T>::LANES)
-        store<T>(to + c, load(to + c) + layer.coupling_values[k] * load(from + c));
+      const N *from = in + layer.couplings[2 * k + 1 - row] * channels;
+      N *to = out + layer.couplings[2 * k + row] * channels;
+      for (int c = 0; c < channels; c += Simd<N>::LANES)
+        store<Real<N>>(to + c, load(to + c) + layer.coupling_values[k] * load(from + c));
     }
   }
 
@@ -132,44 +144,57 @@ namespace MLPOT_INSTRUCTIONS {
     return rows;
   }
 
-  template <typename T>
-  inline void message_density(const ModelTables<T> &model, const LayerTables<T> &layer,
-                              const T *messages, const Edges &edges, Workspace<T> &work)
+  template <typename N> inline void message_density(const Task<N> &task, const Edges &edges)
   {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    Workspace<N> &work = *task.workspace;
     const int n = edges.n_edges, width = model.message_width(), channels = model.message_channels;
     for (int l1 = 0; l1 <= model.lmax; l1++) {
-      T *radial = work.message_radial + l1 * work.capacity * pair_width(model);
-      T *weighted = work.weighted + l1 * work.capacity * width;
+      N *radial = work.message_radial + l1 * work.capacity * pair_width(model);
+      N *weighted = work.weighted + l1 * work.capacity * width;
       message_radials(model, layer, l1, n, work.radial_rows, radial);
-      weigh_messages(model, n, messages, radial, weighted, work);
-      product<T>(2 * l1 + 1, n, width, {work.harmonics + l1 * l1 * work.capacity, work.capacity, 1},
+      weigh_messages(model, n, task.messages_in, radial, weighted, work);
+      product<N>(2 * l1 + 1, n, width, {work.harmonics + l1 * l1 * work.capacity, work.capacity, 1},
                  weighted, width, work.message_density + l1 * l1 * width, width);
     }
     clear(work.coupled, coupled_rows(model, layer) * channels);
     couple(layer, channels, 0, work.message_density, work.coupled);
-    const T *coupled = work.coupled;
+    const N *coupled = work.coupled;
     for (int L = 0; L <= model.lmax; L++) {
       const int columns = layer.n_paths[L] * channels;
-      product<T>(2 * L + 1, columns, model.n_channels, {coupled, columns, 1}, layer.path_mix[L],
+      product<N>(2 * L + 1, columns, model.n_channels, {coupled, columns, 1}, layer.path_mix[L],
                  model.n_channels, work.mixed + L * L * model.n_channels, model.n_channels);
       coupled += (2 * L + 1) * columns;
     }
   }
 
   /* mixed_adjoint -> adjoint of message_density, in its place */
-  template <typename T>
-  inline void uncouple(const ModelTables<T> &model, const LayerTables<T> &layer, Workspace<T> &work)
+  template <typename N>
+  inline void uncouple(const ModelTables<Real<N>> &model, const LayerTables<Real<N>> &layer,
+                       Workspace<N> &work)
   {
-    T *coupled = work.coupled;
+    N *coupled = work.coupled;
     for (int L = 0; L <= model.lmax; L++) {
       const int columns = layer.n_paths[L] * model.message_channels;
-      product<T>(2 * L + 1, model.n_channels, columns,
+      product<N>(2 * L + 1, model.n_channels, columns,
                  {work.mixed_adjoint + L * L * model.n_channels, model.n_channels, 1},
                  layer.path_mix_t[L], columns, coupled, columns);
       coupled += (2 * L + 1) * columns;
     }
     clear(work.message_density, model.n_harmonics() * model.message_width());
     couple(layer, model.message_channels, 1, work.coupled, work.message_density);
+  }
+
+  /* Adjoints of the weighted messages of degree l1 of the edge, an edge a row. */
+  template <typename N>
+  inline void weighted_adjoints(const ModelTables<Real<N>> &model, int l1, int n_edges,
+                                Workspace<N> &work)
+  {
+    const int width = model.message_width();
+    product<N>(n_edges, 2 * l1 + 1, width,
+               {work.harmonics + l1 * l1 * work.capacity, 1, work.capacity},
+               work.message_density + l1 * l1 * width, width, work.backward, width);
   }
 
   /* Adjoints of the harmonics of degree l1: products of the weighted messages with those of the
@@ -210,25 +235,25 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   template <typename T>
-  inline void message_density_adjoint(const ModelTables<T> &model, const LayerTables<T> &layer,
-                                      const T *messages, T *message_adjoints, const Edges &edges,
-                                      Workspace<T> &work)
+  inline void message_density_adjoint(const Task<T> &task, const Edges &edges)
   {
+    const ModelTables<T> &model = *task.model;
+    const LayerTables<T> &layer = model.layers[task.layer];
+    Workspace<T> &work = *task.workspace;
     const int n = edges.n_edges, width = model.message_width(), pairs = pair_width(model);
     uncouple(model, layer, work);
     to_rows(model.n_radial, model.radial_width, n, work.slope, work.capacity, work.slope_rows);
     clear(work.slope_adjoint, n);
     for (int l1 = 0; l1 <= model.lmax; l1++) {
-      product<T>(n, 2 * l1 + 1, width, {work.harmonics + l1 * l1 * work.capacity, 1, work.capacity},
-                 work.message_density + l1 * l1 * width, width, work.backward, width);
+      weighted_adjoints(model, l1, n, work);
       message_radials(model, layer, l1, n, work.slope_rows, work.message_slope);
       message_harmonics_adjoint(model, l1, n, work);
       const T *radial = work.message_radial + l1 * work.capacity * pairs;
       for (int e = 0; e < n; e++) {
         const std::size_t row = static_cast<std::size_t>(work.index[e]) * width;
-        work.slope_adjoint[e] +=
-            weighted_adjoint(model, work.backward + e * width, messages + row, radial + e * pairs,
-                             work.message_slope + e * pairs, message_adjoints + row);
+        work.slope_adjoint[e] += weighted_adjoint(
+            model, work.backward + e * width, task.messages_in + row, radial + e * pairs,
+            work.message_slope + e * pairs, task.adjoints_in + row);
       }
     }
   }

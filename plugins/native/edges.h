@@ -23,10 +23,10 @@ namespace MLPOT_INSTRUCTIONS {
     bool repulsive;           // some edge feels the core repulsion
   };
 
-  /* Candidates inside the cutoff, into x, y, z, index, in the order of the list. A position that is
+  /* Candidates inside the cutoff, into x, y, z, index, candidate, in the order of the list. A position that is
      not a number stays in, to be noticed in the result. */
-  template <typename T>
-  inline int collect(const Neighborhood &host, int center, double cutoff, Workspace<T> &work)
+  template <typename N>
+  inline int collect(const Neighborhood &host, int center, double cutoff, Workspace<N> &work)
   {
     const double *ri = host.positions + 3 * static_cast<std::size_t>(center);
     const double limit = cutoff * cutoff;
@@ -47,38 +47,41 @@ namespace MLPOT_INSTRUCTIONS {
       work.y[n] = y;
       work.z[n] = z;
       work.index[n] = j;
+      work.candidate[n] = k;
       n += !(x * x + y * y + z * z >= limit) & (host.species[j] >= 0);
     }
     return n;
   }
 
-  template <typename T> inline int whole_vectors(int n)
+  template <typename N> inline int whole_vectors(int n)
   {
-    return (n + Simd<T>::LANES - 1) / Simd<T>::LANES * Simd<T>::LANES;
+    return (n + Simd<N>::LANES - 1) / Simd<N>::LANES * Simd<N>::LANES;
   }
 
-  template <typename T>
-  inline void fill_up(int center, double cutoff, int first, int last, Workspace<T> &work)
+  template <typename N>
+  inline void fill_up(int center, double cutoff, int first, int last, Workspace<N> &work)
   {
     for (int k = first; k < last; k++) {
       work.x[k] = work.y[k] = 0.0;
       work.z[k] = cutoff;
       work.index[k] = center;
+      work.candidate[k] = -1;
     }
   }
 
   /* Sorts n edges by species, stably. They are few, and of few species: each round takes one. */
-  template <typename T>
+  template <typename N>
   inline void sort_by_species(const Neighborhood &host, int center, double cutoff, int n,
-                              Edges &edges, Workspace<T> &work)
+                              Edges &edges, Workspace<N> &work)
   {
     double *x = work.x + work.capacity, *y = work.y + work.capacity, *z = work.z + work.capacity;
-    int *index = work.index + work.capacity;
+    int *index = work.index + work.capacity, *candidate = work.candidate + work.capacity;
     for (int k = 0; k < n; k++) {
       x[k] = work.x[k];
       y[k] = work.y[k];
       z[k] = work.z[k];
       index[k] = work.index[k];
+      candidate[k] = work.candidate[k];
       work.order[k] = host.species[index[k]];
     }
     int place = 0;
@@ -94,9 +97,10 @@ namespace MLPOT_INSTRUCTIONS {
         work.x[place] = x[k];
         work.y[place] = y[k];
         work.z[place] = z[k];
+        work.candidate[place] = candidate[k];
         work.index[place++] = index[k];
       }
-      group.last = group.first + whole_vectors<T>(place - group.first);
+      group.last = group.first + whole_vectors<N>(place - group.first);
       fill_up(center, cutoff, place, group.last, work);
       place = group.last;
     }
@@ -104,16 +108,16 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* One group, or one for each species. */
-  template <typename T>
-  inline void group_edges(const ModelTables<T> &model, const Neighborhood &host, int center,
-                          bool by_species, int n, Edges &edges, Workspace<T> &work)
+  template <typename N>
+  inline void group_edges(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
+                          bool by_species, int n, Edges &edges, Workspace<N> &work)
   {
     edges.n_groups = edges.n_edges = 0;
     if (n == 0) return;
     if (by_species && model.n_species > 1)
       return sort_by_species(host, center, model.cutoff, n, edges, work);
     edges.n_groups = 1;
-    edges.n_edges = whole_vectors<T>(n);
+    edges.n_edges = whole_vectors<N>(n);
     work.groups[0] = {0, 0, edges.n_edges};
     fill_up(center, model.cutoff, n, edges.n_edges, work);
   }
@@ -130,6 +134,32 @@ namespace MLPOT_INSTRUCTIONS {
       work.inverse[e] = static_cast<T>(inverse);
       // from the far end, where the difference matters
       work.ratio[e] = static_cast<T>((cutoff - r) / cutoff);
+    }
+  }
+
+  template <typename T> inline Dual<T> rounded(double value, double tangent)
+  {
+    return {static_cast<T>(value), static_cast<T>(tangent)};
+  }
+
+  /* The same with the derivatives along `directions`, [candidate][3]. */
+  template <typename T>
+  inline void unit_vectors(int n, double cutoff, const double *directions, Workspace<Dual<T>> &work)
+  {
+    constexpr double NONE[3] = {0.0, 0.0, 0.0};
+    for (int e = 0; e < n; e++) {
+      const double *v = work.candidate[e] < 0 ? NONE : directions + 3 * work.candidate[e];
+      const double x = work.x[e], y = work.y[e], z = work.z[e];
+      const double r = std::sqrt(x * x + y * y + z * z), inverse = 1.0 / r;
+      const double ux = x * inverse, uy = y * inverse, uz = z * inverse;
+      const double along = ux * v[0] + uy * v[1] + uz * v[2];
+      work.r[e] = r;
+      work.along[e] = along;
+      put(work.ux, e, rounded<T>(ux, (v[0] - ux * along) * inverse));
+      put(work.uy, e, rounded<T>(uy, (v[1] - uy * along) * inverse));
+      put(work.uz, e, rounded<T>(uz, (v[2] - uz * along) * inverse));
+      put(work.inverse, e, rounded<T>(inverse, -along * inverse * inverse));
+      put(work.ratio, e, rounded<T>((cutoff - r) / cutoff, -along / cutoff));
     }
   }
 
@@ -162,14 +192,16 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* b_n = 2 sin(n pi r / cutoff) / r envelope, and its derivative, by the addition theorems. The
-     argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)). */
-  template <typename T>
-  inline void radial_functions(const ModelTables<T> &model, int n_edges, Workspace<T> &work)
+     argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)). Training needs
+     no derivative: it goes forward only. */
+  template <typename N>
+  inline void radial_functions(const ModelTables<Real<N>> &model, int n_edges, Workspace<N> &work)
   {
-    using V = Vector<T>;
+    using T = Real<N>;
+    using V = Vector<N>;
     const T wave = static_cast<T>(3.14159265358979323846 / model.cutoff);
     const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff);
-    for (int e = 0; e < n_edges; e += Simd<T>::LANES) {
+    for (int e = 0; e < n_edges; e += Simd<N>::LANES) {
       const V u = load(work.ratio + e), inverse = load(work.inverse + e);
       V sine, cosine, decay, decay_slope;
       sine_and_cosine<T, V>(T(3.14159265358979323846) * u, sine, cosine);
@@ -180,8 +212,9 @@ namespace MLPOT_INSTRUCTIONS {
       cosine = c;
       for (int n = 0; n < model.n_radial; n++) {
         store<T>(work.radial + n * work.capacity + e, s * factor);
-        store<T>(work.slope + n * work.capacity + e,
-                 T(n + 1) * wave * c * factor + s * factor_slope);
+        if constexpr (!Simd<N>::DUAL)
+          store<T>(work.slope + n * work.capacity + e,
+                   T(n + 1) * wave * c * factor + s * factor_slope);
         const V next = s * cosine + c * sine;
         c = c * cosine - s * sine;
         s = next;
@@ -201,11 +234,22 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
+  template <typename T>
+  inline void take_over(int n_radial, int e, const CorePair &pair, Workspace<Dual<T>> &work)
+  {
+    const double along = work.along[e];
+    const auto weight = rounded<T>(1.0 - pair.closeness, -pair.closeness_slope * along);
+    for (int n = 0; n < n_radial; n++) {
+      const int place = n * work.capacity + e;
+      put(work.radial, place, weight * at(work.radial, place));
+    }
+  }
+
   /* The core repulsion takes away from a neighbour's weight what it takes over itself. Returns its
      energy; its slope is kept for the forces. */
-  template <typename T>
-  inline double repulsion(const ModelTables<T> &model, const Neighborhood &host, int center,
-                          Edges &edges, Workspace<T> &work)
+  template <typename N>
+  inline double repulsion(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
+                          Edges &edges, Workspace<N> &work)
   {
     double energy = 0.0;
     edges.repulsive = false;
@@ -215,25 +259,27 @@ namespace MLPOT_INSTRUCTIONS {
       const double contact = model.radius[zi] + model.radius[zj];
       const double reach = contact < model.cutoff ? contact : model.cutoff;
       if (work.r[e] >= reach) continue;
-      if (!edges.repulsive)
-        for (int k = 0; k < edges.n_edges; k++) work.repulsive_slope[k] = 0.0;
-      edges.repulsive = true;
       const CorePair pair = core_pair(model.charge[zi], model.charge[zj], reach, work.r[e]);
-      energy += pair.energy;
-      work.repulsive_slope[e] = pair.slope;
       take_over(model.n_radial, e, pair, work);
+      if constexpr (!Simd<N>::DUAL) {
+        if (!edges.repulsive)
+          for (int k = 0; k < edges.n_edges; k++) work.repulsive_slope[k] = 0.0;
+        work.repulsive_slope[e] = pair.slope;
+      }
+      edges.repulsive = true;
+      energy += pair.energy;
     }
     return energy;
   }
 
-  template <int LMAX, typename T> void all_harmonics(int n_edges, Workspace<T> &work)
+  template <int LMAX, typename N> void all_harmonics(int n_edges, Workspace<N> &work)
   {
-    for (int e = 0; e < n_edges; e += Simd<T>::LANES)
-      harmonics_at<LMAX, T>(load(work.ux + e), load(work.uy + e), load(work.uz + e),
+    for (int e = 0; e < n_edges; e += Simd<N>::LANES)
+      harmonics_at<LMAX, N>(load(work.ux + e), load(work.uy + e), load(work.uz + e),
                             work.harmonics + e, work.capacity);
   }
 
-  template <typename T> inline void harmonics(int lmax, int n_edges, Workspace<T> &work)
+  template <typename N> inline void harmonics(int lmax, int n_edges, Workspace<N> &work)
   {
     if (lmax == 0) return all_harmonics<0>(n_edges, work);
     if (lmax == 1) return all_harmonics<1>(n_edges, work);
@@ -243,21 +289,24 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* The same radial functions with the edges as rows. */
-  template <typename T>
-  inline void to_rows(int n_radial, int width, int n_edges, const T *columns, int capacity, T *rows)
+  template <typename N>
+  inline void to_rows(int n_radial, int width, int n_edges, const N *columns, int capacity, N *rows)
   {
     for (int e = 0; e < n_edges; e++)
-      for (int n = 0; n < n_radial; n++) rows[e * width + n] = columns[n * capacity + e];
+      for (int n = 0; n < n_radial; n++) put(rows, e * width + n, at(columns, n * capacity + e));
   }
 
   /* Everything about the edges of `center`; returns the energy of the core repulsion. */
-  template <typename T>
-  inline double prepare_edges(const ModelTables<T> &model, const Neighborhood &host, int center,
-                              bool by_species, Edges &edges, Workspace<T> &work)
+  template <typename N>
+  inline double prepare_edges(const ModelTables<Real<N>> &model, const Neighborhood &host,
+                              int center, bool by_species, Edges &edges, Workspace<N> &work)
   {
     const int n = collect(host, center, model.cutoff, work);
     group_edges(model, host, center, by_species, n, edges, work);
-    unit_vectors(edges.n_edges, model.cutoff, work);
+    if constexpr (Simd<N>::DUAL)
+      unit_vectors(edges.n_edges, model.cutoff, host.tangents[center], work);
+    else
+      unit_vectors(edges.n_edges, model.cutoff, work);
     radial_functions(model, edges.n_edges, work);
     harmonics(model.lmax, edges.n_edges, work);
     edges.repulsive = false;

@@ -29,9 +29,10 @@ namespace MLPOT_INSTRUCTIONS {
   constexpr double SQRT_45_8 = 2.3717082451262844989;
 
   /* y[lm * stride] for lm > 0; the harmonic of degree 0 is 1. */
-  template <int LMAX, typename T, typename V>
-  inline void harmonics_at(V x, V y, V z, T *out, int stride)
+  template <int LMAX, typename N, typename V = Vector<N>>
+  inline void harmonics_at(V x, V y, V z, N *out, int stride)
   {
+    using T = Real<N>;
     const auto put = [&](int lm, V value) {
       store<T>(out + lm * stride, value);
     };

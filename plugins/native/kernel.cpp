@@ -3,12 +3,7 @@
    One layer of a model over a range of centres, one centre at a time. Compiled once for each
    instruction set; MLPOT_INSTRUCTIONS is the namespace and the name of the set. */
 
-#include "kernel.h"
-
-#include "contraction.h"
-#include "density.h"
-#include "edges.h"
-#include "product.h"
+#include "layer.h"
 
 #include <cmath>
 
@@ -34,67 +29,12 @@ namespace MLPOT_INSTRUCTIONS {
     return static_cast<double>(sum<T>(total));
   }
 
-  /* What the contracted density gives: energy, hidden values, messages. */
-  template <typename T> double send(const Task<T> &task, int center, T *hidden)
-  {
-    const ModelTables<T> &model = *task.model;
-    const LayerTables<T> &layer = model.layers[task.layer];
-    const int channels = model.n_channels, width = model.message_channels;
-    const T *contracted = task.workspace->contracted;
-    const auto multiply = task.layer == 0 ? product<T, false> : product<T, true>;
-    multiply(1, channels, model.hidden_width, {contracted, channels, 1}, layer.to_hidden,
-             model.hidden_width, hidden, model.hidden_width);
-    if (task.messages_out) {
-      T *out = task.messages_out + static_cast<std::size_t>(center) * model.message_width();
-      const T *embedding = layer.message_embedding +
-          static_cast<std::size_t>(task.neighborhood.species[center]) * width;
-      for (int c = 0; c < width; c++) out[c] = embedding[c];
-      product<T, true>(1, channels, width, {contracted, channels, 1}, layer.message[0], width, out,
-                       width);
-      if (layer.n_components > 1)
-        product<T>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1],
-                   width, out + width, width);
-    }
-    return dot(channels, contracted, layer.to_energy);
-  }
-
-  /* contracted_adjoint from the derivatives of the hidden values and of the messages */
-  template <typename T> void receive(const Task<T> &task, int center, const T *hidden)
-  {
-    const ModelTables<T> &model = *task.model;
-    const LayerTables<T> &layer = model.layers[task.layer];
-    const int channels = model.n_channels, width = model.message_channels;
-    T *adjoint = task.workspace->contracted_adjoint;
-    for (int k = 0; k < channels; k++) adjoint[k] = layer.to_energy[k];
-    product<T, true>(1, model.hidden_width, channels, {hidden, model.hidden_width, 1},
-                     layer.to_hidden_t, channels, adjoint, channels);
-    if (!task.adjoints_out) return;
-    const T *messages =
-        task.adjoints_out + static_cast<std::size_t>(center) * model.message_width();
-    product<T, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels,
-                     adjoint, channels);
-    if (layer.n_components > 1)
-      product<T>(3, width, channels, {messages + width, width, 1}, layer.message_t[1], channels,
-                 adjoint + channels, channels);
-  }
-
-  template <typename T> void density(const Task<T> &task, const Edges &edges)
-  {
-    const LayerTables<T> &layer = task.model->layers[task.layer];
-    if (task.layer == 0)
-      species_density(*task.model, layer, edges, *task.workspace);
-    else
-      message_density(*task.model, layer, task.messages_in, edges, *task.workspace);
-  }
-
   template <typename T> void density_adjoint(const Task<T> &task, const Edges &edges)
   {
-    const LayerTables<T> &layer = task.model->layers[task.layer];
     if (task.layer == 0)
-      species_density_adjoint(*task.model, layer, edges, *task.workspace);
+      species_density_adjoint(*task.model, task.model->layers[0], edges, *task.workspace);
     else
-      message_density_adjoint(*task.model, layer, task.messages_in, task.adjoints_in, edges,
-                              *task.workspace);
+      message_density_adjoint(task, edges);
   }
 
   /* dE/dr_ij from the adjoints of harmonics and distances */
@@ -142,18 +82,33 @@ namespace MLPOT_INSTRUCTIONS {
       sums.centroid_virials[9 * static_cast<std::size_t>(j) + k] += virial[k];
   }
 
-  /* Forces and virials of the edges, in double precision. */
-  template <typename T>
-  void add_forces(const Edges &edges, int center, bool repulsive, const Workspace<T> &work,
-                  Sums &sums)
+  /* dE/dr_ij, in double precision. */
+  template <typename T> inline void edge_gradient(const Workspace<T> &work, int e, bool repulsive, double *g)
   {
+    g[0] = work.gx[e];
+    g[1] = work.gy[e];
+    g[2] = work.gz[e];
+    if (!repulsive) return;
+    const double slope = work.repulsive_slope[e] / work.r[e];
+    g[0] += slope * work.x[e];
+    g[1] += slope * work.y[e];
+    g[2] += slope * work.z[e];
+  }
+
+  /* Forces and virials of the edges. */
+  template <typename T> void add_forces(const Task<T> &task, const Edges &edges, int center)
+  {
+    const Workspace<T> &work = *task.workspace;
+    Sums &sums = *task.sums;
+    const bool repulsive = edges.repulsive && task.layer == 0;
+    double *gradients =
+        task.neighborhood.edge_gradients ? task.neighborhood.edge_gradients[center] : nullptr;
     double fx = 0.0, fy = 0.0, fz = 0.0, virial[9] = {};
     const bool per_atom = sums.atomic_virials || sums.centroid_virials;
     for (int e = 0; e < edges.n_edges; e++) {
       const double r[3] = {work.x[e], work.y[e], work.z[e]};
-      double g[3] = {work.gx[e], work.gy[e], work.gz[e]};
-      if (repulsive)
-        for (int a = 0; a < 3; a++) g[a] += work.repulsive_slope[e] * r[a] / work.r[e];
+      double g[3];
+      edge_gradient(work, e, repulsive, g);
       fx += g[0];
       fy += g[1];
       fz += g[2];
@@ -164,6 +119,8 @@ namespace MLPOT_INSTRUCTIONS {
         for (int a = 0; a < 3; a++) force[a] -= g[a];
       }
       if (per_atom) add_edge_virial(r, g, center, work.index[e], sums);
+      if (gradients && work.candidate[e] >= 0)
+        for (int a = 0; a < 3; a++) gradients[3 * work.candidate[e] + a] += g[a];
     }
     for (int k = 0; k < 9; k++) sums.virial[k] -= virial[k];
     if (!std::isfinite(fx + fy + fz)) fail(sums, center, false);
@@ -181,19 +138,32 @@ namespace MLPOT_INSTRUCTIONS {
     if (sums.atomic_energies) sums.atomic_energies[center] += energy;
   }
 
+  template <typename T> double energy_of_contracted(const Task<T> &task)
+  {
+    return dot(task.model->n_channels, task.workspace->contracted,
+               task.model->layers[task.layer].to_energy);
+  }
+
+  template <typename T> void seed_with_energy(const Task<T> &task)
+  {
+    const T *to_energy = task.model->layers[task.layer].to_energy;
+    for (int k = 0; k < task.model->n_channels; k++)
+      task.workspace->contracted_adjoint[k] = to_energy[k];
+  }
+
   /* Layers before the last. */
   template <typename T> double forward(const Task<T> &task, int center, T *hidden)
   {
-    const LayerTables<T> &layer = task.model->layers[task.layer];
-    contract(*task.model, layer, task.neighborhood.species[center], *task.workspace);
-    return send(task, center, hidden);
+    contract(task, species_of(task, center));
+    send(task, center, hidden);
+    return energy_of_contracted(task);
   }
 
   template <typename T> void backward(const Task<T> &task, int center, const T *hidden)
   {
-    const LayerTables<T> &layer = task.model->layers[task.layer];
+    seed_with_energy(task);
     receive(task, center, hidden);
-    contraction_adjoint(*task.model, layer, task.neighborhood.species[center], *task.workspace);
+    contraction_adjoint(task, species_of(task, center));
   }
 
   /* The last layer: nothing has to be known of other atoms before the way back. */
@@ -201,10 +171,10 @@ namespace MLPOT_INSTRUCTIONS {
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
-    contract_with_gradient(model, model.layers[task.layer], task.neighborhood.species[center],
-                           work);
-    double energy = send(task, center, hidden);
-    energy += readout(model, hidden);
+    contract_with_gradient(task, species_of(task, center));
+    send(task, center, hidden);
+    const double energy = energy_of_contracted(task) + readout(model, hidden);
+    seed_with_energy(task);
     receive(task, center, hidden);
     for (int lm = 0; lm < model.n_harmonics(); lm++)
       for (int k = 0; k < model.n_channels; k++)
@@ -218,11 +188,9 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<T> &work = *task.workspace;
     Edges edges;
     double energy = prepare_edges(model, task.neighborhood, center, task.layer == 0, edges, work);
-    energy = task.layer == 0 ? energy + model.reference_energies[task.neighborhood.species[center]]
-                             : 0.0;
+    energy = task.layer == 0 ? energy + model.reference_energies[species_of(task, center)] : 0.0;
     density(task, edges);
-    T *hidden = task.hidden ? task.hidden + static_cast<std::size_t>(k) * model.hidden_width
-                            : work.hidden;
+    T *hidden = hidden_of(task, k);
     if (task.pass == Pass::Forward)
       energy += forward(task, center, hidden);
     else if (task.pass == Pass::Backward)
@@ -233,7 +201,7 @@ namespace MLPOT_INSTRUCTIONS {
     if (task.pass == Pass::Forward) return;
     density_adjoint(task, edges);
     edge_gradients(model.lmax, edges.n_edges, work);
-    add_forces(edges, center, edges.repulsive && task.layer == 0, work, *task.sums);
+    add_forces(task, edges, center);
   }
 
   template <typename T> void run(const Task<T> &task)
@@ -243,9 +211,6 @@ namespace MLPOT_INSTRUCTIONS {
       if (task.neighborhood.species[center] >= 0) run_center(task, k, center);
     }
   }
-
-#define MLPOT_STRING_OF(name) #name
-#define MLPOT_STRING(name) MLPOT_STRING_OF(name)
 
   extern const Kernels kernels;
   const Kernels kernels = {MLPOT_STRING(MLPOT_INSTRUCTIONS), MLPOT_VECTOR_BYTES,

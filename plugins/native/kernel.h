@@ -6,7 +6,10 @@
    compiled for a newer processor must never be shared with the rest of the engine.
 
    Rows are padded so that every one starts at a vector: channels to `pack` values, everything else
-   that vectors run over to `lanes`. Padding holds zeros. */
+   that vectors run over to `lanes`. Padding holds zeros.
+
+   Tables are real numbers T; what is computed from them are numbers N: T itself, or Dual<T> in
+   training. See training_kernel.cpp for what the derivative along a direction is good for there. */
 
 #ifndef MLPOT_KERNEL_H
 #define MLPOT_KERNEL_H
@@ -17,6 +20,20 @@ namespace mlpot {
 
 constexpr int MAX_LAYERS = 3;
 constexpr int MAX_DEGREES = 5;    // lmax + 1
+
+/* A number and its derivative along a direction. In an array, `lanes` of them lie as so many values,
+   followed by as many tangents. */
+template <typename T> struct Dual {
+  T value, tangent;
+};
+
+template <typename N> struct RealOf {
+  using Type = N;
+};
+template <typename T> struct RealOf<Dual<T>> {
+  using Type = T;
+};
+template <typename N> using Real = typename RealOf<N>::Type;
 
 /* One layer of the model, in the arithmetic T. All linear maps behind the contraction are folded:
    the hidden values of the last readout and the energy are linear in the contracted densities. */
@@ -70,6 +87,8 @@ struct Neighborhood {
   int *const *neighbors;
   const double *const *offsets;    // [atom] -> [neighbour][3], A; may be null: no offsets
   int neighbor_mask;
+  const double *const *tangents;      // the same for the direction of the derivative; duals only
+  double *const *edge_gradients;      // the same for dE/dr_ij, which is added to; may be null
 };
 
 /* Edges [first, last) to neighbours of one species, whole vectors of them. */
@@ -78,30 +97,32 @@ struct Group {
 };
 
 /* Room for one centre at a time. */
-template <typename T> struct Workspace {
+template <typename N> struct Workspace {
   int capacity;    // edges
   Group *groups;
-  double *x, *y, *z;    // twice the capacity, as index
+  double *x, *y, *z;    // twice the capacity, as index and candidate
   double *r, *repulsive_slope;
+  double *along;    // tangent of r; duals only
   int *index, *order;
-  T *ux, *uy, *uz, *inverse, *ratio;
-  T *harmonics;                          // [lm][edge]
-  T *radial, *slope;                     // [radial][edge]
-  T *radial_rows, *slope_rows;           // [edge][radial]
-  T *harmonics_adjoint, *product;        // [lm][edge]
-  T *slope_adjoint;                      // [edge]
-  T *gx, *gy, *gz;                       // [edge]
-  T *density;                            // [species group][lm][radial]
-  T *mixed, *mixed_adjoint;              // [lm][channel]
-  T *contracted, *contracted_adjoint;    // [component][channel]
-  T *hidden, *hidden_slope;
+  int *candidate;    // place in the list of the centre; -1: empty edge
+  N *ux, *uy, *uz, *inverse, *ratio;
+  N *harmonics;                          // [lm][edge]
+  N *radial, *slope;                     // [radial][edge]
+  N *radial_rows, *slope_rows;           // [edge][radial]
+  N *harmonics_adjoint, *product;        // [lm][edge]
+  N *slope_adjoint;                      // [edge]
+  N *gx, *gy, *gz;                       // [edge]
+  N *density;                            // [lm][radial]; of duals for each species group
+  N *mixed, *mixed_adjoint;              // [lm][channel]
+  N *contracted, *contracted_adjoint;    // [component][channel]
+  N *hidden, *hidden_slope;
   // message layers
-  T *message_radial, *message_slope;    // [l1][edge][l2, message channel]
-  T *weighted;                          // [l1][edge][component, message channel]
-  T *backward;                          // [edge][component, message channel]
-  T *message_density;                   // [lm][component, message channel]
-  T *coupled;                           // [L M][path, message channel]
-  T *transposed, *rows;                 // [component, message channel][lanes]; [edge][lanes]
+  N *message_radial, *message_slope;    // [l1][edge][l2, message channel]
+  N *weighted;                          // [l1][edge][component, message channel]
+  N *backward;                          // [edge][component, message channel]
+  N *message_density;                   // [lm][component, message channel]
+  N *coupled;                           // [L M][path, message channel]
+  N *transposed, *rows;                 // [component, message channel][lanes]; [edge][lanes]
 };
 
 /* What one thread adds up. Arrays that are not wanted are null. */
@@ -116,19 +137,24 @@ struct Sums {
 enum class Pass { Forward, Backward, Both };
 
 /* One pass of one layer over the centres [first, last). */
-template <typename T> struct Task {
-  const ModelTables<T> *model;
+template <typename N> struct Task {
+  const ModelTables<Real<N>> *model;
   int layer;
   Pass pass;
   Neighborhood neighborhood;
   int first, last;
-  const T *messages_in;     // [atom][message width]: of the layer before
-  T *messages_out;          // [atom][message width]: rows of the centres
-  T *adjoints_in;           // dE/d(messages_in), added to; only of this thread
-  const T *adjoints_out;    // dE/d(messages_out)
-  T *hidden;    // [centre][hidden width]: what the layers add up; its adjoint after the last
-  Workspace<T> *workspace;
+  const N *messages_in;     // [atom][message width]: of the layer before
+  N *messages_out;          // [atom][message width]: rows of the centres
+  N *adjoints_in;           // dE/d(messages_in), added to; only of this thread
+  const N *adjoints_out;    // dE/d(messages_out)
+  N *hidden;    // [centre][hidden width]: what the layers add up; its adjoint after the last
+  Workspace<N> *workspace;
   Sums *sums;
+
+  // duals only
+  const double *energy_seeds;    // [atom]
+  const Real<N> *tables;         // where the tables that are learned start ...
+  Real<N> *gradients;            // ... and in the same order the derivatives with respect to them
 };
 
 struct Kernels {
@@ -139,8 +165,16 @@ struct Kernels {
   void (*run_double)(const Task<double> &);
 };
 
+/* The same for duals, which only training needs. */
+struct TrainingKernels {
+  const char *name;
+  void (*run_float)(const Task<Dual<float>> &);
+  void (*run_double)(const Task<Dual<double>> &);
+};
+
 /* The best that this processor can run, or those that the variable MLPOT_INSTRUCTIONS names. */
 const Kernels &choose_kernels();
+const TrainingKernels &choose_training_kernels();
 
 }    // namespace mlpot
 

@@ -17,7 +17,7 @@ if(NOT MLPOT_KERNEL_OPTIMIZATION)
 endif()
 set(kernel_objects "")
 function(add_kernels name)
-  add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp")
+  add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp" "${native_dir}/training_kernel.cpp")
   target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_INSTRUCTIONS=${name})
   target_compile_options(mlpot_kernels_${name} PRIVATE
     ${MLPOT_KERNEL_OPTIMIZATION} -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
@@ -35,12 +35,17 @@ endif()
 add_library(mlpot_native STATIC
   "${native_dir}/dispatch.cpp"
   "${native_dir}/evaluator.cpp"
+  "${native_dir}/folded.cpp"
   "${native_dir}/native_engine.cpp"
   "${native_dir}/parameters.cpp"
+  "${native_dir}/passes.cpp"
   "${native_dir}/polynomial.cpp"
   "${native_dir}/safetensors.cpp"
   "${native_dir}/tables.cpp"
   "${native_dir}/thread_pool.cpp"
+  "${native_dir}/thread_sums.cpp"
+  "${native_dir}/trainer.cpp"
+  "${native_dir}/training_dispatch.cpp"
   "${native_dir}/workspace.cpp"
   "${engine_dir}/json.cpp"
   "${engine_dir}/manifest.cpp"

@@ -23,8 +23,8 @@ namespace {
                                             int n_threads)
   {
     if (precision == "double")
-      return std::make_unique<LayerEvaluator<double>>(std::move(parameters), n_threads);
-    return std::make_unique<LayerEvaluator<float>>(std::move(parameters), n_threads);
+      return std::make_unique<ModelEvaluator<double>>(std::move(parameters), n_threads);
+    return std::make_unique<ModelEvaluator<float>>(std::move(parameters), n_threads);
   }
 
 }    // namespace
@@ -77,7 +77,7 @@ mlpot_description NativeEngine::describe() const
 void NativeEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                            mlpot_result &result)
 {
-  evaluator->compute({atoms, nullptr}, comm, result);
+  evaluator->compute({atoms, nullptr, nullptr, nullptr}, comm, result);
 }
 
 void NativeEngine::compute_alone(const NativeAtoms &atoms, mlpot_result &result)

@@ -19,6 +19,8 @@ namespace mlpot {
 struct NativeAtoms {
   mlpot_atoms atoms;
   const double *const *offsets;    // as in Neighborhood; may be null
+  const double *const *edge_tangents;    // training: the same, see trainer.h
+  double *const *edge_gradients;
 };
 
 /* An engine in one precision. */

@@ -180,8 +180,13 @@ namespace {
 
 Parameters read_parameters(const ModelFile &file)
 {
-  const Json manifest = Json::parse(file.member("extra/mlpot.json"));
-  const SafeTensors tensors(file.member("extra/mlpot.safetensors"));
+  return read_parameters(file.member("extra/mlpot.json"), file.member("extra/mlpot.safetensors"));
+}
+
+Parameters read_parameters(const std::string &manifest_text, const std::string &safetensors)
+{
+  const Json manifest = Json::parse(manifest_text);
+  const SafeTensors tensors(safetensors);
   Parameters parameters;
   parameters.architecture = read_architecture(manifest);
   const Architecture &a = parameters.architecture;

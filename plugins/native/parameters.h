@@ -36,6 +36,11 @@ struct CouplingBlock {
   std::size_t n_couplings, n_monomials;    // n_monomials: of the widest component
   Numbers coefficients;                    // [component][coupling][monomial]
   Numbers weights;                         // [coupling][species][channel]
+
+  double coefficient(std::size_t component, std::size_t coupling, std::size_t monomial) const
+  {
+    return coefficients[(component * n_couplings + coupling) * n_monomials + monomial];
+  }
 };
 
 struct LayerParameters {
@@ -64,6 +69,9 @@ struct Parameters {
 
 /* Throws std::runtime_error with a sentence for the user. */
 Parameters read_parameters(const ModelFile &file);
+
+/* From the two members of a file that it is read from. */
+Parameters read_parameters(const std::string &manifest, const std::string &safetensors);
 
 }    // namespace mlpot
 

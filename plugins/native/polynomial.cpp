@@ -13,8 +13,7 @@ namespace {
   {
     for (std::size_t monomial = block.n_monomials; monomial > 0; monomial--)
       for (std::size_t n = 0; n < block.n_couplings; n++)
-        if (block.coefficients[(component * block.n_couplings + n) * block.n_monomials + monomial -
-                               1] != 0.0)
+        if (block.coefficient(component, n, monomial - 1) != 0.0)
           return monomial;
     return 0;
   }
@@ -116,15 +115,31 @@ Numbers Polynomial::values(const LayerParameters &layer, int species) const
     const Node &node = nodes[terms[t]];
     const CouplingBlock &block = layer.blocks[node.block];
     for (std::size_t n = 0; n < block.n_couplings; n++) {
-      const double coefficient =
-          block
-              .coefficients[(node.row * block.n_couplings + n) * block.n_monomials + node.monomial];
+      const double coefficient = block.coefficient(node.row, n, node.monomial);
       if (coefficient == 0.0) continue;
       const double *weights = &block.weights[(n * n_species + species) * n_channels];
       for (int c = 0; c < n_channels; c++) values[t * n_channels + c] += coefficient * weights[c];
     }
   }
   return values;
+}
+
+Numbers Polynomial::coefficients(const LayerParameters &layer) const
+{
+  std::vector<std::size_t> first;    // coupling of each block
+  std::size_t n_couplings = 0;
+  for (const CouplingBlock &block : layer.blocks) {
+    first.push_back(n_couplings);
+    n_couplings += block.n_couplings;
+  }
+  Numbers matrix(terms.size() * n_couplings, 0.0);
+  for (std::size_t t = 0; t < terms.size(); t++) {
+    const Node &node = nodes[terms[t]];
+    const CouplingBlock &block = layer.blocks[node.block];
+    for (std::size_t n = 0; n < block.n_couplings; n++)
+      matrix[t * n_couplings + first[node.block] + n] = block.coefficient(node.row, n, node.monomial);
+  }
+  return matrix;
 }
 
 }    // namespace mlpot

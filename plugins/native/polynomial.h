@@ -31,6 +31,9 @@ class Polynomial {
   /* Values of one element, [node][channel]. */
   Numbers values(const LayerParameters &layer, int species) const;
 
+  /* What the weights of all couplings, block after block, are multiplied with: [node][coupling]. */
+  Numbers coefficients(const LayerParameters &layer) const;
+
  private:
   struct Node {
     int factor = 0, component = -1;

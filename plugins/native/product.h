@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
 
    Small matrix products c = a w, or c += a w, with the accumulators in registers. Vectors run over the
-   columns of w and c, whose rows start at vectors; a may have any strides. */
+   columns of w and c, whose rows start at vectors; a may have any strides. Of numbers or duals; w may be
+   real. `add_gradient` is the product of two matrices of duals of which only the tangent is wanted. */
 
 #ifndef MLPOT_PRODUCT_H
 #define MLPOT_PRODUCT_H
@@ -13,63 +14,105 @@
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
-  template <typename T> struct Matrix {
-    const T *values;
+  template <typename A> struct Matrix {
+    const A *values;               // at a vector
     std::ptrdiff_t row, column;    // strides
+    std::ptrdiff_t first = 0;
+
+    A operator()(int m, int k) const { return at(values, first + m * row + k * column); }
+    void skip_rows(int n) { first += n * row; }
   };
+
+  template <typename T> inline void multiply_add(Vector<T> &c, T a, const Vector<T> &w)
+  {
+    c += a * w;
+  }
+  template <typename T>
+  inline void multiply_add(DualVector<T> &c, const Dual<T> &a, const Vector<T> &w)
+  {
+    c.value += a.value * w;
+    c.tangent += a.tangent * w;
+  }
+  template <typename T>
+  inline void multiply_add(DualVector<T> &c, const Dual<T> &a, const DualVector<T> &w)
+  {
+    c.value += a.value * w.value;
+    c.tangent += a.value * w.tangent + a.tangent * w.value;
+  }
+  template <typename T>
+  inline void multiply_add(Vector<T> &c, const Dual<T> &a, const DualVector<T> &w)
+  {
+    c += a.value * w.tangent;
+    c += a.tangent * w.value;
+  }
 
   /* ROWS x COLUMNS vectors of c. Few accumulators are split in two over the inner index, so that an
      addition need not wait for the one before. */
-  template <typename T, int ROWS, int COLUMNS, bool ADD>
-  inline void product_block(int n, const Matrix<T> &a, const T *w, std::ptrdiff_t w_row, T *c,
+  template <typename C, int ROWS, int COLUMNS, bool ADD, typename A, typename W>
+  inline void product_block(int n, const Matrix<A> &a, const W *w, std::ptrdiff_t w_row, C *c,
                             std::ptrdiff_t c_row)
   {
-    constexpr int LANES = Simd<T>::LANES;
-    constexpr int SPLIT = ROWS * COLUMNS <= 4 ? 2 : 1;
-    Vector<T> sums[SPLIT][ROWS][COLUMNS] = {};
+    using T = Real<C>;
+    constexpr int LANES = Simd<C>::LANES;
+    constexpr int SPLIT = ROWS * COLUMNS * (Simd<C>::DUAL ? 2 : 1) <= 4 ? 2 : 1;
+    Vector<C> sums[SPLIT][ROWS][COLUMNS] = {};
     int k = 0;
     for (; k + SPLIT <= n; k += SPLIT)
       for (int s = 0; s < SPLIT; s++)
         for (int m = 0; m < ROWS; m++)
           for (int v = 0; v < COLUMNS; v++)
-            sums[s][m][v] +=
-                a.values[m * a.row + (k + s) * a.column] * load(w + (k + s) * w_row + v * LANES);
+            multiply_add<T>(sums[s][m][v], a(m, k + s), load(w + (k + s) * w_row + v * LANES));
     for (; k < n; k++)
       for (int m = 0; m < ROWS; m++)
         for (int v = 0; v < COLUMNS; v++)
-          sums[0][m][v] += a.values[m * a.row + k * a.column] * load(w + k * w_row + v * LANES);
+          multiply_add<T>(sums[0][m][v], a(m, k), load(w + k * w_row + v * LANES));
     for (int m = 0; m < ROWS; m++)
       for (int v = 0; v < COLUMNS; v++) {
-        Vector<T> total = sums[0][m][v];
+        Vector<C> total = sums[0][m][v];
         if (SPLIT > 1) total += sums[SPLIT - 1][m][v];
-        T *place = c + m * c_row + v * LANES;
+        C *place = c + m * c_row + v * LANES;
         if (ADD) total += load(place);
         store<T>(place, total);
       }
   }
 
-  template <typename T, int ROWS, bool ADD>
-  inline void product_rows(int n, int columns, const Matrix<T> &a, const T *w, std::ptrdiff_t w_row,
-                           T *c, std::ptrdiff_t c_row)
+  template <typename C, int ROWS, bool ADD, typename A, typename W>
+  inline void product_rows(int n, int columns, const Matrix<A> &a, const W *w,
+                           std::ptrdiff_t w_row, C *c, std::ptrdiff_t c_row)
   {
-    constexpr int LANES = Simd<T>::LANES;
+    constexpr int LANES = Simd<C>::LANES;
     int column = 0;
     for (; column + 2 * LANES <= columns; column += 2 * LANES)
-      product_block<T, ROWS, 2, ADD>(n, a, w + column, w_row, c + column, c_row);
+      product_block<C, ROWS, 2, ADD>(n, a, w + column, w_row, c + column, c_row);
     if (column < columns)
-      product_block<T, ROWS, 1, ADD>(n, a, w + column, w_row, c + column, c_row);
+      product_block<C, ROWS, 1, ADD>(n, a, w + column, w_row, c + column, c_row);
+  }
+
+  template <typename C, bool ADD, typename A, typename W>
+  inline void product_of(int rows, int n, int columns, Matrix<A> a, const W *w,
+                         std::ptrdiff_t w_row, C *c, std::ptrdiff_t c_row)
+  {
+    for (; rows >= 4; rows -= 4, a.skip_rows(4), c += 4 * c_row)
+      product_rows<C, 4, ADD>(n, columns, a, w, w_row, c, c_row);
+    if (rows == 3) product_rows<C, 3, ADD>(n, columns, a, w, w_row, c, c_row);
+    if (rows == 2) product_rows<C, 2, ADD>(n, columns, a, w, w_row, c, c_row);
+    if (rows == 1) product_rows<C, 1, ADD>(n, columns, a, w, w_row, c, c_row);
   }
 
   /* c (rows x columns) from a (rows x n) and w (n x columns); columns are a multiple of the lanes. */
-  template <typename T, bool ADD = false>
-  void product(int rows, int n, int columns, Matrix<T> a, const T *w, std::ptrdiff_t w_row, T *c,
-               std::ptrdiff_t c_row)
+  template <typename N, bool ADD = false, typename W>
+  void product(int rows, int n, int columns, const Matrix<N> &a, const W *w, std::ptrdiff_t w_row,
+               N *c, std::ptrdiff_t c_row)
   {
-    for (; rows >= 4; rows -= 4, a.values += 4 * a.row, c += 4 * c_row)
-      product_rows<T, 4, ADD>(n, columns, a, w, w_row, c, c_row);
-    if (rows == 3) product_rows<T, 3, ADD>(n, columns, a, w, w_row, c, c_row);
-    if (rows == 2) product_rows<T, 2, ADD>(n, columns, a, w, w_row, c, c_row);
-    if (rows == 1) product_rows<T, 1, ADD>(n, columns, a, w, w_row, c, c_row);
+    product_of<N, ADD>(rows, n, columns, a, w, w_row, c, c_row);
+  }
+
+  /* c += tangent of a w */
+  template <typename T>
+  void add_gradient(int rows, int n, int columns, const Matrix<Dual<T>> &a, const Dual<T> *w,
+                    std::ptrdiff_t w_row, T *c, std::ptrdiff_t c_row)
+  {
+    product_of<T, true>(rows, n, columns, a, w, w_row, c, c_row);
   }
 
 }    // namespace MLPOT_INSTRUCTIONS

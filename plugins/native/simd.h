@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT
 
-   Vectors of the instruction set that this translation unit is compiled for, and packs of several
-   vectors, which hide latencies and share the reading of indices. */
+   Vectors of the instruction set that this translation unit is compiled for, of real numbers and of
+   duals, and packs of several vectors, which hide latencies and share the reading of indices. */
 
 #ifndef MLPOT_SIMD_H
 #define MLPOT_SIMD_H
+
+#include "kernel.h"
+
+#include <cstddef>
+
+#define MLPOT_STRING_OF(name) #name
+#define MLPOT_STRING(name) MLPOT_STRING_OF(name)
 
 #if defined(MLPOT_VECTOR_BYTES)    // tests of the layout with any width
 #elif defined(__AVX512F__)
@@ -21,21 +28,122 @@
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
-  template <typename T> struct Simd {
-    typedef T V __attribute__((vector_size(MLPOT_VECTOR_BYTES), may_alias));
-    static constexpr int LANES = MLPOT_VECTOR_BYTES / sizeof(T);
+  template <typename T> struct DualVector;
+
+  template <typename N> struct Simd {
+    typedef N V __attribute__((vector_size(MLPOT_VECTOR_BYTES), may_alias));
+    static constexpr int LANES = MLPOT_VECTOR_BYTES / sizeof(N);
     static constexpr int PACK = MLPOT_PACK_VECTORS * LANES;
+    static constexpr bool DUAL = false;
   };
-  template <typename T> using Vector = typename Simd<T>::V;
+  template <typename T> struct Simd<Dual<T>> {
+    using V = DualVector<T>;
+    static constexpr int LANES = Simd<T>::LANES;
+    static constexpr int PACK = Simd<T>::PACK;
+    static constexpr bool DUAL = true;
+  };
+  template <typename N> using Vector = typename Simd<N>::V;
+
+  template <typename T> struct DualVector {
+    using V = Vector<T>;
+    V value, tangent;
+
+    DualVector &operator+=(const DualVector &b) { return *this = *this + b; }
+    DualVector &operator*=(const DualVector &b) { return *this = *this * b; }
+    friend DualVector operator+(const DualVector &a, const DualVector &b)
+    {
+      return {a.value + b.value, a.tangent + b.tangent};
+    }
+    friend DualVector operator-(const DualVector &a, const DualVector &b)
+    {
+      return {a.value - b.value, a.tangent - b.tangent};
+    }
+    friend DualVector operator*(const DualVector &a, const DualVector &b)
+    {
+      return {a.value * b.value, a.value * b.tangent + a.tangent * b.value};
+    }
+    friend DualVector operator*(const V &a, const DualVector &b)
+    {
+      return {a * b.value, a * b.tangent};
+    }
+    friend DualVector operator*(T a, const DualVector &b) { return {a * b.value, a * b.tangent}; }
+    friend DualVector operator*(const DualVector &a, T b) { return b * a; }
+    friend DualVector operator+(const DualVector &a, T b) { return {a.value + b, a.tangent}; }
+    friend DualVector operator+(T a, const DualVector &b) { return b + a; }
+    friend DualVector operator-(const DualVector &a, T b) { return {a.value - b, a.tangent}; }
+    friend DualVector operator-(T a, const DualVector &b) { return {a - b.value, -b.tangent}; }
+  };
+
+  template <typename T> inline Dual<T> operator+(Dual<T> a, Dual<T> b)
+  {
+    return {a.value + b.value, a.tangent + b.tangent};
+  }
+  template <typename T> inline Dual<T> operator*(Dual<T> a, Dual<T> b)
+  {
+    return {a.value * b.value, a.value * b.tangent + a.tangent * b.value};
+  }
+  template <typename T> inline Dual<T> operator*(T a, Dual<T> b)
+  {
+    return {a * b.value, a * b.tangent};
+  }
+  template <typename T> inline Dual<T> operator+(T a, Dual<T> b)
+  {
+    return {a + b.value, b.tangent};
+  }
+
+  /* Part of a product a b that is linear in the tangents. */
+  template <typename T>
+  inline Vector<T> tangent_of_product(const DualVector<T> &a, const DualVector<T> &b)
+  {
+    return a.value * b.tangent + a.tangent * b.value;
+  }
 
   template <typename T> inline Vector<T> load(const T *p)
   {
     return *reinterpret_cast<const Vector<T> *>(p);
   }
+  template <typename T> inline DualVector<T> load(const Dual<T> *p)
+  {
+    const T *values = reinterpret_cast<const T *>(p);
+    return {load(values), load(values + Simd<T>::LANES)};
+  }
   template <typename T> inline void store(T *p, Vector<T> v)
   {
     *reinterpret_cast<Vector<T> *>(p) = v;
   }
+  template <typename T> inline void store(Dual<T> *p, DualVector<T> v)
+  {
+    T *values = reinterpret_cast<T *>(p);
+    store<T>(values, v.value);
+    store<T>(values + Simd<T>::LANES, v.tangent);
+  }
+
+  /* One number of an array; the array starts at a vector. */
+  template <typename T> inline T at(const T *array, std::ptrdiff_t k)
+  {
+    return array[k];
+  }
+  template <typename T> inline void put(T *array, std::ptrdiff_t k, T number)
+  {
+    array[k] = number;
+  }
+  template <typename T> inline std::size_t place_of_dual(std::ptrdiff_t k)
+  {
+    constexpr std::size_t LANES = Simd<T>::LANES;
+    return static_cast<std::size_t>(k) / LANES * 2 * LANES + static_cast<std::size_t>(k) % LANES;
+  }
+  template <typename T> inline Dual<T> at(const Dual<T> *array, std::ptrdiff_t k)
+  {
+    const T *p = reinterpret_cast<const T *>(array) + place_of_dual<T>(k);
+    return {p[0], p[Simd<T>::LANES]};
+  }
+  template <typename T> inline void put(Dual<T> *array, std::ptrdiff_t k, Dual<T> number)
+  {
+    T *p = reinterpret_cast<T *>(array) + place_of_dual<T>(k);
+    p[0] = number.value;
+    p[Simd<T>::LANES] = number.tangent;
+  }
+
   template <typename T> inline T sum(Vector<T> v)
   {
     T total = 0;
@@ -43,42 +151,45 @@ namespace MLPOT_INSTRUCTIONS {
     return total;
   }
 
-  template <typename T> struct Pack {
-    Vector<T> v[MLPOT_PACK_VECTORS];
+  template <typename N> struct Pack {
+    Vector<N> v[MLPOT_PACK_VECTORS];
 
     static Pack zero()
     {
       Pack a;
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) a.v[k] = Vector<T>{};
+      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) a.v[k] = Vector<N>{};
       return a;
     }
-    static Pack at(const T *p)
+    static Pack at(const N *p)
     {
       Pack a;
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) a.v[k] = load(p + k * Simd<T>::LANES);
+      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) a.v[k] = load(p + k * Simd<N>::LANES);
       return a;
     }
-    void to(T *p) const
+    void to(N *p) const
     {
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) store<T>(p + k * Simd<T>::LANES, v[k]);
+      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) store<Real<N>>(p + k * Simd<N>::LANES, v[k]);
     }
-    void add(const Pack &a, const Pack &b)
+    /* += a b, where a may be real */
+    template <typename A> void add(const Pack<A> &a, const Pack &b)
     {
       for (int k = 0; k < MLPOT_PACK_VECTORS; k++) v[k] += a.v[k] * b.v[k];
     }
-    friend Pack operator*(const Pack &a, const Pack &b)
-    {
-      Pack c;
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) c.v[k] = a.v[k] * b.v[k];
-      return c;
-    }
   };
 
-  /* p[0..PACK) += a b */
-  template <typename T> inline void add_to(T *p, const Pack<T> &a, const Pack<T> &b)
+  template <typename A, typename N> inline Pack<N> operator*(const Pack<A> &a, const Pack<N> &b)
+  {
+    Pack<N> c;
+    for (int k = 0; k < MLPOT_PACK_VECTORS; k++) c.v[k] = a.v[k] * b.v[k];
+    return c;
+  }
+
+  /* p[0..PACK) += a b, where a may be real */
+  template <typename N, typename A>
+  inline void add_to(N *p, const Pack<A> &a, const Pack<N> &b)
   {
     for (int k = 0; k < MLPOT_PACK_VECTORS; k++)
-      store<T>(p + k * Simd<T>::LANES, load(p + k * Simd<T>::LANES) + a.v[k] * b.v[k]);
+      store<Real<N>>(p + k * Simd<N>::LANES, load(p + k * Simd<N>::LANES) + a.v[k] * b.v[k]);
   }
 
 }    // namespace MLPOT_INSTRUCTIONS

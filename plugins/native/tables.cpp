@@ -2,8 +2,8 @@
 
 #include "tables.h"
 
+#include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 namespace mlpot {
 
@@ -14,38 +14,25 @@ namespace {
     return (size + unit - 1) / unit * unit;
   }
 
-  /* a (rows x inner) times b (inner x columns) */
-  Numbers multiply(const Numbers &a, const Numbers &b, int rows, int inner, int columns)
-  {
-    Numbers c(static_cast<std::size_t>(rows) * columns, 0.0);
-    for (int i = 0; i < rows; i++)
-      for (int k = 0; k < inner; k++)
-        for (int j = 0; j < columns; j++)
-          c[i * columns + j] += a[i * inner + k] * b[k * columns + j];
-    return c;
-  }
-
 }    // namespace
 
 template <typename T>
-Tables<T>::Tables(Parameters given, const Kernels &kernels) :
+Tables<T>::Tables(Parameters given, Polynomials which) :
     model{}, parameters(std::move(given)),
-    lanes(kernels.vector_bytes / static_cast<int>(sizeof(T))),
-    pack(kernels.pack_bytes / static_cast<int>(sizeof(T)))
+    lanes(choose_kernels().vector_bytes / static_cast<int>(sizeof(T))),
+    pack(choose_kernels().pack_bytes / static_cast<int>(sizeof(T)))
 {
   set_up_sizes();
-  const int n_layers = model.n_layers;
-  couplings.resize(n_layers);
-  polynomial_values.resize(n_layers);
-  for (int index = 0; index < n_layers; index++) {
-    if (index == 0)
-      add_species_mix(index);
-    else
-      add_message_density(index);
+  couplings.resize(model.n_layers);
+  polynomial_values.resize(model.n_layers);
+  for (int index = 0; index < model.n_layers; index++) {
+    if (index > 0) add_couplings(index);
     add_polynomial(index);
-    if (index < n_layers - 1) add_messages(index);
   }
-  add_readouts();
+  lay_out(which);    // once to count, once more to know the places
+  memory.assign(used);
+  mirror.assign(mirrored);
+  lay_out(which);
 }
 
 template <typename T> void Tables<T>::set_up_sizes()
@@ -67,86 +54,184 @@ template <typename T> void Tables<T>::set_up_sizes()
   model.radius = parameters.radius.empty() ? nullptr : parameters.radius.data();
 }
 
-template <typename T>
-typename Tables<T>::Block Tables<T>::matrix(const Numbers &values, std::size_t first, int rows,
-                                            int columns)
+template <typename T> void Tables<T>::lay_out(Polynomials which)
 {
-  return {values.data() + first, rows, columns, columns, 1};
-}
-
-template <typename T> typename Tables<T>::Block Tables<T>::transpose(const Block &block)
-{
-  return {block.values, block.columns, block.rows, block.column_stride, block.row_stride};
-}
-
-template <typename T>
-const T *Tables<T>::pack_blocks(const std::vector<Block> &blocks, int padded_rows,
-                                int padded_columns, double scale)
-{
-  const std::size_t size = static_cast<std::size_t>(padded_rows) * padded_columns;
-  arrays.emplace_back(blocks.size() * size);
-  T *place = arrays.back().data();
-  for (const Block &block : blocks) {
-    for (int i = 0; i < block.rows; i++)
-      for (int j = 0; j < block.columns; j++)
-        place[static_cast<std::size_t>(i) * padded_columns + j] =
-            static_cast<T>(scale * block.values[i * block.row_stride + j * block.column_stride]);
-    place += size;
+  const Architecture &a = parameters.architecture;
+  used = mirrored = 0;
+  layouts.clear();
+  for (int index = 0; index < model.n_layers; index++) {
+    LayerTables<T> &layer = model.layers[index];
+    if (index == 0)
+      layer.mix = add_matrices(layer.mix_t, a.n_species * (a.lmax + 1), a.n_radial, a.n_channels,
+                               a.n_radial, model.n_channels, model.radial_width);
+    else
+      lay_out_message_density(index);
+    layer.to_energy = add_table(a.n_channels, model.n_channels,
+                                {{1, a.n_channels, 0, 0, 1, used, 0, 1}});
+    layer.to_hidden = add_matrices(layer.to_hidden_t, 1, a.n_channels, a.readout_width,
+                                   model.n_channels, model.hidden_width, model.n_channels);
+    if (index < model.n_layers - 1) lay_out_messages(layer);
   }
-  return arrays.back().data();
+  model.hidden_to_energy = add_table(a.readout_width, model.hidden_width,
+                                     {{1, a.readout_width, 0, 0, 1, used, 0, 1}});
+  if (which == Polynomials::All)
+    for (int index = 0; index < model.n_layers; index++) lay_out_polynomial(index);
 }
 
-template <typename T> void Tables<T>::add_species_mix(int index)
+/* A table for a plain array; `patches` lead to places counted from the start of all tables. */
+template <typename T>
+const T *Tables<T>::add_table(std::size_t array_size, std::size_t size, std::vector<Patch> patches)
 {
-  const Architecture &a = parameters.architecture;
-  std::vector<Block> blocks, transposed;
-  for (int k = 0; k < a.n_species * (a.lmax + 1); k++) {
-    blocks.push_back(matrix(parameters.layers[index].species_mix,
-                            static_cast<std::size_t>(k) * a.n_radial * a.n_channels, a.n_radial,
-                            a.n_channels));
-    transposed.push_back(transpose(blocks.back()));
+  constexpr std::size_t UNIT = AlignedArray<T>::ALIGNMENT / sizeof(T);
+  const std::size_t table = used;
+  layouts.push_back({array_size, std::move(patches), {}});
+  used += (size + UNIT - 1) / UNIT * UNIT;
+  return memory.data() ? memory.data() + table : nullptr;
+}
+
+/* A transpose of the table that was added last. */
+template <typename T>
+const T *Tables<T>::add_transposed(std::size_t size, std::vector<Patch> patches)
+{
+  constexpr std::size_t UNIT = AlignedArray<T>::ALIGNMENT / sizeof(T);
+  const std::size_t table = mirrored;
+  auto &all = layouts.back().transposed_patches;
+  all.insert(all.end(), patches.begin(), patches.end());
+  mirrored += (size + UNIT - 1) / UNIT * UNIT;
+  return mirror.data() ? mirror.data() + table : nullptr;
+}
+
+/* n matrices, and their transposes, whose rows are as many as the padded columns. */
+template <typename T>
+const T *Tables<T>::add_matrices(const T *&transposed, int n, int rows, int columns,
+                                 int padded_rows, int padded_columns, int columns_of_transposed)
+{
+  const std::size_t size = static_cast<std::size_t>(rows) * columns;
+  const std::size_t padded_size = static_cast<std::size_t>(padded_rows) * padded_columns;
+  const std::size_t transposed_size =
+      static_cast<std::size_t>(padded_columns) * columns_of_transposed;
+  std::vector<Patch> patches, mirrored_patches;
+  for (int k = 0; k < n; k++) {
+    patches.push_back(
+        {rows, columns, k * size, columns, 1, used + k * padded_size, padded_columns, 1});
+    mirrored_patches.push_back({rows, columns, k * size, columns, 1,
+                                mirrored + k * transposed_size, 1, columns_of_transposed});
   }
-  const double norm = 1.0 / std::sqrt(a.average_neighbors);
-  LayerTables<T> &layer = model.layers[index];
-  layer.mix = pack_blocks(blocks, a.n_radial, model.n_channels, norm);
-  layer.mix_t = pack_blocks(transposed, model.n_channels, model.radial_width, norm);
+  const T *table = add_table(n * size, n * padded_size, patches);
+  transposed = add_transposed(n * transposed_size, mirrored_patches);
+  return table;
 }
 
-template <typename T> void Tables<T>::add_message_density(int index)
-{
-  const Architecture &a = parameters.architecture;
-  const int degrees = a.message_lmax + 1, width = degrees * model.message_channels;
-  const Numbers &radial = parameters.layers[index].radial;    // [radial][l1][l2][channel]
-  Numbers ordered(static_cast<std::size_t>(a.lmax + 1) * a.n_radial * width, 0.0);
-  for (int n = 0; n < a.n_radial; n++)
-    for (int l1 = 0; l1 <= a.lmax; l1++)
-      for (int l2 = 0; l2 < degrees; l2++)
-        for (int c = 0; c < a.message_channels; c++)
-          ordered[(l1 * a.n_radial + n) * width + l2 * model.message_channels + c] =
-              radial[((n * (a.lmax + 1) + l1) * degrees + l2) * a.message_channels + c];
-  LayerTables<T> &layer = model.layers[index];
-  layer.radial = pack_blocks({matrix(ordered, 0, (a.lmax + 1) * a.n_radial, width)},
-                             (a.lmax + 1) * a.n_radial, width);
-  for (int L = 0; L <= a.lmax; L++) add_path_mix(index, L);
-  add_couplings(index);
-}
-
-template <typename T> void Tables<T>::add_path_mix(int index, int L)
+template <typename T> void Tables<T>::lay_out_message_density(int index)
 {
   const Architecture &a = parameters.architecture;
   LayerTables<T> &layer = model.layers[index];
-  const int n_paths = parameters.layers[index].n_paths[L], channels = model.message_channels;
-  layer.n_paths[L] = n_paths;
-  const Numbers &mix = parameters.layers[index].path_mix[L];
-  Numbers ordered(static_cast<std::size_t>(n_paths) * channels * a.n_channels, 0.0);
-  for (int path = 0; path < n_paths; path++)
-    for (int c = 0; c < a.message_channels; c++)
-      for (int k = 0; k < a.n_channels; k++)
-        ordered[(path * channels + c) * a.n_channels + k] =
-            mix[(path * a.message_channels + c) * a.n_channels + k];
-  const Block block = matrix(ordered, 0, n_paths * channels, a.n_channels);
-  layer.path_mix[L] = pack_blocks({block}, n_paths * channels, model.n_channels);
-  layer.path_mix_t[L] = pack_blocks({transpose(block)}, model.n_channels, n_paths * channels);
+  const int degrees = a.message_lmax + 1, channels = a.message_channels;
+  const int width = degrees * model.message_channels, l1_size = a.n_radial * width;
+  std::vector<Patch> patches;
+  for (int l1 = 0; l1 <= a.lmax; l1++)
+    for (int l2 = 0; l2 < degrees; l2++)
+      patches.push_back({a.n_radial, channels,
+                         static_cast<std::size_t>(l1 * degrees + l2) * channels,
+                         (a.lmax + 1) * degrees * channels, 1,
+                         used + l1 * l1_size + l2 * model.message_channels, width, 1});
+  layer.radial = add_table(static_cast<std::size_t>(a.n_radial) * (a.lmax + 1) * degrees * channels,
+                           static_cast<std::size_t>(a.lmax + 1) * l1_size, patches);
+  for (int L = 0; L <= a.lmax; L++) {
+    const int n_paths = parameters.layers[index].n_paths[L];
+    const int rows = n_paths * model.message_channels;
+    const std::size_t size = static_cast<std::size_t>(channels) * a.n_channels;
+    layer.n_paths[L] = n_paths;
+    std::vector<Patch> table, transposed;
+    for (int path = 0; path < n_paths; path++) {
+      const int first = path * model.message_channels;
+      table.push_back({channels, a.n_channels, path * size, a.n_channels, 1,
+                       used + static_cast<std::size_t>(first) * model.n_channels,
+                       model.n_channels, 1});
+      transposed.push_back(
+          {channels, a.n_channels, path * size, a.n_channels, 1, mirrored + first, 1, rows});
+    }
+    const std::size_t padded_size = static_cast<std::size_t>(rows) * model.n_channels;
+    layer.path_mix[L] = add_table(n_paths * size, padded_size, table);
+    layer.path_mix_t[L] = add_transposed(padded_size, transposed);
+  }
+}
+
+template <typename T> void Tables<T>::lay_out_messages(LayerTables<T> &layer)
+{
+  const Architecture &a = parameters.architecture;
+  const int degrees = model.n_message_degrees, channels = a.message_channels;
+  const T *transposed;
+  layer.message[0] = add_matrices(transposed, degrees, a.n_channels, channels, model.n_channels,
+                                  model.message_channels, model.n_channels);
+  layer.message_t[0] = transposed;
+  if (degrees > 1 && layer.message[0]) {
+    layer.message[1] = layer.message[0] + model.n_channels * model.message_channels;
+    layer.message_t[1] = layer.message_t[0] + model.message_channels * model.n_channels;
+  }
+  layer.message_embedding =
+      add_table(static_cast<std::size_t>(a.n_species) * channels,
+                static_cast<std::size_t>(a.n_species) * model.message_channels,
+                {{a.n_species, channels, 0, channels, 1, used, model.message_channels, 1}});
+}
+
+/* Values of one element: packs of channels, one after the other, each with all nodes. */
+template <typename T>
+std::vector<typename Tables<T>::Patch> Tables<T>::polynomial_patches(std::size_t from,
+                                                                     std::size_t to,
+                                                                     int n_nodes) const
+{
+  const int n_channels = parameters.architecture.n_channels;
+  std::vector<Patch> patches;
+  for (int channel = 0; channel < n_channels; channel += pack)
+    patches.push_back({n_nodes, std::min(pack, n_channels - channel), from + channel, n_channels, 1,
+                       to + static_cast<std::size_t>(channel) * n_nodes, pack, 1});
+  return patches;
+}
+
+template <typename T> void Tables<T>::lay_out_polynomial(int index)
+{
+  const Architecture &a = parameters.architecture;
+  const int n_nodes = polynomials[index]->n_values();
+  const std::size_t size = static_cast<std::size_t>(n_nodes) * a.n_channels;
+  const std::size_t padded_size = static_cast<std::size_t>(n_nodes) * model.n_channels;
+  std::vector<Patch> patches;
+  for (int species = 0; species < a.n_species; species++)
+    for (const Patch &patch :
+         polynomial_patches(species * size, used + species * padded_size, n_nodes))
+      patches.push_back(patch);
+  const T *table = add_table(a.n_species * size, a.n_species * padded_size, patches);
+  for (int species = 0; species < a.n_species; species++)
+    polynomial_values[index][species] = table ? table + species * padded_size : nullptr;
+}
+
+template <typename T>
+template <typename S>
+void Tables<T>::fill(std::size_t index, const S *array)
+{
+  const auto copy = [array](const std::vector<Patch> &patches, T *places) {
+    for (const Patch &p : patches)
+      for (int i = 0; i < p.rows; i++)
+        for (int j = 0; j < p.columns; j++)
+          places[p.to + static_cast<std::size_t>(i) * p.to_row +
+                 static_cast<std::size_t>(j) * p.to_column] =
+              static_cast<T>(array[p.from + static_cast<std::size_t>(i) * p.from_row +
+                                   static_cast<std::size_t>(j) * p.from_column]);
+  };
+  copy(layouts[index].patches, memory.data());
+  copy(layouts[index].transposed_patches, mirror.data());
+}
+
+template <typename T>
+void Tables<T>::read_gradient(std::size_t index, const T *gradients, T *array) const
+{
+  for (const Patch &p : layouts[index].patches)
+    for (int i = 0; i < p.rows; i++)
+      for (int j = 0; j < p.columns; j++)
+        array[p.from + static_cast<std::size_t>(i) * p.from_row +
+              static_cast<std::size_t>(j) * p.from_column] =
+            gradients[p.to + static_cast<std::size_t>(i) * p.to_row +
+                      static_cast<std::size_t>(j) * p.to_column];
 }
 
 /* The matrix from (l1 m1, l2 m2) to (L, M, path) has few entries. */
@@ -157,17 +242,18 @@ template <typename T> void Tables<T>::add_couplings(int index)
   const Numbers &matrix = parameters.layers[index].coupling;
   const int columns = a.n_harmonics() * model.message_components();
   const double norm = 1.0 / std::sqrt(a.average_neighbors);
-  Numbers values;
+  std::vector<T> values;
   for (std::size_t k = 0; k < matrix.size(); k++) {
     if (std::abs(matrix[k]) < 1e-14) continue;
     couplings[index].push_back(static_cast<int>(k / columns));
     couplings[index].push_back(static_cast<int>(k % columns));
-    values.push_back(norm * matrix[k]);
+    values.push_back(static_cast<T>(norm * matrix[k]));
   }
   layer.n_couplings = static_cast<int>(values.size());
   layer.couplings = couplings[index].data();
-  layer.coupling_values =
-      pack_blocks({Tables::matrix(values, 0, 1, layer.n_couplings)}, 1, layer.n_couplings);
+  constants.emplace_back(values.size());
+  std::copy(values.begin(), values.end(), constants.back().data());
+  layer.coupling_values = constants.back().data();
 }
 
 template <typename T> void Tables<T>::add_polynomial(int index)
@@ -185,73 +271,32 @@ template <typename T> void Tables<T>::add_polynomial(int index)
 
 template <typename T> void Tables<T>::prepare_species(int species)
 {
-  const int n_channels = parameters.architecture.n_channels;
   for (int index = 0; index < model.n_layers; index++) {
     if (polynomial_values[index][species]) continue;
     const Numbers values = polynomials[index]->values(parameters.layers[index], species);
     const int n_nodes = polynomials[index]->n_values();
-    std::vector<Block> blocks;
-    for (int channel = 0; channel < model.n_channels; channel += pack) {
-      const int width = std::max(0, std::min(pack, n_channels - channel));
-      blocks.push_back(
-          {values.data() + std::min(channel, n_channels - 1), n_nodes, width, n_channels, 1});
-    }
-    polynomial_values[index][species] = pack_blocks(blocks, n_nodes, pack);
+    constants.emplace_back(static_cast<std::size_t>(n_nodes) * model.n_channels);
+    T *table = constants.back().data();
+    for (const Patch &p : polynomial_patches(0, 0, n_nodes))
+      for (int i = 0; i < p.rows; i++)
+        for (int j = 0; j < p.columns; j++)
+          table[p.to + static_cast<std::size_t>(i) * p.to_row + j] =
+              static_cast<T>(values[p.from + static_cast<std::size_t>(i) * p.from_row + j]);
+    polynomial_values[index][species] = table;
   }
-}
-
-template <typename T> void Tables<T>::add_messages(int index)
-{
-  const Architecture &a = parameters.architecture;
-  const LayerParameters &source = parameters.layers[index];
-  LayerTables<T> &layer = model.layers[index];
-  const std::size_t size = static_cast<std::size_t>(a.n_channels) * a.message_channels;
-  for (int l = 0; l < model.n_message_degrees; l++) {
-    const Block block = matrix(source.message, l * size, a.n_channels, a.message_channels);
-    layer.message[l] = pack_blocks({block}, model.n_channels, model.message_channels);
-    layer.message_t[l] = pack_blocks({transpose(block)}, model.message_channels, model.n_channels);
-  }
-  layer.message_embedding =
-      pack_blocks({matrix(source.message_embedding, 0, a.n_species, a.message_channels)},
-                  a.n_species, model.message_channels);
-}
-
-/* From the last layer back: what follows h_t is `energy` (channel) and `hidden` (channel x hidden). */
-template <typename T> void Tables<T>::add_readouts()
-{
-  const Architecture &a = parameters.architecture;
-  const int width = a.n_channels, hidden_width = a.readout_width;
-  Numbers energy(width, 0.0), hidden(static_cast<std::size_t>(width) * hidden_width);
-  for (int k = 0; k < width; k++)
-    for (int j = 0; j < hidden_width; j++)
-      hidden[k * hidden_width + j] = parameters.first_readout[j * width + k];
-  for (int index = model.n_layers - 1; index >= 0; index--) {
-    const LayerParameters &source = parameters.layers[index];
-    LayerTables<T> &layer = model.layers[index];
-    for (int k = 0; k < width; k++) energy[k] += source.readout[k];
-    const Numbers to_energy = multiply(source.update, energy, width, width, 1);
-    const Numbers to_hidden = multiply(source.update, hidden, width, width, hidden_width);
-    layer.to_energy =
-        pack_blocks({matrix(to_energy, 0, 1, width)}, 1, model.n_channels, a.energy_scale);
-    const Block block = matrix(to_hidden, 0, width, hidden_width);
-    layer.to_hidden = pack_blocks({block}, model.n_channels, model.hidden_width);
-    layer.to_hidden_t = pack_blocks({transpose(block)}, model.hidden_width, model.n_channels);
-    if (index == 0) break;
-    energy = multiply(source.skip, energy, width, width, 1);
-    hidden = multiply(source.skip, hidden, width, width, hidden_width);
-  }
-  model.hidden_to_energy = pack_blocks({matrix(parameters.second_readout, 0, 1, hidden_width)}, 1,
-                                       model.hidden_width, a.energy_scale);
 }
 
 template <typename T> double Tables<T>::bytes() const
 {
-  double total = 0.0;
-  for (const auto &array : arrays) total += static_cast<double>(array.bytes());
+  double total = static_cast<double>(memory.bytes() + mirror.bytes());
+  for (const auto &array : constants) total += static_cast<double>(array.bytes());
   return total;
 }
 
 template class Tables<float>;
 template class Tables<double>;
+template void Tables<float>::fill(std::size_t, const float *);
+template void Tables<float>::fill(std::size_t, const double *);
+template void Tables<double>::fill(std::size_t, const double *);
 
 }    // namespace mlpot

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT
 
-   The parameters of a model as the kernels read them: linear maps that follow each other folded into
-   one, constant factors folded in, rows padded, in the arithmetic T.
-
-   Behind the contraction B_t of layer t everything up to the last readout is linear:
-
-       h_t = B_t update_t + h_(t-1) skip_t,    E = scale (sum_t h_t . readout_t + w2 . silu(h_T W1))
-
-   so each layer adds B_t . to_energy_t to the energy and B_t to_hidden_t to the hidden values. */
+   The tables of a model as the kernels read them: rows padded, in the arithmetic T, those that are
+   learned one after the other in one block of memory, so that gradients can lie in another of the same
+   order. They are filled from plain arrays, see folded.h for which ones. */
 
 #ifndef MLPOT_TABLES_H
 #define MLPOT_TABLES_H
@@ -25,43 +20,67 @@ namespace mlpot {
 
 template <typename T> class Tables {
  public:
-  Tables(Parameters parameters, const Kernels &kernels);
+  /* Room for the polynomials of all elements, or, where there are many and few occur, for none: then
+     they are made by prepare_species. */
+  enum class Polynomials { All, AsNeeded };
+
+  Tables(Parameters parameters, Polynomials which);
   Tables(const Tables &) = delete;
   Tables &operator=(const Tables &) = delete;
 
   ModelTables<T> model;    // points into this object
 
-  /* Couplings times weights are large for many elements: made for those that occur. */
+  /* Array `index` in the order of folded.h; gradients the other way. */
+  std::size_t n_arrays() const { return layouts.size(); }
+  std::size_t array_size(std::size_t index) const { return layouts[index].array_size; }
+  template <typename S> void fill(std::size_t index, const S *array);
+  void read_gradient(std::size_t index, const T *gradients, T *array) const;
+
+  const T *learned() const { return memory.data(); }
+  std::size_t n_learned() const { return used; }
+
   void prepare_species(int species);
   double bytes() const;
   int message_channels() const { return parameters.architecture.message_channels; }
+  const Polynomial &polynomial(int layer) const { return *polynomials[layer]; }
+  const Parameters &source() const { return parameters; }
 
  private:
+  /* rows x columns values of a plain array and where they lie in a table. */
+  struct Patch {
+    int rows, columns;
+    std::size_t from;
+    int from_row, from_column;
+    std::size_t to;
+    int to_row, to_column;
+  };
+  struct Layout {
+    std::size_t array_size;
+    std::vector<Patch> patches, transposed_patches;    // places in `memory` and in `mirror`
+  };
+
   Parameters parameters;
   int lanes, pack;
-  std::deque<AlignedArray<T>> arrays;
+  AlignedArray<T> memory, mirror;    // what is learned; transposes of some of it
+  std::size_t used = 0, mirrored = 0;
+  std::vector<Layout> layouts;
+  std::deque<AlignedArray<T>> constants;    // and polynomials made as needed
   std::vector<std::unique_ptr<Polynomial>> polynomials;
   std::vector<std::vector<const T *>> polynomial_values;    // [layer][species]
   std::vector<std::vector<int>> couplings;                  // [layer]
 
-  /* Matrix with padded rows; `scale` multiplies all values. */
-  struct Block {
-    const double *values;
-    int rows, columns, row_stride, column_stride;
-  };
-  const T *pack_blocks(const std::vector<Block> &blocks, int padded_rows, int padded_columns,
-                       double scale = 1.0);
-  static Block matrix(const Numbers &values, std::size_t first, int rows, int columns);
-  static Block transpose(const Block &block);
-
   void set_up_sizes();
-  void add_species_mix(int index);
-  void add_message_density(int index);
-  void add_path_mix(int index, int degree);
+  void lay_out(Polynomials which);
+  void lay_out_message_density(int index);
+  void lay_out_polynomial(int index);
+  void lay_out_messages(LayerTables<T> &layer);
+  const T *add_table(std::size_t array_size, std::size_t size, std::vector<Patch> patches);
+  const T *add_transposed(std::size_t size, std::vector<Patch> patches);
+  const T *add_matrices(const T *&transposed, int n, int rows, int columns, int padded_rows,
+                        int padded_columns, int columns_of_transposed);
+  std::vector<Patch> polynomial_patches(std::size_t from, std::size_t to, int n_nodes) const;
   void add_couplings(int index);
   void add_polynomial(int index);
-  void add_messages(int index);
-  void add_readouts();
 };
 
 }    // namespace mlpot

@@ -3,21 +3,22 @@
 #include "workspace.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace mlpot {
 
 /* First pass, without memory: how much is needed. Second pass: where it is. */
-template <typename T>
+template <typename N>
 template <typename V>
-void WorkspaceMemory<T>::cut(V *&place, std::size_t size)
+void WorkspaceMemory<N>::cut(V *&place, std::size_t size)
 {
   constexpr std::size_t ALIGNMENT = AlignedArray<char>::ALIGNMENT;
   if (memory.data()) place = reinterpret_cast<V *>(memory.data() + used);
   used += (size * sizeof(V) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-template <typename T>
-void WorkspaceMemory<T>::prepare(const ModelTables<T> &model, int n_candidates, int lanes)
+template <typename N>
+void WorkspaceMemory<N>::prepare(const ModelTables<Real<N>> &model, int n_candidates, int lanes)
 {
   // every species may add an incomplete vector of edges
   const int groups = std::min(model.n_species, std::max(n_candidates, 1));
@@ -33,31 +34,32 @@ void WorkspaceMemory<T>::prepare(const ModelTables<T> &model, int n_candidates, 
   cut_all(model, lanes);
 }
 
-template <typename T> void WorkspaceMemory<T>::cut_all(const ModelTables<T> &model, int lanes)
+template <typename N> void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int lanes)
 {
   const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels;
   cut(view.groups, model.n_species);
   for (double **array : {&view.x, &view.y, &view.z}) cut(*array, 2 * edges);
-  cut(view.index, 2 * edges);
+  for (int **array : {&view.index, &view.candidate}) cut(*array, 2 * edges);
   cut(view.order, edges);
-  for (double **array : {&view.r, &view.repulsive_slope}) cut(*array, edges);
-  for (T **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
+  for (double **array : {&view.r, &view.repulsive_slope, &view.along}) cut(*array, edges);
+  for (N **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
                     &view.gx, &view.gy, &view.gz})
     cut(*array, edges);
-  for (T **array : {&view.harmonics, &view.harmonics_adjoint, &view.product})
+  for (N **array : {&view.harmonics, &view.harmonics_adjoint, &view.product})
     cut(*array, harmonics * edges);
-  for (T **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
-  for (T **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
-  cut(view.density, harmonics * model.radial_width);
-  for (T **array : {&view.mixed, &view.mixed_adjoint}) cut(*array, harmonics * channels);
-  for (T **array : {&view.contracted, &view.contracted_adjoint}) cut(*array, 4 * channels);
+  for (N **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
+  for (N **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
+  constexpr bool training = !std::is_same_v<N, Real<N>>;
+  cut(view.density, (training ? model.n_species : 1) * harmonics * model.radial_width);
+  for (N **array : {&view.mixed, &view.mixed_adjoint}) cut(*array, harmonics * channels);
+  for (N **array : {&view.contracted, &view.contracted_adjoint}) cut(*array, 4 * channels);
   cut(view.hidden, model.hidden_width);
   if (model.n_layers > 1) cut_message_arrays(model, lanes);
 }
 
-template <typename T>
-void WorkspaceMemory<T>::cut_message_arrays(const ModelTables<T> &model, int lanes)
+template <typename N>
+void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model, int lanes)
 {
   const std::size_t edges = view.capacity, degrees = model.lmax + 1, width = model.message_width();
   const std::size_t pairs =
@@ -78,5 +80,7 @@ void WorkspaceMemory<T>::cut_message_arrays(const ModelTables<T> &model, int lan
 
 template class WorkspaceMemory<float>;
 template class WorkspaceMemory<double>;
+template class WorkspaceMemory<Dual<float>>;
+template class WorkspaceMemory<Dual<double>>;
 
 }    // namespace mlpot

@@ -10,11 +10,11 @@
 
 namespace mlpot {
 
-template <typename T> class WorkspaceMemory {
+template <typename N> class WorkspaceMemory {
  public:
   /* Room for a centre with this many candidates for neighbours; lanes as in the kernels. */
-  void prepare(const ModelTables<T> &model, int n_candidates, int lanes);
-  Workspace<T> view = {};
+  void prepare(const ModelTables<Real<N>> &model, int n_candidates, int lanes);
+  Workspace<N> view = {};
   std::size_t bytes() const { return memory.bytes(); }
 
  private:
@@ -22,8 +22,8 @@ template <typename T> class WorkspaceMemory {
   std::size_t used = 0;
 
   template <typename V> void cut(V *&place, std::size_t size);
-  void cut_all(const ModelTables<T> &model, int lanes);
-  void cut_message_arrays(const ModelTables<T> &model, int lanes);
+  void cut_all(const ModelTables<Real<N>> &model, int lanes);
+  void cut_message_arrays(const ModelTables<Real<N>> &model, int lanes);
 };
 
 }    // namespace mlpot

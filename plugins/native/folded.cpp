@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "folded.h"
+
+#include <cmath>
+
+namespace mlpot {
+
+namespace {
+
+  /* a (rows x inner) times b (inner x columns) */
+  Numbers multiply(const Numbers &a, const Numbers &b, int rows, int inner, int columns)
+  {
+    Numbers c(static_cast<std::size_t>(rows) * columns, 0.0);
+    for (int i = 0; i < rows; i++)
+      for (int k = 0; k < inner; k++)
+        for (int j = 0; j < columns; j++)
+          c[i * columns + j] += a[i * inner + k] * b[k * columns + j];
+    return c;
+  }
+
+  Numbers scaled(Numbers values, double factor)
+  {
+    for (double &value : values) value *= factor;
+    return values;
+  }
+
+  /* What turns the contracted density of each layer into energy and hidden values. */
+  struct Readouts {
+    std::vector<Numbers> to_energy, to_hidden;    // [layer]
+
+    /* From the last layer back: what follows h_t is `energy` (channel) and `hidden` (channel x hidden). */
+    explicit Readouts(const Parameters &parameters) :
+        to_energy(parameters.layers.size()), to_hidden(parameters.layers.size())
+    {
+      const Architecture &a = parameters.architecture;
+      const int width = a.n_channels, hidden_width = a.readout_width;
+      Numbers energy(width, 0.0), hidden(static_cast<std::size_t>(width) * hidden_width);
+      for (int k = 0; k < width; k++)
+        for (int j = 0; j < hidden_width; j++)
+          hidden[k * hidden_width + j] = parameters.first_readout[j * width + k];
+      for (int index = a.n_layers - 1; index >= 0; index--) {
+        const LayerParameters &layer = parameters.layers[index];
+        for (int k = 0; k < width; k++) energy[k] += layer.readout[k];
+        to_energy[index] = scaled(multiply(layer.update, energy, width, width, 1), a.energy_scale);
+        to_hidden[index] = multiply(layer.update, hidden, width, width, hidden_width);
+        if (index == 0) break;
+        energy = multiply(layer.skip, energy, width, width, 1);
+        hidden = multiply(layer.skip, hidden, width, width, hidden_width);
+      }
+    }
+  };
+
+}    // namespace
+
+std::vector<Numbers> fold(const Parameters &parameters)
+{
+  const Architecture &a = parameters.architecture;
+  const Readouts readouts(parameters);
+  std::vector<Numbers> arrays;
+  for (int index = 0; index < a.n_layers; index++) {
+    const LayerParameters &layer = parameters.layers[index];
+    if (index == 0)
+      arrays.push_back(scaled(layer.species_mix, 1.0 / std::sqrt(a.average_neighbors)));
+    else
+      arrays.push_back(layer.radial);
+    for (const Numbers &mix : layer.path_mix) arrays.push_back(mix);
+    arrays.push_back(readouts.to_energy[index]);
+    arrays.push_back(readouts.to_hidden[index]);
+    if (index == a.n_layers - 1) break;
+    arrays.push_back(layer.message);
+    arrays.push_back(layer.message_embedding);
+  }
+  arrays.push_back(scaled(parameters.second_readout, a.energy_scale));
+  return arrays;
+}
+
+}    // namespace mlpot

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+
+   What the kernels of simulation and of training share: from the edges of a centre to its contracted
+   density, and from there to hidden values and messages, and back. */
+
+#ifndef MLPOT_LAYER_H
+#define MLPOT_LAYER_H
+
+#include "contraction.h"
+#include "density.h"
+#include "edges.h"
+#include "product.h"
+
+namespace mlpot {
+namespace MLPOT_INSTRUCTIONS {
+
+  /* Reals as numbers. */
+  template <typename T> inline void store_reals(T *place, const Vector<T> &values)
+  {
+    store<T>(place, values);
+  }
+  template <typename T> inline void store_reals(Dual<T> *place, const Vector<T> &values)
+  {
+    store<T>(place, DualVector<T>{values, Vector<T>{}});
+  }
+
+  template <typename N> inline int species_of(const Task<N> &task, int center)
+  {
+    return task.neighborhood.species[center];
+  }
+
+  /* Row of an atom in an array of messages. */
+  template <typename N> inline std::size_t message_row(const Task<N> &task, int atom)
+  {
+    return static_cast<std::size_t>(atom) * task.model->message_width();
+  }
+
+  template <typename N> inline N *hidden_of(const Task<N> &task, int k)
+  {
+    return task.hidden ? task.hidden + static_cast<std::size_t>(k) * task.model->hidden_width
+                       : task.workspace->hidden;
+  }
+
+  template <typename N> void density(const Task<N> &task, const Edges &edges)
+  {
+    if (task.layer == 0)
+      species_density(task, edges);
+    else
+      message_density(task, edges);
+  }
+
+  /* What the contracted density gives: hidden values and messages. */
+  template <typename N> void send(const Task<N> &task, int center, N *hidden)
+  {
+    using T = Real<N>;
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    const int channels = model.n_channels, width = model.message_channels;
+    const N *contracted = task.workspace->contracted;
+    const auto multiply = task.layer == 0 ? product<N, false, T> : product<N, true, T>;
+    multiply(1, channels, model.hidden_width, {contracted, channels, 1}, layer.to_hidden,
+             model.hidden_width, hidden, model.hidden_width);
+    if (!task.messages_out) return;
+    N *out = task.messages_out + message_row(task, center);
+    const T *embedding =
+        layer.message_embedding + static_cast<std::size_t>(species_of(task, center)) * width;
+    for (int c = 0; c < width; c += Simd<N>::LANES) store_reals(out + c, load(embedding + c));
+    product<N, true>(1, channels, width, {contracted, channels, 1}, layer.message[0], width, out,
+                     width);
+    if (layer.n_components > 1)
+      product<N>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1], width,
+                 out + width, width);
+  }
+
+  /* Completes contracted_adjoint, which holds that of the energy, by the derivatives with respect to
+     hidden values and messages. */
+  template <typename N> void receive(const Task<N> &task, int center, const N *hidden)
+  {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    const int channels = model.n_channels, width = model.message_channels;
+    N *adjoint = task.workspace->contracted_adjoint;
+    product<N, true>(1, model.hidden_width, channels, {hidden, model.hidden_width, 1},
+                     layer.to_hidden_t, channels, adjoint, channels);
+    if (!task.adjoints_out) return;
+    const N *messages = task.adjoints_out + message_row(task, center);
+    product<N, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels,
+                     adjoint, channels);
+    if (layer.n_components > 1)
+      product<N>(3, width, channels, {messages + width, width, 1}, layer.message_t[1], channels,
+                 adjoint + channels, channels);
+  }
+
+}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+
+   The gradient of a loss with respect to the tables of a model, compiled like kernel.cpp.
+
+   A loss depends on the energies E_i of the atoms and on the slopes g_ij = dE/dr_ij of their sum. With
+   e_i and v_ij its derivatives with respect to these, its gradient with respect to the tables is
+
+       sum_i e_i dE_i/dtables + sum_ij v_ij . d g_ij/dtables = d/dt d/dtables sum_i (1 + t e_i) E_i(r + t v)
+
+   at t = 0. So everything is computed with duals, numbers with their derivatives with respect to t,
+   forward and back; the tangents of the gradients of the tables are what is wanted. */
+
+#include "layer.h"
+
+#include <cmath>
+
+namespace mlpot {
+namespace MLPOT_INSTRUCTIONS {
+
+  /* Where the gradient with respect to a table is added up. */
+  template <typename T> T *gradient_of(const Task<Dual<T>> &task, const T *table)
+  {
+    return task.gradients + (table - task.tables);
+  }
+
+  /* E = weight silu(z). The hidden values z are replaced by dE/dz, seeded. */
+  template <typename T> void readout(const Task<Dual<T>> &task, T seed, Dual<T> *hidden)
+  {
+    const T *weights = task.model->hidden_to_energy;
+    T *gradient = gradient_of(task, weights);
+    for (int k = 0; k < task.model->hidden_width; k++) {
+      const Dual<T> z = at(hidden, k);
+      const T sigmoid = T(1) / (T(1) + std::exp(-z.value)), rest = T(1) - sigmoid;
+      const T slope = sigmoid * (T(1) + z.value * rest);
+      const T curvature = sigmoid * rest * (T(2) + z.value * (rest - sigmoid));
+      gradient[k] += seed * z.value * sigmoid + slope * z.tangent;
+      put(hidden, k, {weights[k] * slope, weights[k] * (curvature * z.tangent + seed * slope)});
+    }
+  }
+
+  template <typename T> void seed_with_energy(const Task<Dual<T>> &task, T seed)
+  {
+    const T *to_energy = task.model->layers[task.layer].to_energy;
+    T *gradient = gradient_of(task, to_energy);
+    const Workspace<Dual<T>> &work = *task.workspace;
+    for (int k = 0; k < task.model->n_channels; k += Simd<T>::LANES) {
+      const Vector<T> weights = load(to_energy + k);
+      const DualVector<T> contracted = load(work.contracted + k);
+      store<T>(work.contracted_adjoint + k, DualVector<T>{weights, seed * weights});
+      store<T>(gradient + k, load(gradient + k) + seed * contracted.value + contracted.tangent);
+    }
+  }
+
+  /* Tables between the contracted density and what is sent. */
+  template <typename T>
+  void add_gradients_of_linear_maps(const Task<Dual<T>> &task, int center, const Dual<T> *hidden)
+  {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    const int channels = model.n_channels, width = model.message_channels;
+    const Dual<T> *contracted = task.workspace->contracted;
+    add_gradient<T>(channels, 1, model.hidden_width, {contracted, 1, channels}, hidden,
+                    model.hidden_width, gradient_of(task, layer.to_hidden), model.hidden_width);
+    if (!task.adjoints_out) return;
+    const Dual<T> *messages = task.adjoints_out + message_row(task, center);
+    T *embedding = gradient_of(task, layer.message_embedding) +
+        static_cast<std::size_t>(species_of(task, center)) * width;
+    for (int c = 0; c < width; c += Simd<T>::LANES)
+      store<T>(embedding + c, load(embedding + c) + load(messages + c).tangent);
+    add_gradient<T>(channels, 1, width, {contracted, 1, channels}, messages, width,
+                    gradient_of(task, layer.message[0]), width);
+    if (layer.n_components > 1)
+      add_gradient<T>(channels, 3, width, {contracted + channels, 1, channels}, messages + width,
+                      width, gradient_of(task, layer.message[1]), width);
+  }
+
+  template <typename T>
+  void add_gradient_of_species_mix(const Task<Dual<T>> &task, const Edges &edges)
+  {
+    const auto &model = *task.model;
+    const Workspace<Dual<T>> &work = *task.workspace;
+    const int width = model.radial_width, channels = model.n_channels;
+    T *gradient = gradient_of(task, model.layers[0].mix);
+    for (int g = 0; g < edges.n_groups; g++)
+      for (int l = 0; l <= model.lmax; l++)
+        add_gradient<T>(model.n_radial, 2 * l + 1, channels,
+                        {density_of_group(model, g, work) + l * l * width, 1, width},
+                        work.mixed_adjoint + l * l * channels, channels,
+                        gradient + mix_block(model, work.groups[g].species, l), channels);
+  }
+
+  template <typename T> void add_gradient_of_path_mix(const Task<Dual<T>> &task)
+  {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    const Workspace<Dual<T>> &work = *task.workspace;
+    const Dual<T> *coupled = work.coupled;
+    for (int L = 0; L <= model.lmax; L++) {
+      const int columns = layer.n_paths[L] * model.message_channels;
+      add_gradient<T>(columns, 2 * L + 1, model.n_channels, {coupled, 1, columns},
+                      work.mixed_adjoint + L * L * model.n_channels, model.n_channels,
+                      gradient_of(task, layer.path_mix[L]), model.n_channels);
+      coupled += (2 * L + 1) * columns;
+    }
+  }
+
+  /* Adjoint of one neighbour's message, and of its radial functions, from that of the weighted one. */
+  template <typename T>
+  void weighted_adjoint(const ModelTables<T> &model, const Dual<T> *adjoint,
+                        const Dual<T> *message, const Dual<T> *radial, Dual<T> *radial_adjoint,
+                        Dual<T> *message_adjoint)
+  {
+    const int channels = model.message_channels;
+    for (int c = 0; c < pair_width(model); c += Simd<T>::LANES)
+      store<T>(radial_adjoint + c, DualVector<T>{});
+    for (int m = 0; m < model.message_components(); m++) {
+      const int pair = m > 0 ? channels : 0;
+      for (int c = 0; c < channels; c += Simd<T>::LANES) {
+        const int x = m * channels + c, y = pair + c;
+        const DualVector<T> g = load(adjoint + x);
+        store<T>(message_adjoint + x, load(message_adjoint + x) + g * load(radial + y));
+        store<T>(radial_adjoint + y, load(radial_adjoint + y) + g * load(message + x));
+      }
+    }
+  }
+
+  /* Adjoints of the messages, and gradients of the tables that turn them into the mixed density. */
+  template <typename T>
+  void message_density_gradients(const Task<Dual<T>> &task, const Edges &edges)
+  {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    Workspace<Dual<T>> &work = *task.workspace;
+    const int n = edges.n_edges, width = model.message_width(), pairs = pair_width(model);
+    add_gradient_of_path_mix(task);
+    uncouple(model, layer, work);
+    for (int l1 = 0; l1 <= model.lmax; l1++) {
+      weighted_adjoints(model, l1, n, work);
+      const Dual<T> *radial = work.message_radial + l1 * work.capacity * pairs;
+      for (int e = 0; e < n; e++) {
+        const std::size_t row = message_row(task, work.index[e]);
+        weighted_adjoint(model, work.backward + e * width, task.messages_in + row,
+                         radial + e * pairs, work.message_slope + e * pairs,
+                         task.adjoints_in + row);
+      }
+      add_gradient<T>(model.n_radial, n, pairs, {work.radial_rows, 1, model.radial_width},
+                      work.message_slope, pairs,
+                      gradient_of(task, layer.radial) + l1 * model.n_radial * pairs, pairs);
+    }
+  }
+
+  template <typename T> void run_center(const Task<Dual<T>> &task, int k, int center)
+  {
+    const int species = species_of(task, center);
+    const T seed = static_cast<T>(task.energy_seeds[center]);
+    Dual<T> *hidden = hidden_of(task, k);
+    Edges edges;
+    prepare_edges(*task.model, task.neighborhood, center, task.layer == 0, edges, *task.workspace);
+    density(task, edges);
+    contract(task, species);
+    if (task.pass != Pass::Backward) send(task, center, hidden);
+    if (task.pass == Pass::Forward) return;
+    if (task.pass == Pass::Both) readout(task, seed, hidden);
+    seed_with_energy(task, seed);
+    receive(task, center, hidden);
+    contraction_adjoint(task, species);
+    add_gradients_of_linear_maps(task, center, hidden);
+    if (task.layer == 0)
+      add_gradient_of_species_mix(task, edges);
+    else
+      message_density_gradients(task, edges);
+  }
+
+  template <typename T> void run(const Task<Dual<T>> &task)
+  {
+    for (int k = task.first; k < task.last; k++)
+      run_center(task, k, task.neighborhood.centers[k]);
+  }
+
+  extern const TrainingKernels training_kernels;
+  const TrainingKernels training_kernels = {MLPOT_STRING(MLPOT_INSTRUCTIONS), run<float>,
+                                            run<double>};
+
+}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace mlpot
