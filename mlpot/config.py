@@ -213,6 +213,9 @@ class FitConfig(StrictModel):
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the averaged weights, which are exported")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="course of the learning rate")
     precision: Literal["float32", "float64"] = Field("float32", description="arithmetic of the model")
+    engine: Literal["auto", "native", "torch"] = Field(
+        "auto", description="what computes gradients; auto: the native kernels on the cpu, torch elsewhere"
+    )
     seed: int = Field(0, ge=0, description="initial weights, order of the data, split")
 
     @model_validator(mode="before")

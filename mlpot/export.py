@@ -129,9 +129,9 @@ def save_model(
     -------
     Manifest
     """
-    double = _in_double(potential)
+    double = in_double(potential)
     manifest = _manifest(potential, double, training or {}, license)
-    extra = {MANIFEST: manifest.model_dump_json(indent=1), TENSORS: _plain_tensors(double)}
+    extra = {MANIFEST: manifest.model_dump_json(indent=1), TENSORS: plain_tensors(double)}
     buffer = io.BytesIO()
     with _torchscript():
         torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
@@ -225,8 +225,17 @@ def _build(manifest: Manifest) -> Potential:
         )
 
 
-def _in_double(potential: Potential) -> Potential:
-    """Float64 copy whose constants were never rounded to float32."""
+def in_double(potential: Potential) -> Potential:
+    """Copy of a potential in float64, whose constants were never rounded to float32; on the CPU, without gradients.
+
+    Parameters
+    ----------
+    potential : Potential
+
+    Returns
+    -------
+    Potential
+    """
     with torch.random.fork_rng(devices=[]):
         double = Potential(
             potential.config,
@@ -241,7 +250,17 @@ def _in_double(potential: Potential) -> Potential:
     return double.eval()
 
 
-def _plain_tensors(potential: Potential) -> bytes:
+def plain_tensors(potential: Potential) -> bytes:
+    """Weights and constants of a potential by name, in the safetensors format.
+
+    Parameters
+    ----------
+    potential : Potential
+
+    Returns
+    -------
+    bytes
+    """
     tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
     repulsion = potential.repulsion
     if repulsion is not None:  # plain attributes of the module, for its own reasons

@@ -61,10 +61,25 @@ def evaluate(potential: nn.Module, graph: Graph, *, training: bool = False, atom
         )[0]
     if not training:
         atomic_energies = atomic_energies.detach()
-    return _assemble(graph, atomic_energies, gradient, atomic_virials)
+    return assemble(graph, atomic_energies, gradient, atomic_virials)
 
 
-def _assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_virials: bool) -> Prediction:
+def assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_virials: bool) -> Prediction:
+    """Energies, forces and virials from the one gradient.
+
+    Parameters
+    ----------
+    graph : Graph
+    atomic_energies : (n_atoms,), eV
+    gradient : (n_edges, 3), eV/A
+        ``dE/dr_ij`` of the sum of the energies.
+    atomic_virials : bool
+        Also share the virial among the atoms.
+
+    Returns
+    -------
+    Prediction
+    """
     center, neighbor = graph.edge_index[0], graph.edge_index[1]
     forces = torch.zeros(len(graph.species), 3, dtype=gradient.dtype, device=gradient.device)
     forces = forces.index_add(0, center, gradient).index_add(0, neighbor, -gradient)

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from mlpot.config import TrainConfig
 from mlpot.errors import TrainingError
-from mlpot.model import Potential, evaluate
+from mlpot.model import Potential
 from mlpot.training.averaging import MovingAverage
 from mlpot.training.batching import IntArray, count_batches, plan_epoch, plan_evaluation, share_of
 from mlpot.training.loss import ErrorSums, Loss, residuals, stage_index
+from mlpot.training.native import choose_derivatives
 from mlpot.training.samples import SampleSet
 from mlpot.training.schedule import (
     Plan,
@@ -133,6 +134,7 @@ class Fit:
         self.settings = config.training
         self.n_batches = count_batches(train.n_atoms, self.settings.batch_atoms)
         self.state = FitState(initial_plan(self.settings, self.n_batches))
+        self.evaluate, self.engine = choose_derivatives(potential, self.settings.engine)
         self.parameters = [parameter for parameter in potential.parameters() if parameter.numel()]
         self.average = MovingAverage(potential, self.settings.ema_decay)
         self.optimizer = torch.optim.AdamW(
@@ -204,7 +206,7 @@ class Fit:
             return torch.zeros((), dtype=torch.float64, device=self.fabric.device)
         batch = self.train.batch(share).to(self.fabric.device)
         weights = self.config.loss.stages[self.state.stage]
-        prediction = evaluate(self.potential, batch.graph, training=True)
+        prediction = self.evaluate(self.potential, batch.graph, training=True)
         loss = self.loss(residuals(prediction, batch), batch, weights)
         self.fabric.backward(loss)
         return loss.detach()
@@ -318,7 +320,7 @@ class Fit:
         plan = plan_evaluation(samples.n_atoms, _EVALUATION_FACTOR * self.settings.batch_atoms)
         for indices in plan[self.fabric.global_rank :: self.fabric.world_size]:
             batch = samples.batch(indices).to(device)
-            wrong = residuals(evaluate(self.average.module, batch.graph), batch)
+            wrong = residuals(self.evaluate(self.average.module, batch.graph), batch)
             errors.add(wrong, batch)
             if samples is self.validation and self.validation_loss is not None:
                 total += self.validation_loss(wrong, batch, self.config.loss.stages[-1])

@@ -222,6 +222,7 @@ def _summary(result: TrainingResult, fit: Fit, problem: Problem) -> dict[str, An
         "data": problem.summary,
         "reference_energies": problem.references.as_dict(),
         "torch": torch.__version__,
+        "engine": fit.engine,
         "threads": torch.get_num_threads(),
         "device": str(fit.fabric.device),
         "config": portable(fit.config),
@@ -234,6 +235,11 @@ def _plot(fit: Fit, problem: Problem, folder: Path) -> None:
         if samples is not None:
             references = torch.tensor(problem.references.values)
             pairs = predict_labels(
-                fit.average.module, samples, references, 4 * fit.settings.batch_atoms, fit.fabric.device
+                fit.evaluate,
+                fit.average.module,
+                samples,
+                references,
+                4 * fit.settings.batch_atoms,
+                fit.fabric.device,
             )
             plot_parity(pairs, folder / f"parity_{name}.png", title=f"{name}: {len(samples)} structures")

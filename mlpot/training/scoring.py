@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mlpot.model import evaluate
+from mlpot.model import Potential
 from mlpot.training.batching import plan_evaluation
+from mlpot.training.native import Derivatives
 from mlpot.training.samples import SampleSet
 
 
@@ -30,13 +31,19 @@ class LabelPairs:
 
 
 def predict_labels(
-    potential: nn.Module, samples: SampleSet, reference_energies: Tensor, batch_atoms: int, device: torch.device
+    evaluate: Derivatives,
+    potential: Potential,
+    samples: SampleSet,
+    reference_energies: Tensor,
+    batch_atoms: int,
+    device: torch.device,
 ) -> LabelPairs:
     """Predict every label of a data set.
 
     Parameters
     ----------
-    potential : nn.Module
+    evaluate : Derivatives
+    potential : Potential
     samples : SampleSet
     reference_energies : (n_species,), float64, eV
         Taken off the energies of both columns.

@@ -4,6 +4,7 @@
    and lets go of the interpreter while it computes. */
 
 #include "native_engine.h"
+#include "training.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -88,7 +89,9 @@ class PythonEngine {
     const mlpot::NativeAtoms atoms = {{size, size, species.data(), positions.data(),
                                        rows.centers.data(), rows.counts.data(),
                                        rows.neighbors.data(), 0x7fffffff},
-                                      rows.offsets.data()};
+                                      rows.offsets.data(),
+                                      nullptr,
+                                      nullptr};
     compute(atoms, result);
     answer["failed_atom"] = result.failed_atom;
     answer["energy"] = result.energy;
@@ -172,4 +175,5 @@ NB_MODULE(_native, module)
                      return engine.describe().cutoff;
                    })
       .def("memory_usage", &PythonEngine::memory_usage);
+  add_training(module);
 }

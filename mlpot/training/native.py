@@ -1,0 +1,156 @@
+"""Training on the native kernels: energies and forces that a loss can be differentiated through, without torch's graph.
+
+A loss depends on the atomic energies and on ``g_ij = dE/dr_ij``. Both come from the native engine; in the backward
+pass it returns the derivative of the loss with respect to its tables, from one evaluation in dual numbers along the
+direction ``dL/dg_ij`` (``plugins/native/training_kernel.cpp``). So nothing is differentiated twice by torch, which only
+carries the derivatives on from the tables to the weights (`folding`).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mlpot.engine import is_built
+from mlpot.errors import EngineError
+from mlpot.export import in_double, plain_tensors
+from mlpot.graph import Graph
+from mlpot.model import Potential, Prediction, evaluate
+from mlpot.model.derivatives import assemble
+from mlpot.training.folding import folded_tables
+
+Derivatives = Callable[..., Prediction]
+"""``(potential, graph, training=False) -> Prediction``, as `mlpot.model.evaluate`."""
+
+
+def choose_derivatives(potential: Potential, engine: Literal["auto", "native", "torch"]) -> tuple[Derivatives, str]:
+    """What computes energies, forces and their gradients in a training.
+
+    Parameters
+    ----------
+    potential : Potential
+        On the device of the run, in its dtype.
+    engine : {"auto", "native", "torch"}
+        auto: native on the CPU where it is built, else torch.
+
+    Returns
+    -------
+    derivatives : callable
+    name : str
+        Of the engine that was chosen.
+
+    Raises
+    ------
+    EngineError
+        The native engine was asked for and cannot run.
+    """
+    on_cpu = next(potential.parameters()).device.type == "cpu"
+    if engine == "native" or (engine == "auto" and on_cpu and is_built()):
+        return NativeDerivatives(potential, torch.get_num_threads()), "native"
+    return evaluate, "torch"
+
+
+class NativeDerivatives:
+    """`mlpot.model.evaluate` on the native kernels, for potentials of one architecture on the CPU.
+
+    Parameters
+    ----------
+    potential : Potential
+        Its architecture, elements and constants count, not its weights.
+    threads : int
+
+    Raises
+    ------
+    EngineError
+        The native engine is not built, or the potential is not on the CPU.
+    """
+
+    def __init__(self, potential: Potential, threads: int) -> None:
+        if not is_built():
+            raise EngineError("training.engine native needs the native engine, which is not built: see `mlpot doctor`")
+        from mlpot._native import Trainer  # noqa: PLC0415  # there may be none
+
+        weight = next(potential.parameters())
+        if weight.device.type != "cpu":
+            raise EngineError(f"training.engine native runs on the cpu, got device {weight.device}: use engine torch")
+        precision = "double" if weight.dtype == torch.float64 else "mixed"
+        self._trainer = Trainer(_description(potential), plain_tensors(in_double(potential)), precision, threads)
+        self._coefficients = [
+            torch.tensor(self._trainer.polynomial_coefficients(index), dtype=weight.dtype).view(
+                -1, sum(coupling.weights.size(0) for coupling in layer.contraction.couplings)
+            )
+            for index, layer in enumerate(potential.layers)
+        ]
+
+    def __call__(self, potential: Potential, graph: Graph, *, training: bool = False) -> Prediction:
+        """Evaluate a potential.
+
+        Parameters
+        ----------
+        potential : Potential
+            Of the architecture that this was made for.
+        graph : Graph
+        training : bool
+            Keep what a loss on energies, forces and virials needs to be differentiated.
+
+        Returns
+        -------
+        Prediction
+        """
+        with torch.set_grad_enabled(training):
+            tables = folded_tables(potential, self._coefficients)
+            energies, gradient = _Energies.apply(self._trainer, _rows(graph), *tables)
+            return assemble(graph, energies, gradient, atomic_virials=False)
+
+
+Rows = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
+
+
+def _rows(graph: Graph) -> Rows:
+    """Species, first edge of each atom, neighbours, vectors."""
+    center, neighbor = graph.edge_index.numpy()
+    first = np.searchsorted(center, np.arange(len(graph.species) + 1))
+    vectors = np.ascontiguousarray(graph.edge_vectors.numpy())
+    return graph.species.numpy().astype(np.int32), first, neighbor.astype(np.int32), vectors
+
+
+class _Energies(torch.autograd.Function):
+    """Tables to atomic energies ``(n_atoms,)`` and ``dE/dr_ij (n_edges, 3)``, in float64."""
+
+    @staticmethod
+    def forward(ctx: Any, trainer: Any, rows: Rows, *tables: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        species, _, _, vectors = rows
+        energies = torch.zeros(len(species), dtype=torch.float64)
+        gradient = torch.zeros(vectors.shape, dtype=torch.float64)
+        trainer.evaluate(_arrays(tables), *rows, energies.numpy(), gradient.numpy())
+        ctx.trainer, ctx.rows = trainer, rows
+        ctx.save_for_backward(*tables)
+        return energies, gradient
+
+    @staticmethod
+    def backward(ctx: Any, *seeds: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        tables: Sequence[Tensor] = ctx.saved_tensors
+        results = [torch.empty_like(table) for table in tables]
+        energy_seeds, edge_seeds = (seed.contiguous().numpy() for seed in seeds)
+        ctx.trainer.differentiate(_arrays(tables), *ctx.rows, energy_seeds, edge_seeds, _arrays(results))
+        return (None, None, *results)
+
+
+def _arrays(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
+    return [tensor.detach().numpy() for tensor in tensors]
+
+
+def _description(potential: Potential) -> bytes:
+    """What the engine reads of the manifest of a model file."""
+    content = {
+        "config": potential.config.model_dump(),
+        "atomic_numbers": potential.atomic_numbers,
+        "reference_energies": potential.reference_energies.tolist(),
+        "energy_scale": potential.energy_scale,
+        "average_neighbors": potential.average_neighbors,
+    }
+    return json.dumps(content).encode()

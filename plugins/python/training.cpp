@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+
+   mlpot._native.Trainer: the native kernels for training; see mlpot/training/native.py. */
+
+#include "training.h"
+
+#include "trainer.h"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdint>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace nb = nanobind;
+
+namespace {
+
+using Array = nb::ndarray<nb::c_contig, nb::device::cpu>;
+template <typename T> using Vector = nb::ndarray<T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using Vectors = nb::ndarray<T, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu>;
+
+/* A batch of structures: the edges of atom i are first[i] to first[i + 1]. */
+struct Batch {
+  Vector<const int> species;
+  Vector<const std::int64_t> first;
+  Vector<const int> neighbor;
+  Vectors<const double> vectors;
+
+  int n_atoms() const { return static_cast<int>(species.shape(0)); }
+};
+
+/* Pointers to the rows of arrays of the edges. */
+template <typename T> std::vector<T *> rows_of(const Batch &batch, T *values, int width)
+{
+  std::vector<T *> rows;
+  for (int i = 0; i < batch.n_atoms(); i++) rows.push_back(values + width * batch.first(i));
+  return rows;
+}
+
+/* The edges of a batch as the engine wants them: all atoms in one place, the vectors as offsets. */
+class Neighbors {
+ public:
+  explicit Neighbors(const Batch &batch) :
+      batch(batch), positions(3 * static_cast<std::size_t>(batch.n_atoms()), 0.0),
+      neighbors(rows_of(batch, const_cast<int *>(batch.neighbor.data()), 1)),
+      offsets(rows_of(batch, batch.vectors.data(), 3))
+  {
+    for (int i = 0; i < batch.n_atoms(); i++) {
+      centers.push_back(i);
+      counts.push_back(static_cast<int>(batch.first(i + 1) - batch.first(i)));
+    }
+  }
+
+  mlpot::NativeAtoms atoms(const std::vector<const double *> &tangents,
+                           const std::vector<double *> &gradients) const
+  {
+    const int n = batch.n_atoms();
+    return {{n, n, batch.species.data(), positions.data(), centers.data(), counts.data(),
+             neighbors.data(), 0x7fffffff},
+            offsets.data(),
+            tangents.data(),
+            gradients.empty() ? nullptr : gradients.data()};
+  }
+
+ private:
+  const Batch &batch;
+  std::vector<double> positions;
+  std::vector<int *> neighbors;
+  std::vector<const double *> offsets;
+  std::vector<int> centers, counts;
+};
+
+[[noreturn]] void refuse(const std::string &what)
+{
+  throw std::invalid_argument(what);
+}
+
+void check(const Batch &batch, int n_species)
+{
+  const auto n = static_cast<std::int64_t>(batch.species.shape(0));
+  const auto n_edges = static_cast<std::int64_t>(batch.neighbor.shape(0));
+  if (n >= INT32_MAX || n_edges >= INT32_MAX) refuse("the batch is too large");
+  if (static_cast<std::int64_t>(batch.vectors.shape(0)) != n_edges)
+    refuse("`vectors` must have a row for each edge");
+  if (static_cast<std::int64_t>(batch.first.shape(0)) != n + 1 || batch.first(0) != 0 ||
+      batch.first(n) != n_edges)
+    refuse("`first` must count up to the number of edges, one entry more than atoms");
+  for (std::int64_t i = 0; i < n; i++)
+    if (batch.first(i + 1) < batch.first(i)) refuse("`first` must not decrease");
+  for (std::int64_t k = 0; k < n_edges; k++)
+    if (batch.neighbor(k) < 0 || batch.neighbor(k) >= n)
+      refuse("`neighbors` must be indices of atoms");
+  for (std::int64_t i = 0; i < n; i++)
+    if (batch.species(i) < 0 || batch.species(i) >= n_species)
+      refuse("`species` must be indices of the model's elements");
+}
+
+class PythonTrainer {
+ public:
+  PythonTrainer(const nb::bytes &manifest, const nb::bytes &tensors, const std::string &precision,
+                int n_threads) :
+      PythonTrainer(mlpot::read_parameters({manifest.c_str(), manifest.size()},
+                                           {tensors.c_str(), tensors.size()}),
+                    precision, n_threads)
+  {
+  }
+
+  std::vector<std::size_t> array_sizes() const { return trainer->array_sizes(); }
+
+  std::vector<double> polynomial_coefficients(int layer) const
+  {
+    if (layer < 0 || layer >= n_layers) refuse("there is no such layer");
+    return trainer->polynomial_coefficients(layer);
+  }
+
+  void evaluate(const std::vector<Array> &arrays, Vector<const int> species,
+                Vector<const std::int64_t> first, Vector<const int> neighbor,
+                Vectors<const double> vectors, Vector<double> energies, Vectors<double> gradients)
+  {
+    const Batch batch = {species, first, neighbor, vectors};
+    check(batch, n_species);
+    check_sizes(batch, energies.shape(0), gradients.shape(0));
+    const auto tables = pointers<const void *>(arrays);
+    const Neighbors edges(batch);
+    mlpot_result result = {};
+    result.failed_atom = -1;
+    result.atomic_energies = energies.data();
+    const nb::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex);
+    try {
+      trainer->evaluate(tables, edges.atoms({}, rows_of(batch, gradients.data(), 3)), result);
+    } catch (const std::runtime_error &) {
+      if (result.failed_atom < 0) throw;    // what is not finite is seen in the loss
+    }
+  }
+
+  void differentiate(const std::vector<Array> &arrays, Vector<const int> species,
+                     Vector<const std::int64_t> first, Vector<const int> neighbor,
+                     Vectors<const double> vectors, Vector<const double> energy_seeds,
+                     Vectors<const double> edge_seeds, const std::vector<Array> &results)
+  {
+    const Batch batch = {species, first, neighbor, vectors};
+    check(batch, n_species);
+    check_sizes(batch, energy_seeds.shape(0), edge_seeds.shape(0));
+    const auto tables = pointers<const void *>(arrays);
+    const auto places = pointers<void *>(results);
+    const Neighbors edges(batch);
+    const nb::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex);
+    trainer->differentiate(tables, edges.atoms(rows_of(batch, edge_seeds.data(), 3), {}),
+                           energy_seeds.data(), places);
+  }
+
+ private:
+  std::unique_ptr<mlpot::Trainer> trainer;
+  int n_layers, n_species;
+  bool in_double;
+  std::mutex mutex;    // the engine computes for one caller at a time
+
+  PythonTrainer(mlpot::Parameters parameters, const std::string &precision, int n_threads) :
+      n_layers(parameters.architecture.n_layers), n_species(parameters.architecture.n_species),
+      in_double(precision == "double")
+  {
+    trainer = mlpot::make_trainer(std::move(parameters), precision, n_threads);
+  }
+
+  static void check_sizes(const Batch &batch, std::size_t n_atoms, std::size_t n_edges)
+  {
+    if (n_atoms != batch.species.shape(0) || n_edges != batch.neighbor.shape(0))
+      refuse("there must be a value for each atom and a row for each edge");
+  }
+
+  template <typename Pointer>
+  std::vector<Pointer> pointers(const std::vector<Array> &arrays) const
+  {
+    const std::vector<std::size_t> sizes = trainer->array_sizes();
+    if (arrays.size() != sizes.size())
+      refuse("there must be " + std::to_string(sizes.size()) + " arrays, got " +
+             std::to_string(arrays.size()));
+    const auto wanted = in_double ? nb::dtype<double>() : nb::dtype<float>();
+    std::vector<Pointer> result;
+    for (std::size_t k = 0; k < sizes.size(); k++) {
+      if (arrays[k].size() != sizes[k] || arrays[k].dtype() != wanted)
+        refuse("array " + std::to_string(k) + " has a wrong size or type");
+      result.push_back(arrays[k].data());
+    }
+    return result;
+  }
+};
+
+}    // namespace
+
+void add_training(nb::module_ &module)
+{
+  // torch's graph of a loss may outlive the interpreter and holds a trainer
+  nb::set_leak_warnings(false);
+  nb::class_<PythonTrainer>(module, "Trainer")
+      .def(nb::init<const nb::bytes &, const nb::bytes &, const std::string &, int>(),
+           nb::arg("manifest"), nb::arg("tensors"), nb::arg("precision"), nb::arg("n_threads"))
+      .def_prop_ro("array_sizes", &PythonTrainer::array_sizes)
+      .def("polynomial_coefficients", &PythonTrainer::polynomial_coefficients, nb::arg("layer"))
+      .def("evaluate", &PythonTrainer::evaluate)
+      .def("differentiate", &PythonTrainer::differentiate);
+}
