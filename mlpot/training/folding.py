@@ -5,6 +5,7 @@ tables are those of ``plugins/native/folded.h``, which does the same for a finis
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ def folded_tables(potential: Potential, coefficients: Sequence[Tensor]) -> list[
     list of Tensor
         Contiguous.
     """
-    layers = list(potential.layers)
+    layers: list[Any] = list(potential.layers)
     to_energy, to_hidden = _readouts(layers, potential.energy_scale)
     tables: list[Tensor] = []
     for layer, energy, hidden in zip(layers, to_energy, to_hidden, strict=True):
@@ -46,12 +47,12 @@ def _density_tables(density: nn.Module) -> list[Tensor]:
     if isinstance(density, SpeciesDensity):
         return [density.species_mix() * density.norm]
     if isinstance(density, MessageDensity):
-        return [density.radial, *density.mix]
+        return [density.radial, *density.mix.parameters()]
     raise TypeError(f"no tables are known for {type(density).__name__}")
 
 
-def _readouts(layers: Sequence[nn.Module], scale: float) -> tuple[list[Tensor], list[Tensor]]:
-    """What turns the contracted density of each layer into energy ``(n_channels,)`` and last hidden values."""
+def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[Tensor]]:
+    """Fold what turns the contracted density of each layer into its energy and into the last hidden values."""
     hidden = layers[-1].readout_network[0].weight.T
     energy = torch.zeros_like(hidden[:, 0])
     to_energy: list[Tensor] = []

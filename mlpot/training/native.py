@@ -28,7 +28,7 @@ Derivatives = Callable[..., Prediction]
 
 
 def choose_derivatives(potential: Potential, engine: Literal["auto", "native", "torch"]) -> tuple[Derivatives, str]:
-    """What computes energies, forces and their gradients in a training.
+    """Choose what computes energies, forces and their gradients in a training.
 
     Parameters
     ----------
@@ -80,10 +80,8 @@ class NativeDerivatives:
         precision = "double" if weight.dtype == torch.float64 else "mixed"
         self._trainer = Trainer(_description(potential), plain_tensors(in_double(potential)), precision, threads)
         self._coefficients = [
-            torch.tensor(self._trainer.polynomial_coefficients(index), dtype=weight.dtype).view(
-                -1, sum(coupling.weights.size(0) for coupling in layer.contraction.couplings)
-            )
-            for index, layer in enumerate(potential.layers)
+            torch.from_numpy(self._trainer.polynomial_coefficients(index)).to(weight.dtype)
+            for index in range(potential.n_layers)
         ]
 
     def __call__(self, potential: Potential, graph: Graph, *, training: bool = False) -> Prediction:
@@ -103,7 +101,7 @@ class NativeDerivatives:
         """
         with torch.set_grad_enabled(training):
             tables = folded_tables(potential, self._coefficients)
-            energies, gradient = _Energies.apply(self._trainer, _rows(graph), *tables)
+            energies, gradient = _Energies.apply(self._trainer, _rows(graph), *tables)  # type: ignore[no-untyped-call]
             return assemble(graph, energies, gradient, atomic_virials=False)
 
 
@@ -145,7 +143,7 @@ def _arrays(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
 
 
 def _description(potential: Potential) -> bytes:
-    """What the engine reads of the manifest of a model file."""
+    """Write down what the engine reads of the manifest of a model file."""
     content = {
         "config": potential.config.model_dump(),
         "atomic_numbers": potential.atomic_numbers,

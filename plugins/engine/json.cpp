@@ -17,6 +17,28 @@ namespace {
     throw std::runtime_error("JSON: " + what);
   }
 
+  /* Bytes that follow the first one of a character; -1: no character starts so. */
+  int following_bytes(unsigned char first)
+  {
+    if (first < 0x80) return 0;
+    if (first >= 0xc2 && first < 0xe0) return 1;
+    if (first >= 0xe0 && first < 0xf0) return 2;
+    return first >= 0xf0 && first < 0xf5 ? 3 : -1;
+  }
+
+  /* Names of a damaged file come back in messages, which must be text. */
+  bool is_utf8(const std::string &text)
+  {
+    for (std::size_t k = 0; k < text.size(); k++) {
+      int more = following_bytes(static_cast<unsigned char>(text[k]));
+      if (more < 0) return false;
+      for (; more > 0; more--)
+        if (++k >= text.size() || (static_cast<unsigned char>(text[k]) & 0xc0) != 0x80)
+          return false;
+    }
+    return true;
+  }
+
 }    // namespace
 
 class JsonReader {
@@ -155,6 +177,7 @@ class JsonReader {
 
 Json Json::parse(const std::string &text)
 {
+  if (!is_utf8(text)) fail("not written in UTF-8");
   return JsonReader(text).read_all();
 }
 

@@ -187,8 +187,7 @@ namespace MLPOT_INSTRUCTIONS {
     for (int channel = 0; channel < channels; channel += Simd<N>::PACK) {
       Pack<N> components[4];
       for (int c = 0; c < n_components; c++)
-        components[c] =
-            Pack<N>::at(task.workspace->contracted_adjoint + c * channels + channel);
+        components[c] = Pack<N>::at(task.workspace->contracted_adjoint + c * channels + channel);
       Walk<N> walk = walk_of_pack(task, species, channel, components);
       add_gradient_of<DEEPEST, true>(walk, ones<N>());
     }

@@ -43,7 +43,7 @@ namespace MLPOT_INSTRUCTIONS {
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
       N *density = density_of_group(model, g, work);
-      product<N>(model.n_harmonics(), group.last - group.first, width,
+      product<N>(model.n_harmonics(), group.count, width,
                  {work.harmonics + group.first, work.capacity, 1},
                  work.radial_rows + group.first * width, width, density, width);
       for (int l = 0; l <= model.lmax; l++) {
@@ -234,8 +234,7 @@ namespace MLPOT_INSTRUCTIONS {
     return sum<T>(total);
   }
 
-  template <typename T>
-  inline void message_density_adjoint(const Task<T> &task, const Edges &edges)
+  template <typename T> inline void message_density_adjoint(const Task<T> &task, const Edges &edges)
   {
     const ModelTables<T> &model = *task.model;
     const LayerTables<T> &layer = model.layers[task.layer];

@@ -100,7 +100,8 @@ namespace MLPOT_INSTRUCTIONS {
         work.candidate[place] = candidate[k];
         work.index[place++] = index[k];
       }
-      group.last = group.first + whole_vectors<N>(place - group.first);
+      group.count = place - group.first;
+      group.last = group.first + whole_vectors<N>(group.count);
       fill_up(center, cutoff, place, group.last, work);
       place = group.last;
     }
@@ -118,7 +119,7 @@ namespace MLPOT_INSTRUCTIONS {
       return sort_by_species(host, center, model.cutoff, n, edges, work);
     edges.n_groups = 1;
     edges.n_edges = whole_vectors<N>(n);
-    work.groups[0] = {0, 0, edges.n_edges};
+    work.groups[0] = {0, 0, edges.n_edges, n};
     fill_up(center, model.cutoff, n, edges.n_edges, work);
   }
 

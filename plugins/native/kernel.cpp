@@ -83,7 +83,8 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* dE/dr_ij, in double precision. */
-  template <typename T> inline void edge_gradient(const Workspace<T> &work, int e, bool repulsive, double *g)
+  template <typename T>
+  inline void edge_gradient(const Workspace<T> &work, int e, bool repulsive, double *g)
   {
     g[0] = work.gx[e];
     g[1] = work.gy[e];
@@ -101,8 +102,8 @@ namespace MLPOT_INSTRUCTIONS {
     const Workspace<T> &work = *task.workspace;
     Sums &sums = *task.sums;
     const bool repulsive = edges.repulsive && task.layer == 0;
-    double *gradients =
-        task.neighborhood.edge_gradients ? task.neighborhood.edge_gradients[center] : nullptr;
+    double *gradients = task.neighborhood.edge_gradients ? task.neighborhood.edge_gradients[center]
+                                                         : nullptr;
     double fx = 0.0, fy = 0.0, fz = 0.0, virial[9] = {};
     const bool per_atom = sums.atomic_virials || sums.centroid_virials;
     for (int e = 0; e < edges.n_edges; e++) {

@@ -87,13 +87,13 @@ struct Neighborhood {
   int *const *neighbors;
   const double *const *offsets;    // [atom] -> [neighbour][3], A; may be null: no offsets
   int neighbor_mask;
-  const double *const *tangents;      // the same for the direction of the derivative; duals only
-  double *const *edge_gradients;      // the same for dE/dr_ij, which is added to; may be null
+  const double *const *tangents;    // the same for the direction of the derivative; duals only
+  double *const *edge_gradients;    // the same for dE/dr_ij, which is added to; may be null
 };
 
-/* Edges [first, last) to neighbours of one species, whole vectors of them. */
+/* Edges [first, last) to neighbours of one species, whole vectors of them, `count` of them not empty. */
 struct Group {
-  int species, first, last;
+  int species, first, last, count;
 };
 
 /* Room for one centre at a time. */

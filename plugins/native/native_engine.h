@@ -18,7 +18,7 @@ namespace mlpot {
 /* Candidates for neighbours with offsets, for hosts without copies of the atoms. */
 struct NativeAtoms {
   mlpot_atoms atoms;
-  const double *const *offsets;    // as in Neighborhood; may be null
+  const double *const *offsets;          // as in Neighborhood; may be null
   const double *const *edge_tangents;    // training: the same, see trainer.h
   double *const *edge_gradients;
 };

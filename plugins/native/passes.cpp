@@ -82,8 +82,8 @@ void Passes<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, const C
     task.model = &model;
     task.layer = layer;
     task.pass = pass;
-    task.neighborhood = {atoms.species,      atoms.positions,    atoms.centers,
-                         atoms.n_neighbors,  atoms.neighbors,    host.offsets,
+    task.neighborhood = {atoms.species,       atoms.positions,    atoms.centers,
+                         atoms.n_neighbors,   atoms.neighbors,    host.offsets,
                          atoms.neighbor_mask, host.edge_tangents, host.edge_gradients};
     task.first = part_of(atoms.n_centers, thread, pool.size());
     task.last = part_of(atoms.n_centers, thread + 1, pool.size());
@@ -124,8 +124,7 @@ void Passes<N>::exchange(void (*call)(void *, int, double *), void *context, int
 }
 
 /* Messages of all atoms from those of the centres. */
-template <typename N>
-void Passes<N>::send(int layer, int n_atoms, const mlpot_communicator &comm)
+template <typename N> void Passes<N>::send(int layer, int n_atoms, const mlpot_communicator &comm)
 {
   exchange(comm.forward, comm.context, n_atoms, messages[layer].data());
 }

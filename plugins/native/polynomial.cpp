@@ -13,8 +13,7 @@ namespace {
   {
     for (std::size_t monomial = block.n_monomials; monomial > 0; monomial--)
       for (std::size_t n = 0; n < block.n_couplings; n++)
-        if (block.coefficient(component, n, monomial - 1) != 0.0)
-          return monomial;
+        if (block.coefficient(component, n, monomial - 1) != 0.0) return monomial;
     return 0;
   }
 
@@ -137,7 +136,8 @@ Numbers Polynomial::coefficients(const LayerParameters &layer) const
     const Node &node = nodes[terms[t]];
     const CouplingBlock &block = layer.blocks[node.block];
     for (std::size_t n = 0; n < block.n_couplings; n++)
-      matrix[t * n_couplings + first[node.block] + n] = block.coefficient(node.row, n, node.monomial);
+      matrix[t * n_couplings + first[node.block] + n] =
+          block.coefficient(node.row, n, node.monomial);
   }
   return matrix;
 }

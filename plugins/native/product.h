@@ -77,8 +77,8 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   template <typename C, int ROWS, bool ADD, typename A, typename W>
-  inline void product_rows(int n, int columns, const Matrix<A> &a, const W *w,
-                           std::ptrdiff_t w_row, C *c, std::ptrdiff_t c_row)
+  inline void product_rows(int n, int columns, const Matrix<A> &a, const W *w, std::ptrdiff_t w_row,
+                           C *c, std::ptrdiff_t c_row)
   {
     constexpr int LANES = Simd<C>::LANES;
     int column = 0;

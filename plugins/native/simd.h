@@ -185,8 +185,7 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* p[0..PACK) += a b, where a may be real */
-  template <typename N, typename A>
-  inline void add_to(N *p, const Pack<A> &a, const Pack<N> &b)
+  template <typename N, typename A> inline void add_to(N *p, const Pack<A> &a, const Pack<N> &b)
   {
     for (int k = 0; k < MLPOT_PACK_VECTORS; k++)
       store<Real<N>>(p + k * Simd<N>::LANES, load(p + k * Simd<N>::LANES) + a.v[k] * b.v[k]);

@@ -66,14 +66,14 @@ template <typename T> void Tables<T>::lay_out(Polynomials which)
                                a.n_radial, model.n_channels, model.radial_width);
     else
       lay_out_message_density(index);
-    layer.to_energy = add_table(a.n_channels, model.n_channels,
-                                {{1, a.n_channels, 0, 0, 1, used, 0, 1}});
+    layer.to_energy =
+        add_table(a.n_channels, model.n_channels, {{1, a.n_channels, 0, 0, 1, used, 0, 1}});
     layer.to_hidden = add_matrices(layer.to_hidden_t, 1, a.n_channels, a.readout_width,
                                    model.n_channels, model.hidden_width, model.n_channels);
     if (index < model.n_layers - 1) lay_out_messages(layer);
   }
-  model.hidden_to_energy = add_table(a.readout_width, model.hidden_width,
-                                     {{1, a.readout_width, 0, 0, 1, used, 0, 1}});
+  model.hidden_to_energy =
+      add_table(a.readout_width, model.hidden_width, {{1, a.readout_width, 0, 0, 1, used, 0, 1}});
   if (which == Polynomials::All)
     for (int index = 0; index < model.n_layers; index++) lay_out_polynomial(index);
 }
@@ -114,8 +114,8 @@ const T *Tables<T>::add_matrices(const T *&transposed, int n, int rows, int colu
   for (int k = 0; k < n; k++) {
     patches.push_back(
         {rows, columns, k * size, columns, 1, used + k * padded_size, padded_columns, 1});
-    mirrored_patches.push_back({rows, columns, k * size, columns, 1,
-                                mirrored + k * transposed_size, 1, columns_of_transposed});
+    mirrored_patches.push_back({rows, columns, k * size, columns, 1, mirrored + k * transposed_size,
+                                1, columns_of_transposed});
   }
   const T *table = add_table(n * size, n * padded_size, patches);
   transposed = add_transposed(n * transposed_size, mirrored_patches);
@@ -146,8 +146,8 @@ template <typename T> void Tables<T>::lay_out_message_density(int index)
     for (int path = 0; path < n_paths; path++) {
       const int first = path * model.message_channels;
       table.push_back({channels, a.n_channels, path * size, a.n_channels, 1,
-                       used + static_cast<std::size_t>(first) * model.n_channels,
-                       model.n_channels, 1});
+                       used + static_cast<std::size_t>(first) * model.n_channels, model.n_channels,
+                       1});
       transposed.push_back(
           {channels, a.n_channels, path * size, a.n_channels, 1, mirrored + first, 1, rows});
     }
@@ -177,9 +177,8 @@ template <typename T> void Tables<T>::lay_out_messages(LayerTables<T> &layer)
 
 /* Values of one element: packs of channels, one after the other, each with all nodes. */
 template <typename T>
-std::vector<typename Tables<T>::Patch> Tables<T>::polynomial_patches(std::size_t from,
-                                                                     std::size_t to,
-                                                                     int n_nodes) const
+std::vector<typename Tables<T>::Patch>
+Tables<T>::polynomial_patches(std::size_t from, std::size_t to, int n_nodes) const
 {
   const int n_channels = parameters.architecture.n_channels;
   std::vector<Patch> patches;
@@ -205,9 +204,7 @@ template <typename T> void Tables<T>::lay_out_polynomial(int index)
     polynomial_values[index][species] = table ? table + species * padded_size : nullptr;
 }
 
-template <typename T>
-template <typename S>
-void Tables<T>::fill(std::size_t index, const S *array)
+template <typename T> template <typename S> void Tables<T>::fill(std::size_t index, const S *array)
 {
   const auto copy = [array](const std::vector<Patch> &patches, T *places) {
     for (const Patch &p : patches)

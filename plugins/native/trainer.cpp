@@ -43,6 +43,14 @@ namespace {
       return tables.polynomial(layer).coefficients(tables.source().layers[layer]);
     }
 
+    std::size_t n_couplings(int layer) const override
+    {
+      std::size_t n = 0;
+      for (const CouplingBlock &block : tables.source().layers[layer].blocks)
+        n += block.n_couplings;
+      return n;
+    }
+
     void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
                   mlpot_result &result) override
     {

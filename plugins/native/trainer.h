@@ -25,6 +25,7 @@ class Trainer {
   /* What turns the coupling weights of a layer into values of its polynomial, [node][coupling]; the
      couplings of all blocks one after the other. */
   virtual std::vector<double> polynomial_coefficients(int layer) const = 0;
+  virtual std::size_t n_couplings(int layer) const = 0;
 
   /* Atomic energies, and dE/dr_ij where atoms.edge_gradients says. Throws std::runtime_error. */
   virtual void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
@@ -33,8 +34,7 @@ class Trainer {
   /* The gradient with respect to the arrays of a loss whose derivatives are `energy_seeds` [atom] with
      respect to the energies and atoms.edge_tangents with respect to the slopes. */
   virtual void differentiate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
-                             const double *energy_seeds,
-                             const std::vector<void *> &gradients) = 0;
+                             const double *energy_seeds, const std::vector<void *> &gradients) = 0;
 };
 
 /* Precision mixed or double. */

@@ -106,9 +106,8 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Adjoint of one neighbour's message, and of its radial functions, from that of the weighted one. */
   template <typename T>
-  void weighted_adjoint(const ModelTables<T> &model, const Dual<T> *adjoint,
-                        const Dual<T> *message, const Dual<T> *radial, Dual<T> *radial_adjoint,
-                        Dual<T> *message_adjoint)
+  void weighted_adjoint(const ModelTables<T> &model, const Dual<T> *adjoint, const Dual<T> *message,
+                        const Dual<T> *radial, Dual<T> *radial_adjoint, Dual<T> *message_adjoint)
   {
     const int channels = model.message_channels;
     for (int c = 0; c < pair_width(model); c += Simd<T>::LANES)
@@ -173,8 +172,7 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename T> void run(const Task<Dual<T>> &task)
   {
-    for (int k = task.first; k < task.last; k++)
-      run_center(task, k, task.neighborhood.centers[k]);
+    for (int k = task.first; k < task.last; k++) run_center(task, k, task.neighborhood.centers[k]);
   }
 
   extern const TrainingKernels training_kernels;

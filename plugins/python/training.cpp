@@ -113,10 +113,17 @@ class PythonTrainer {
 
   std::vector<std::size_t> array_sizes() const { return trainer->array_sizes(); }
 
-  std::vector<double> polynomial_coefficients(int layer) const
+  /* [node][coupling] */
+  nb::ndarray<nb::numpy, double> polynomial_coefficients(int layer) const
   {
     if (layer < 0 || layer >= n_layers) refuse("there is no such layer");
-    return trainer->polynomial_coefficients(layer);
+    auto *values = new std::vector<double>(trainer->polynomial_coefficients(layer));
+    nb::capsule owner(values, [](void *p) noexcept {
+      delete static_cast<std::vector<double> *>(p);
+    });
+    const std::size_t n_couplings = trainer->n_couplings(layer);
+    return nb::ndarray<nb::numpy, double>(values->data(),
+                                          {values->size() / n_couplings, n_couplings}, owner);
   }
 
   void evaluate(const std::vector<Array> &arrays, Vector<const int> species,
@@ -176,8 +183,7 @@ class PythonTrainer {
       refuse("there must be a value for each atom and a row for each edge");
   }
 
-  template <typename Pointer>
-  std::vector<Pointer> pointers(const std::vector<Array> &arrays) const
+  template <typename Pointer> std::vector<Pointer> pointers(const std::vector<Array> &arrays) const
   {
     const std::vector<std::size_t> sizes = trainer->array_sizes();
     if (arrays.size() != sizes.size())

@@ -56,7 +56,7 @@ def test_parity_of_a_perfect_model_and_of_nothing(tmp_path):
 def test_pairs_agree_with_the_scores(make_fit):
     fit = make_fit()
     references = torch.tensor([1.5, -2.0], dtype=torch.float64)
-    pairs = predict_labels(fit.average.module, fit.validation, references, 10, fit.fabric.device)
+    pairs = predict_labels(fit.evaluate, fit.average.module, fit.validation, references, 10, fit.fabric.device)
     _, report = fit.score(fit.validation)
     for label in ("energy", "forces", "stress"):
         errors = getattr(pairs, label).diff(dim=1)
