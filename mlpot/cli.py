@@ -171,7 +171,7 @@ def build_torch_engine() -> None:
 @app.command()
 def quickstart(
     output: Annotated[Path, typer.Option(help="folder of all results")] = Path("quickstart"),
-    budget: Annotated[str, typer.Option(help="time for the training, e.g. 4m")] = "4m",
+    budget: Annotated[str, typer.Option(help="time for the training, e.g. 2m")] = "30s",
 ) -> None:
     """Train a silicon potential on the shipped DFT data, use it in ASE and LAMMPS, and write a report."""
     from mlpot import tuned_process  # noqa: PLC0415  # each command loads only what it needs

@@ -36,7 +36,7 @@ class ModelConfig(StrictModel):
     species_embedding: int | None = Field(
         None, ge=1, le=256, description="rank of the element embedding; null: every element has its own weights"
     )
-    message_channels: int = Field(16, ge=1, le=256, description="channels of the messages between layers")
+    message_channels: int = Field(32, ge=1, le=256, description="channels of the messages between layers")
     message_lmax: Literal[0, 1] = Field(1, description="0: scalar messages; 1: scalars and vectors")
     readout_width: int = Field(32, ge=1, le=512, description="hidden width of the last readout")
     zbl: bool = Field(True, description="Ziegler-Biersack-Littmark repulsion of close atoms")
@@ -45,17 +45,9 @@ class ModelConfig(StrictModel):
 Preset = Literal["fast", "accurate", "max"]
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3},
-    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "message_lmax": 1},
-    "max": {
-        "n_layers": 2,
-        "n_channels": 128,
-        "lmax": 3,
-        "correlation": 3,
-        "message_lmax": 1,
-        "message_channels": 32,
-        "readout_width": 64,
-    },
+    "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
+    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 12},
+    "max": {"n_layers": 2, "n_channels": 128, "lmax": 3, "correlation": 3, "n_radial": 12, "readout_width": 64},
 }
 
 
@@ -209,7 +201,9 @@ class FitConfig(StrictModel):
         (0.9, 0.999), description="decay of the running moments"
     )
     amsgrad: bool = Field(True, description="keep the largest second moment seen")
-    gradient_clip: float | None = Field(10.0, gt=0.0, description="largest norm of the gradient; null: no limit")
+    gradient_clip: float | None = Field(
+        0.05, gt=0.0, description="largest norm of the gradient of the loss, whose unit is the rms force; null: no limit"
+    )
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the averaged weights, which are exported")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="course of the learning rate")
     precision: Literal["float32", "float64"] = Field("float32", description="arithmetic of the model")

@@ -7,6 +7,9 @@ happens once per atom. Both sums are batched matrix products over the padded nei
     messages  D_i[c, l1 m1, l2 m2] = 1/sqrt(Nbar) sum_j R_(l1 l2 c)(r_ij) Y_(l1 m1)(r_ij) x_j[c, l2 m2]
 
 The second is coupled by Wigner 3j symbols to components ``lm`` after the sum, once per atom.
+
+The weights of degree l are divided by ``sqrt(2 l + 1)``, so that all degrees together begin with the same share, and
+what varies slowly with the angle is learned first, like what varies slowly with the distance (`radial`).
 """
 
 import math
@@ -23,6 +26,7 @@ class SpeciesDensity(nn.Module):
     """Density of each element around an atom, mixed into channels: A ``((lmax + 1)^2, n_centers, n_channels)``."""
 
     degree: Tensor
+    degree_scale: Tensor
 
     def __init__(self, config: ModelConfig, n_species: int, average_neighbors: float) -> None:
         super().__init__()
@@ -33,6 +37,7 @@ class SpeciesDensity(nn.Module):
         self.embedding = None if rank is None else nn.Parameter(torch.randn(n_species, rank) / math.sqrt(rank))
         degree = [degree for degree in range(config.lmax + 1) for _ in range(2 * degree + 1)]
         self.register_buffer("degree", torch.tensor(degree), persistent=False)
+        self.register_buffer("degree_scale", degree_scale(config.lmax).view(-1, 1, 1), persistent=False)
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
         """Mixed density; `messages` are not used."""
@@ -51,16 +56,17 @@ class SpeciesDensity(nn.Module):
 
     def species_mix(self) -> Tensor:
         """Weights of each element: ``(n_species, lmax + 1, n_radial, n_channels)``."""
-        embedding = self.embedding
+        embedding, mix = self.embedding, self.mix * self.degree_scale
         if embedding is None:
-            return self.mix
-        return (embedding @ self.mix.flatten(1)).view(-1, self.mix.size(1), self.mix.size(2), self.mix.size(3))
+            return mix
+        return (embedding @ mix.flatten(1)).view(-1, mix.size(1), mix.size(2), mix.size(3))
 
 
 class MessageDensity(nn.Module):
     """Density of the messages around an atom: A ``((lmax + 1)^2, n_centers, n_channels)``."""
 
     message_degree: Tensor
+    degree_scale: Tensor
     coupling: Tensor
 
     def __init__(self, config: ModelConfig, average_neighbors: float) -> None:
@@ -79,12 +85,15 @@ class MessageDensity(nn.Module):
         )
         degree = [degree for degree in range(config.message_lmax + 1) for _ in range(2 * degree + 1)]
         self.register_buffer("message_degree", torch.tensor(degree), persistent=False)
+        n_columns = (config.message_lmax + 1) * self.channels
+        scale = degree_scale(config.lmax).repeat_interleave(n_columns)
+        self.register_buffer("degree_scale", scale, persistent=False)
         self.register_buffer("coupling", coupling_matrix(config.lmax, config.message_lmax), persistent=False)
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
         """Mixed density of ``messages (n_all, n_components * channels)``; `species` is not used."""
         n_edges = edges.neighbor.numel()
-        radial = (edges.radial @ self.radial).view(n_edges, self.lmax + 1, self.message_lmax + 1, self.channels)
+        radial = (edges.radial @ self.radial_weights()).view(n_edges, self.lmax + 1, self.message_lmax + 1, self.channels)
         radial = radial.index_select(2, self.message_degree)
         incoming = (messages * self.norm)[edges.neighbor].view(n_edges, 1, self.n_components, self.channels)
         width = self.n_components * self.channels
@@ -100,6 +109,10 @@ class MessageDensity(nn.Module):
         coupled = self.coupling @ density
         return self.mix_paths(coupled)
 
+    def radial_weights(self) -> Tensor:
+        """Weights of the radial basis: ``(n_radial, l1 l2 c)``."""
+        return self.radial * self.degree_scale
+
     def mix_paths(self, coupled: Tensor) -> Tensor:
         """Sum paths and message channels into channels, for each degree on its own."""
         mixed = []
@@ -110,6 +123,11 @@ class MessageDensity(nn.Module):
             mixed.append(block @ weights)
             first = last
         return torch.cat(mixed, 1).transpose(0, 1).contiguous()
+
+
+def degree_scale(lmax: int) -> Tensor:
+    """Factors ``1 / sqrt(2 l + 1)`` on the weights of each degree: ``(lmax + 1,)``."""
+    return 1.0 / torch.sqrt(2.0 * torch.arange(lmax + 1, dtype=torch.float64) + 1.0)
 
 
 def coupling_paths(lmax: int, message_lmax: int) -> list[tuple[int, int, int]]:

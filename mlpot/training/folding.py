@@ -47,7 +47,7 @@ def _density_tables(density: nn.Module) -> list[Tensor]:
     if isinstance(density, SpeciesDensity):
         return [density.species_mix() * density.norm]
     if isinstance(density, MessageDensity):
-        return [density.radial, *density.mix.parameters()]
+        return [density.radial_weights(), *density.mix.parameters()]
     raise TypeError(f"no tables are known for {type(density).__name__}")
 
 

@@ -192,7 +192,7 @@ namespace MLPOT_INSTRUCTIONS {
     slope = T(-0.5 * p * (p + 1) * (p + 2)) * power * u * u;
   }
 
-  /* b_n = 2 sin(n pi r / cutoff) / r envelope, and its derivative, by the addition theorems. The
+  /* b_n = scale_n sin(n pi r / cutoff) / r envelope, and its derivative, by the addition theorems. The
      argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)). Training needs
      no derivative: it goes forward only. */
   template <typename N>
@@ -207,15 +207,16 @@ namespace MLPOT_INSTRUCTIONS {
       V sine, cosine, decay, decay_slope;
       sine_and_cosine<T, V>(T(3.14159265358979323846) * u, sine, cosine);
       envelope<T, V>(model.envelope_power, u, decay, decay_slope);
-      const V factor = T(2) * decay * inverse;
-      const V factor_slope = (T(2) * inverse_cutoff * decay_slope - factor) * inverse;
+      const V factor = decay * inverse;
+      const V factor_slope = (inverse_cutoff * decay_slope - factor) * inverse;
       V s = sine, c = T(0) - cosine;    // sin and cos of n pi r / cutoff
       cosine = c;
       for (int n = 0; n < model.n_radial; n++) {
-        store<T>(work.radial + n * work.capacity + e, s * factor);
+        const T scale = model.radial_scale[n];
+        store<T>(work.radial + n * work.capacity + e, scale * s * factor);
         if constexpr (!Simd<N>::DUAL)
           store<T>(work.slope + n * work.capacity + e,
-                   T(n + 1) * wave * c * factor + s * factor_slope);
+                   scale * (T(n + 1) * wave * c * factor + s * factor_slope));
         const V next = s * cosine + c * sine;
         c = c * cosine - s * sine;
         s = next;

@@ -25,6 +25,16 @@ namespace {
     return values;
   }
 
+  /* Weights of degree l times factor / sqrt(2 l + 1), as in mlpot/model/density.py; `behind` values share an l. */
+  Numbers scaled_by_degree(Numbers values, const Architecture &a, std::size_t behind, double factor)
+  {
+    for (std::size_t k = 0; k < values.size(); k++) {
+      const auto l = static_cast<double>(k / behind % (a.lmax + 1));
+      values[k] *= factor / std::sqrt(2.0 * l + 1.0);
+    }
+    return values;
+  }
+
   /* What turns the contracted density of each layer into energy and hidden values. */
   struct Readouts {
     std::vector<Numbers> to_energy, to_hidden;    // [layer]
@@ -61,9 +71,12 @@ std::vector<Numbers> fold(const Parameters &parameters)
   for (int index = 0; index < a.n_layers; index++) {
     const LayerParameters &layer = parameters.layers[index];
     if (index == 0)
-      arrays.push_back(scaled(layer.species_mix, 1.0 / std::sqrt(a.average_neighbors)));
+      arrays.push_back(scaled_by_degree(layer.species_mix, a,
+                                        static_cast<std::size_t>(a.n_radial) * a.n_channels,
+                                        1.0 / std::sqrt(a.average_neighbors)));
     else
-      arrays.push_back(layer.radial);
+      arrays.push_back(
+          scaled_by_degree(layer.radial, a, (a.message_lmax + 1) * a.message_channels, 1.0));
     for (const Numbers &mix : layer.path_mix) arrays.push_back(mix);
     arrays.push_back(readouts.to_energy[index]);
     arrays.push_back(readouts.to_hidden[index]);

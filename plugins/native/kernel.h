@@ -70,6 +70,7 @@ template <typename T> struct ModelTables {
   double cutoff;
   const double *reference_energies;    // [species], eV
   const double *charge, *radius;       // [species]: of the nucleus; A; null without core repulsion
+  const T *radial_scale;               // [radial]: prefactors of the Bessel functions
   const T *hidden_to_energy;           // [hidden], eV
   LayerTables<T> layers[MAX_LAYERS];
 

@@ -23,6 +23,7 @@ Tables<T>::Tables(Parameters given, Polynomials which) :
     pack(choose_kernels().pack_bytes / static_cast<int>(sizeof(T)))
 {
   set_up_sizes();
+  add_radial_scale();
   couplings.resize(model.n_layers);
   polynomial_values.resize(model.n_layers);
   for (int index = 0; index < model.n_layers; index++) {
@@ -52,6 +53,17 @@ template <typename T> void Tables<T>::set_up_sizes()
   model.reference_energies = parameters.reference_energies.data();
   model.charge = parameters.charge.empty() ? nullptr : parameters.charge.data();
   model.radius = parameters.radius.empty() ? nullptr : parameters.radius.data();
+}
+
+/* As in mlpot/model/radial.py. */
+template <typename T> void Tables<T>::add_radial_scale()
+{
+  double squares = 0.0;
+  for (int n = 1; n <= model.n_radial; n++) squares += 1.0 / (static_cast<double>(n) * n);
+  constants.emplace_back(model.n_radial);
+  for (int n = 1; n <= model.n_radial; n++)
+    constants.back()[n - 1] = static_cast<T>(2.0 / n * std::sqrt(model.n_radial / squares));
+  model.radial_scale = constants.back().data();
 }
 
 template <typename T> void Tables<T>::lay_out(Polynomials which)

@@ -32,7 +32,13 @@ def test_radial_basis_vanishes_at_the_cutoff_and_is_finite_near_zero():
     basis = RadialBasis(8, 5.0, 6).double()
     assert basis(torch.tensor([[5.0], [6.0]], dtype=torch.float64)).abs().max() < 1e-12
     near_zero = basis(torch.tensor([[1e-6]], dtype=torch.float64))
-    torch.testing.assert_close(near_zero, 2.0 * basis.frequencies[None], rtol=1e-6, atol=0)
+    torch.testing.assert_close(near_zero, (basis.scale * basis.frequencies)[None], rtol=1e-6, atol=0)
+
+
+def test_radial_functions_that_oscillate_count_for_less():
+    scale = RadialBasis(8, 5.0, 6).double().scale
+    torch.testing.assert_close(scale, scale[0] / torch.arange(1.0, 9.0, dtype=torch.float64))
+    assert scale.square().mean().item() == pytest.approx(4.0)
 
 
 def test_padding_keeps_every_edge_with_its_centre():
