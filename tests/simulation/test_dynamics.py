@@ -165,7 +165,7 @@ def test_lost_atoms_stop_the_run_only_where_asked(model_file, tmp_path):
         atoms = molecule("H2O", calculator=mlpot.MLPotCalculator(model_file))
         atoms.positions[1] = [0, 3.6, 0]
         atoms.positions[2] = [0, 0.9, -0.5]
-        atoms.set_momenta([[0, 0, 0], [0, 0.4, 0], [0, 0, 0]])
+        atoms.set_momenta([[0, 0, 0], [0, 2.0, 0], [0, 0, 0]])
         return atoms
 
     settings = short(steps=60, temperature=None, timestep=0.5)
