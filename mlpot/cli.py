@@ -152,6 +152,37 @@ def md(
 
 
 @app.command()
+def benchmark(
+    models: Annotated[list[str], typer.Argument(help="model.pt, or names of shipped potentials; else presets")] = [],  # noqa: B006
+    preset: Annotated[list[str], typer.Option(help="untrained: fast, accurate, max; by default all")] = [],  # noqa: B006
+    elements: Annotated[str, typer.Option(help="of a crystal, e.g. Si or H,O")] = "",
+    structure: Annotated[Path | None, typer.Option(help="instead of a crystal; anything ASE reads")] = None,
+    atoms: Annotated[list[int], typer.Option(help="about; default 4096")] = [],  # noqa: B006
+    engine: Annotated[list[str], typer.Option(help="native, torch; by default both")] = [],  # noqa: B006
+    precision: PrecisionOption = None,
+    ranks: Annotated[list[int], typer.Option(help="MPI processes of LAMMPS; default 1")] = [],  # noqa: B006
+    threads: Annotated[list[int], typer.Option(help="of each process; default 1")] = [],  # noqa: B006
+    peers: Annotated[list[str], typer.Option(help="sw, tersoff, snap-2j8, mace-medium, ..., all, none")] = [],  # noqa: B006
+    rounds: Annotated[int, typer.Option(help="samples of everything, interleaved")] = 5,
+    seconds: Annotated[float, typer.Option(help="length of a sample, about")] = 1.0,
+    memory: Annotated[bool, typer.Option("--memory", help="measure memory, too")] = False,
+    scaling: Annotated[bool, typer.Option("--scaling", help="500 to 500,000 atoms; 2 ranks and threads")] = False,
+    json_path: Annotated[Path | None, typer.Option("--json", help="write all samples to this file")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw the result, PNG")] = None,
+) -> None:
+    """Measure what a step of molecular dynamics costs, in LAMMPS and ASE, beside other potentials."""
+    from mlpot.benchmark.command import run_benchmark  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.benchmark.settings import Settings  # noqa: PLC0415
+
+    symbols = [symbol.strip() for symbol in elements.split(",") if symbol.strip()]
+    system: dict[str, Any] = {"elements": symbols, "structure": structure, "atoms": atoms}
+    engines: dict[str, Any] = {"engines": engine, "precision": precision, "ranks": ranks, "threads": threads}
+    how: dict[str, Any] = {"rounds": rounds, "seconds": seconds, "memory": memory, "scaling": scaling}
+    settings = Settings(models=models, presets=preset, peers=peers, **system, **engines, **how)
+    raise typer.Exit(run_benchmark(settings, json_path=json_path, plot=plot))
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False) -> None:
     """Examine this installation: what works, what does not, what mends it; status 1 where something is broken."""
     from mlpot.doctor import report  # noqa: PLC0415  # each command loads only what it needs

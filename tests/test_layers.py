@@ -16,7 +16,7 @@ LAYERS = [
     {"data", "export", "torch_engine"},
     {"engine"},
     {"training", "calculator", "lammps"},
-    {"evaluation", "info", "simulation", "doctor"},
+    {"benchmark", "evaluation", "info", "simulation", "doctor"},
     {"quickstart"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,203 @@
+"""How many multiply-adds a model asks for, atom by atom, counted from its architecture and the native kernels.
+
+A fused multiply-add counts once, and so does a single product or sum; a multiply-add is two floating point operations.
+`needed` is what the formulas ask for; `executed` includes what the kernels of ``plugins/native`` compute beside it,
+because vectors have a fixed length: empty lanes, and neighbours that fill up the last vector.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from mlpot.config import ModelConfig
+from mlpot.model.contraction import product_levels
+from mlpot.model.density import coupling_matrix, coupling_paths
+
+LANES = 16
+"""float32 numbers in a vector of AVX-512."""
+
+# Counted in plugins/native: per neighbour, for lmax 0 to 4; polynomials of x, y, z and their gradients.
+_HARMONICS = (1, 6, 17, 43, 90)
+_HARMONICS_GRADIENT = (15, 18, 35, 85, 175)
+# Unit vectors, sine, cosine and envelope; then one radial function and its slope by the addition theorems.
+_RADIAL_START = 60
+_RADIAL_EACH = 9
+# Forces and virial of one neighbour, in float64.
+_FORCES = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Work of one kind.
+
+    Attributes
+    ----------
+    name : str
+    needed, executed : float
+        Multiply-adds an atom and step.
+    """
+
+    name: str
+    needed: float
+    executed: float
+
+
+@dataclass(frozen=True)
+class Operations:
+    """All the work of one atom in one step.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+    """
+
+    parts: tuple[Part, ...]
+
+    @property
+    def needed(self) -> float:
+        """Multiply-adds that the formulas ask for."""
+        return sum(part.needed for part in self.parts)
+
+    @property
+    def executed(self) -> float:
+        """Multiply-adds that the kernels carry out."""
+        return sum(part.executed for part in self.parts)
+
+    @property
+    def flop(self) -> float:
+        """Floating point operations that the formulas ask for."""
+        return 2.0 * self.needed
+
+
+def operations(config: ModelConfig, neighbors: float, lanes: int = LANES) -> Operations:
+    """Count the work of an atom: energy and forces.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    neighbors : float
+        Inside the cutoff.
+    lanes : int
+        Numbers in a vector.
+
+    Returns
+    -------
+    Operations
+    """
+    needed = _count(config, _Sizes.exact(config, neighbors))
+    executed = _count(config, _Sizes.padded(config, neighbors, lanes))
+    return Operations(tuple(Part(name, work, executed[name]) for name, work in needed.items()))
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Lengths of the loops: of the formulas, or of the kernels, which fill up whole vectors."""
+
+    edges: float
+    channels: int
+    message_channels: int
+    hidden: int
+    radial: int  # where vectors run over the radial functions
+    components: int  # of all harmonics, where vectors run over those of one degree
+
+    @classmethod
+    def exact(cls, config: ModelConfig, neighbors: float) -> "_Sizes":
+        harmonics = (config.lmax + 1) ** 2
+        return cls(
+            neighbors, config.n_channels, config.message_channels, config.readout_width, config.n_radial, harmonics
+        )
+
+    @classmethod
+    def padded(cls, config: ModelConfig, neighbors: float, lanes: int) -> "_Sizes":
+        def whole(size: float, unit: int = lanes) -> int:
+            return unit * ceil(size / unit)
+
+        return cls(
+            whole(neighbors),
+            whole(config.n_channels, 2 * lanes),
+            whole(config.message_channels),
+            whole(config.readout_width),
+            whole(config.n_radial),
+            sum(whole(2 * degree + 1) for degree in range(config.lmax + 1)),
+        )
+
+
+def _count(config: ModelConfig, sizes: _Sizes) -> dict[str, float]:
+    """Multiply-adds by kind: follows the kernels through the layers, see `run_center` in plugins/native/kernel.cpp."""
+    total: dict[str, float] = {}
+    last = config.n_layers - 1
+    for layer in range(config.n_layers):
+        density, adjoint = (_species if layer == 0 else _messages)(config, sizes)
+        neighborhood = _RADIAL_START + _RADIAL_EACH * config.n_radial + _HARMONICS[config.lmax]
+        forward = {"radial functions, harmonics": sizes.edges * neighborhood, **density}
+        # A layer before the last keeps nothing: it computes its densities once more on the way back.
+        for work in [forward] * (1 if layer == last else 2) + [adjoint, _behind(config, sizes, layer == last)]:
+            for name, amount in work.items():
+                total[name] = total.get(name, 0.0) + amount
+    return total
+
+
+def _species(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dict[str, float]]:
+    """Density of the first layer, and its adjoint."""
+    harmonics, n_radial = (config.lmax + 1) ** 2, config.n_radial
+    add, mix = "sum over neighbours", "mix into channels"
+    density = {add: sizes.edges * harmonics * sizes.radial, mix: harmonics * n_radial * sizes.channels}
+    adjoint = {add: sizes.edges * harmonics * (2 * n_radial + 1), mix: harmonics * sizes.radial * sizes.channels}
+    return density, adjoint
+
+
+def _messages(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dict[str, float]]:
+    """Density of a later layer, and its adjoint."""
+    degrees, harmonics = config.lmax + 1, (config.lmax + 1) ** 2
+    width = (config.message_lmax + 1) ** 2 * sizes.message_channels
+    paths = coupling_paths(config.lmax, config.message_lmax)
+    rows = sum(2 * L + 1 for _, _, L in paths)
+    entries = int((coupling_matrix(config.lmax, config.message_lmax).abs() > 1e-14).sum())
+    radial = sizes.edges * degrees * config.n_radial * (config.message_lmax + 1) * sizes.message_channels
+    shared = {
+        "messages: radial functions": radial,
+        "messages: coupling": float(entries * sizes.message_channels),
+        "messages: mix into channels": float(rows * sizes.message_channels * sizes.channels),
+    }
+    add = "messages: sum over neighbours"
+    density = {add: sizes.edges * (degrees + harmonics) * width}
+    # of the weighted messages, of the harmonics, of messages and distances
+    adjoint = {add: sizes.edges * (harmonics + sizes.components + 3 * degrees) * width}
+    return {**shared, **density}, {**shared, **adjoint}
+
+
+def _behind(config: ModelConfig, sizes: _Sizes, is_last: bool) -> dict[str, float]:
+    """Everything behind the density, there and back, and the gradients of the edges."""
+    leaves, inner, groups = contraction_tree(config, 0 if is_last else config.message_lmax)
+    walks = 2 * leaves + 3 * inner
+    linear = sizes.channels * (1 + 2 * sizes.hidden)
+    if not is_last:  # one walk for the values, one for the gradient with weights
+        walks += leaves + groups + inner + 2 * groups
+        linear += 2 * (config.message_lmax + 1) ** 2 * sizes.channels * sizes.message_channels
+    return {
+        "contraction": walks * sizes.channels,
+        "readout, outgoing messages": linear,
+        "gradient of harmonics, forces": sizes.edges * (_HARMONICS_GRADIENT[config.lmax] + _FORCES),
+    }
+
+
+def contraction_tree(config: ModelConfig, output_lmax: int) -> tuple[int, int, int]:
+    """Count the nodes of the contraction's tree of monomials; every node is its parent times one component.
+
+    Returns
+    -------
+    leaves, inner, groups : int
+        Monomials that no other starts with; the rest; leaves of one parent and one output component count as a group.
+    """
+    levels = product_levels(config, output_lmax)
+    leaves = inner = 0
+    groups: set[tuple[int, int, int]] = set()
+    for power, level in enumerate(levels):
+        parents = set(levels[power + 1].previous.tolist()) if power + 1 < len(levels) else set()
+        outputs = [output for output, size in enumerate(level.sizes) for _ in range(size)]
+        for node, parent in enumerate(level.previous.tolist()):
+            if node in parents:
+                inner += 1
+            else:
+                leaves += 1
+                groups.add((power, parent, outputs[node]))
+    return leaves, inner, len(groups)

@@ -1,0 +1,158 @@
+"""The table on the terminal, the same in Markdown, and the plot."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mlpot.benchmark.results import Report, Row
+
+_TEXT = ("potential", "program", "engine", "precision")
+_NUMBERS = ("atoms", "ranks", "threads")
+_COLORS = {"mlpot": "#1b6ca8", "LAMMPS": "#8a8a8a", "ASE": "#c8553d"}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print table, circumstances, and what was left out."""
+    if report.rows:
+        console.print(_table(report))
+    for line in circumstances(report):
+        console.print(line, markup=False, highlight=False)
+    for skipped in report.skipped:
+        console.print(f"left out: {skipped.name}: {skipped.reason}", markup=False, highlight=False)
+    if report.interrupted:
+        console.print("interrupted: this is what was measured until then", markup=False, highlight=False)
+
+
+def _table(report: Report) -> Table:
+    header, *body = table_cells(report)
+    table = Table(title=f"{title(report)}\nus / atom / step", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in header:
+        table.add_column(name, justify="left" if name in _TEXT else "right", overflow="fold")
+    for row, cells in zip(report.rows, body, strict=True):
+        table.add_row(*map(escape, cells), style="bold" if row.mlpot else "")
+    return table
+
+
+def title(report: Report) -> str:
+    """System, and what all rows have in common."""
+    first = report.rows[0]
+    shared = [f"{getattr(first, name)} {name}" for name in _NUMBERS if not _varies(report, name)]
+    return ", ".join([report.system, *shared])
+
+
+def table_cells(report: Report) -> list[list[str]]:
+    """Header and rows of the table; columns in which all is the same are left out.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    list of list of str
+        Costs in us/atom/step.
+    """
+    varying = [name for name in _NUMBERS if _varies(report, name)]
+    reference = (report.reference() or report.rows[0]).median
+    memory = any(row.bytes_per_atom is not None for row in report.rows)
+    header = [*_TEXT, *varying, "median", "range", "ratio", *(["kB/atom"] if memory else [])]
+    rows = []
+    for row in report.rows:
+        samples = row.us_per_atom_step
+        costs = [_digits(row.median) + " (trial)" * row.trial, f"{_digits(min(samples))}-{_digits(max(samples))}"]
+        kilobytes = [_digits(row.bytes_per_atom / 1000) if row.bytes_per_atom is not None else ""] if memory else []
+        names = [str(getattr(row, name)) for name in (*_TEXT, *varying)]
+        rows.append([*names, *costs, _digits(row.median / reference), *kilobytes])
+    return [header, *rows]
+
+
+def markdown_table(cells: Sequence[Sequence[str]]) -> str:
+    """Table in Markdown; the first row is the header.
+
+    Parameters
+    ----------
+    cells : sequence of sequence of str
+
+    Returns
+    -------
+    str
+    """
+    header, *body = cells
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def circumstances(report: Report) -> list[str]:
+    """Lines that say what was measured, on what, and how."""
+    machine, versions = report.machine, report.versions
+    instructions = f", {machine.instructions}" if machine.instructions else ""
+    rate = machine.gflops_per_core
+    product = f"; a float32 matrix product on one of them: {rate:.0f} GFLOP/s" if rate else ""
+    return [
+        f"{machine.processor}{instructions}, {machine.cores} cores{product}",
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"{report.neighbors:.1f} neighbours within {report.cutoff:g} A, NVE from {report.temperature:g} K, "
+        f"{report.timestep:g} fs, skin {report.skin:g} A; median and range of {report.rounds} interleaved rounds",
+    ]
+
+
+def plot_report(report: Report, path: Path) -> None:
+    """Draw the medians as bars on a logarithmic scale, with the range of the samples.
+
+    Parameters
+    ----------
+    report : Report
+    path : Path
+        Picture; its ending says of which kind.
+    """
+    rows = sorted(report.rows, key=lambda row: row.median)
+    figure = Figure(figsize=(8.0, 1.4 + 0.3 * len(rows)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    values = [row.median for row in rows]
+    ranges = [
+        [row.median - min(row.us_per_atom_step) for row in rows],
+        [max(row.us_per_atom_step) - row.median for row in rows],
+    ]
+    colors = [_COLORS["mlpot" if row.mlpot else row.program] for row in rows]
+    axis.barh(range(len(rows)), values, xerr=ranges, color=colors, height=0.7, error_kw={"lw": 1, "capsize": 2})
+    for place, row in enumerate(rows):
+        axis.annotate(
+            _digits(row.median),
+            (max(row.us_per_atom_step), place),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axis.set_yticks(range(len(rows)), [_label(row, report) for row in rows], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.set_xlim(0.5 * min(values), 2.5 * max(values))
+    axis.set(xlabel="µs / atom / step", title=f"{title(report)}; {report.machine.processor}")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(visible=True, axis="x", color="#e4e4e4", lw=0.6)
+    axis.set_axisbelow(True)
+    figure.savefig(path)
+
+
+def _label(row: Row, report: Report) -> str:
+    """Name of a bar: what differs between the rows of the same potential."""
+    engine = [row.engine] if row.mlpot else []
+    numbers = [f"{getattr(row, name)} {name}" for name in _NUMBERS if _varies(report, name)]
+    return ", ".join([row.potential, row.program, *engine, *numbers])
+
+
+def _varies(report: Report, name: str) -> bool:
+    return len({getattr(row, name) for row in report.rows}) > 1
+
+
+def _digits(value: float) -> str:
+    """Three digits, as a plain number."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

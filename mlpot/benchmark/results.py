@@ -1,0 +1,94 @@
+"""What a benchmark found: rows of samples, the machine, and what was left out; JSON in and out."""
+
+import statistics
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from mlpot.config import StrictModel
+
+Program = Literal["LAMMPS", "ASE"]
+
+
+class Row(StrictModel):
+    """Cost of one potential in one program, at one size and on one number of processors."""
+
+    potential: str
+    mlpot: bool = Field(description="whether it is a potential of mlpot")
+    program: Program
+    engine: str = Field(description="as it names itself; empty for potentials of LAMMPS")
+    precision: str
+    atoms: int
+    ranks: int
+    threads: int
+    steps: int = Field(description="timed steps of each sample")
+    us_per_atom_step: list[float] = Field(description="one sample a round: wall time, all that a timestep needs")
+    trial: bool = Field(description="stopped before the first round: the sample is that of the trial before it")
+    list_builds: int | None = Field(
+        description="neighbour lists built in the timed steps of the last sample, in LAMMPS"
+    )
+    bytes_per_atom: float | None = Field(description="peak resident memory beyond that of a system of a few atoms")
+    flop_per_atom_step: float | None = Field(description="floating point operations that the model asks for")
+
+    @property
+    def median(self) -> float:
+        """Median of the samples, us/atom/step."""
+        return statistics.median(self.us_per_atom_step)
+
+    @property
+    def gflops(self) -> float | None:
+        """Useful operations in a second, in 1e9."""
+        return None if self.flop_per_atom_step is None else self.flop_per_atom_step / self.median / 1e3
+
+
+class Skipped(StrictModel):
+    """Something that was not measured, and why."""
+
+    name: str
+    reason: str
+
+
+class Machine(StrictModel):
+    """Where it was measured."""
+
+    processor: str
+    cores: int = Field(description="that this process may use")
+    instructions: str = Field(description="instruction set that the native engine chose; empty where it did not run")
+    gflops_per_core: float | None = Field(description="rate of a large float32 matrix product on one core, in 1e9/s")
+    system: str
+
+
+class Report(StrictModel):
+    """A whole benchmark."""
+
+    command: str
+    created: str
+    versions: dict[str, str]
+    machine: Machine
+    system: str
+    neighbors: float
+    cutoff: float
+    temperature: float
+    timestep: float
+    skin: float
+    rounds: int
+    interrupted: bool
+    rows: list[Row]
+    skipped: list[Skipped]
+
+    def reference(self) -> Row | None:
+        """Row that others are compared with: the first of mlpot."""
+        return next((row for row in self.rows if row.mlpot), None)
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write a report as JSON; a reader never sees half of it."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_report(path: Path) -> Report:
+    """Read what `write_report` wrote."""
+    return Report.model_validate_json(path.read_text(encoding="utf-8"))
