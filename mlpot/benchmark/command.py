@@ -34,7 +34,7 @@ def run_benchmark(
     Returns
     -------
     int
-        Exit status: 0; 1 where nothing could be measured; 130 after Ctrl-C.
+        Exit status: 0; 1 where something failed or nothing could be measured; 130 after Ctrl-C.
     """
     console = console or Console()
     with tempfile.TemporaryDirectory(prefix="mlpot-benchmark-") as folder:
@@ -47,7 +47,7 @@ def run_benchmark(
         (plot_scaling if settings.scaling else plot_report)(report, plot)
     if report.interrupted:
         return INTERRUPTED
-    return 0 if report.rows else 1
+    return 0 if report.rows and not report.failed else 1
 
 
 def _measure_all(settings: Settings, plan: Plan, folder: Path, json_path: Path | None, console: Console) -> Report:

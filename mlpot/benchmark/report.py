@@ -25,6 +25,8 @@ def print_report(report: Report, console: Console) -> None:
         console.print(line, markup=False, highlight=False)
     for skipped in report.skipped:
         console.print(f"left out: {skipped.name}: {skipped.reason}", markup=False, highlight=False)
+    for failed in report.failed:
+        console.print(f"FAILED: {failed.name}: {failed.reason}", markup=False, highlight=False)
     if report.interrupted:
         console.print("interrupted: this is what was measured until then", markup=False, highlight=False)
 
@@ -33,7 +35,8 @@ def _table(report: Report) -> Table:
     header, *body = table_cells(report)
     table = Table(title=f"{title(report)}\nus / atom / step", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in header:
-        table.add_column(name, justify="left" if name in _TEXT else "right", overflow="fold")
+        text = name in _TEXT
+        table.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for row, cells in zip(report.rows, body, strict=True):
         table.add_row(*map(escape, cells), style="bold" if row.mlpot else "")
     return table
@@ -42,7 +45,7 @@ def _table(report: Report) -> Table:
 def title(report: Report) -> str:
     """System, and what all rows have in common."""
     first = report.rows[0]
-    shared = [f"{getattr(first, name)} {name}" for name in _NUMBERS if not _varies(report, name)]
+    shared = [_count(first, name) for name in _NUMBERS if not _varies(report, name)]
     return ", ".join([report.system, *shared])
 
 
@@ -65,7 +68,8 @@ def table_cells(report: Report) -> list[list[str]]:
     rows = []
     for row in report.rows:
         samples = row.us_per_atom_step
-        costs = [_digits(row.median) + " (trial)" * row.trial, f"{_digits(min(samples))}-{_digits(max(samples))}"]
+        several = f"{_digits(min(samples))}-{_digits(max(samples))}" if len(samples) > 1 else ""
+        costs = [_digits(row.median) + " (trial)" * row.trial, several]
         kilobytes = [_digits(row.bytes_per_atom / 1000) if row.bytes_per_atom is not None else ""] if memory else []
         names = [str(getattr(row, name)) for name in (*_TEXT, *varying)]
         rows.append([*names, *costs, _digits(row.median / reference), *kilobytes])
@@ -133,7 +137,9 @@ def plot_report(report: Report, path: Path) -> None:
         )
     axis.set_yticks(range(len(rows)), [_label(row, report) for row in rows], fontsize=8)
     axis.invert_yaxis()
+    axis.margins(y=0.02)
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_xlim(0.5 * min(values), 2.5 * max(values))
     axis.set(xlabel="µs / atom / step", title=f"{title(report)}; {report.machine.processor}")
     axis.spines[["top", "right"]].set_visible(False)
@@ -145,8 +151,13 @@ def plot_report(report: Report, path: Path) -> None:
 def _label(row: Row, report: Report) -> str:
     """Name of a bar: what differs between the rows of the same potential."""
     engine = [row.engine] if row.mlpot else []
-    numbers = [f"{getattr(row, name)} {name}" for name in _NUMBERS if _varies(report, name)]
+    numbers = [_count(row, name) for name in _NUMBERS if _varies(report, name)]
     return ", ".join([row.potential, row.program, *engine, *numbers])
+
+
+def _count(row: Row, name: str) -> str:
+    number = getattr(row, name)
+    return f"{number} {name.removesuffix('s') if number == 1 else name}"
 
 
 def _varies(report: Report, name: str) -> bool:

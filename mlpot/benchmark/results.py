@@ -75,7 +75,8 @@ class Report(StrictModel):
     rounds: int
     interrupted: bool
     rows: list[Row]
-    skipped: list[Skipped]
+    skipped: list[Skipped] = Field(description="what cannot be measured here")
+    failed: list[Skipped] = Field(description="what should have worked and did not")
 
     def reference(self) -> Row | None:
         """Row that others are compared with: the first of mlpot."""

@@ -69,7 +69,8 @@ class Workplace:
         """Measure once; the answer of `worker`."""
         if case.calculator is None:
             data = self._file(system, "LAMMPS")
-            script = input_script(case.pair, data, system.atoms.pbc, case.threads, warm_up, steps)
+            omp_threads = 1 if case.mlpot else case.threads
+            script = input_script(case.pair, data, system.atoms.pbc, warm_up, steps, omp_threads)
             task = {"program": "LAMMPS", "script": script, "ranks": case.ranks, "threads": case.threads}
             return measure({**task, "folder": str(self.folder)}, threads=case.threads)
         task = {"program": "ASE", "calculator": case.calculator, "structure": str(self._file(system, "ASE"))}

@@ -61,7 +61,9 @@ def style_commands(name: str, elements: Sequence[str], folder: Path) -> tuple[st
     return f"pair_style {name}", f'pair_coeff * * "{file}" Si'
 
 
-def input_script(pair: Sequence[str], data: Path, pbc: Sequence[bool], threads: int, warm_up: int, steps: int) -> str:
+def input_script(
+    pair: Sequence[str], data: Path, pbc: Sequence[bool], warm_up: int, steps: int, omp_threads: int = 1
+) -> str:
     """Input of LAMMPS: a run that warms up, then the one that is timed.
 
     Parameters
@@ -72,16 +74,17 @@ def input_script(pair: Sequence[str], data: Path, pbc: Sequence[bool], threads: 
         Structure.
     pbc : sequence of bool
         Periodic directions.
-    threads : int
-        For potentials of LAMMPS that have a form with threads.
     warm_up, steps : int
+    omp_threads : int
+        More than one: take the form with threads of everything in LAMMPS that has one. Not for mlpot, whose threads
+        are its own: those of OpenMP would wait beside them, busily.
 
     Returns
     -------
     str
     """
     return _INPUT.format(
-        package=f"package omp {threads}\nsuffix omp" if threads > 1 else "",
+        package=f"package omp {omp_threads}\nsuffix omp" if omp_threads > 1 else "",
         boundary=" ".join("p" if periodic else "s" for periodic in pbc),
         data=f'"{data}"',
         pair="\n".join(pair),

@@ -1,0 +1,80 @@
+"""Counts of multiply-adds, against numbers that can be counted by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpot.benchmark.operations import contraction_tree, operations
+from mlpot.config import PRESETS, ModelConfig
+from mlpot.model.contraction import SymmetricContraction
+
+FAST = ModelConfig(**PRESETS["fast"])
+ACCURATE = ModelConfig(**PRESETS["accurate"])
+
+
+def parts(config, neighbors=28.0, lanes=16):
+    return {part.name: part for part in operations(config, neighbors, lanes).parts}
+
+
+def test_sum_over_neighbours_of_one_layer():
+    """16 harmonics times 8 radial functions forth; twice that, and 16 to put it together, back."""
+    assert parts(FAST)["sum over neighbours"].needed == 28 * (128 + 2 * 128 + 16)
+    # 28 neighbours fill two vectors of 16; the 8 radial functions half of one, where vectors run over them
+    assert parts(FAST)["sum over neighbours"].executed == 32 * (256 + 2 * 128 + 16)
+
+
+def test_mix_of_one_layer():
+    assert parts(FAST)["mix into channels"].needed == 2 * 16 * 8 * 64
+    assert parts(FAST)["mix into channels"].executed == 16 * 8 * 64 + 16 * 16 * 64
+
+
+def test_first_layer_of_two_runs_twice():
+    assert parts(ACCURATE)["sum over neighbours"].needed == 28 * (2 * 128 + 2 * 128 + 16)
+    assert parts(ACCURATE)["mix into channels"].needed == 3 * 16 * 8 * 64
+
+
+def test_messages():
+    """16 channels of scalars and vectors: 64 components; 4 degrees of harmonics times 2 of messages."""
+    found = parts(ACCURATE)
+    assert found["messages: radial functions"].needed == 2 * 28 * 4 * 8 * 32
+    # paths to L = 0, 1, 2, 3: 2, 3, 3, 2
+    assert found["messages: mix into channels"].needed == 2 * (2 + 3 * 3 + 3 * 5 + 2 * 7) * 16 * 64
+    assert found["messages: sum over neighbours"].needed == 28 * 64 * (4 + 16 + 16 + 16 + 12)
+
+
+@pytest.mark.parametrize("output_lmax", [0, 1])
+@pytest.mark.parametrize("fields", [{}, {"lmax": 1}, {"lmax": 2, "correlation": 4}, {"correlation": 1}])
+def test_tree_holds_every_product_once(output_lmax, fields):
+    config = ModelConfig(**fields)
+    leaves, inner, groups = contraction_tree(config, output_lmax)
+    levels = SymmetricContraction(config, output_lmax, 1).levels
+    assert leaves + inner == sum(len(level.previous) for level in levels)
+    assert 0 < groups <= leaves
+
+
+def test_contraction_to_scalars_has_77_cubic_monomials():
+    """Counted from e3nn's ReducedTensorProducts: 1, 16 and 77 monomials; the rest are beginnings of others."""
+    leaves, inner, _ = contraction_tree(FAST, 0)
+    assert leaves >= 77
+    assert leaves + inner >= 1 + 16 + 77
+
+
+@given(st.sampled_from(list(PRESETS)), st.floats(1.0, 200.0), st.sampled_from([4, 8, 16]))
+def test_kernels_never_do_less_than_is_needed(preset, neighbors, lanes):
+    config = ModelConfig(**PRESETS[preset])
+    for part in operations(config, neighbors, lanes).parts:
+        assert part.executed >= part.needed
+
+
+def test_scalar_lanes_waste_nothing():
+    found = operations(ModelConfig(n_channels=6, message_channels=3, n_layers=2), 28.0, lanes=1)
+    assert found.executed == found.needed
+    assert found.flop == 2 * found.needed
+
+
+def test_cost_grows_with_neighbours_only_where_neighbours_are():
+    few, many = parts(ACCURATE, 20.0), parts(ACCURATE, 40.0)
+    for name, part in many.items():
+        factor = part.needed / few[name].needed
+        at_edges = name.startswith(("radial", "gradient", "sum over", "messages: radial", "messages: sum"))
+        assert factor == pytest.approx(2.0 if at_edges else 1.0)
