@@ -41,7 +41,9 @@ def make_report(
     Report
     """
     rows = [_row(record, plan.smallest) for record in records if record.trial]
-    failed = [Skipped(name=str(record.case), reason=record.error) for record in records if record.error]
+    failed = [
+        Skipped(name=str(record.case), reason=" ".join(record.error.split())) for record in records if record.error
+    ]
     return Report(
         command=shlex.join(["mlpot", *sys.argv[1:]]),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
