@@ -102,7 +102,8 @@ def circumstances(report: Report) -> list[str]:
         f"{machine.processor}{instructions}, {machine.cores} cores{product}",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
         f"{report.neighbors:.1f} neighbours within {report.cutoff:g} A, NVE from {report.temperature:g} K, "
-        f"{report.timestep:g} fs, skin {report.skin:g} A; median and range of {report.rounds} interleaved rounds",
+        f"{report.timestep:g} fs, skin {report.skin:g} A; median and range of {report.rounds} interleaved "
+        f"round{'s' if report.rounds != 1 else ''}",
     ]
 
 

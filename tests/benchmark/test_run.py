@@ -69,7 +69,7 @@ def test_output_says_what_was_measured_on_what(finished):
     assert report.machine.instructions in ("avx512", "avx2", "baseline")
     assert f"LAMMPS {report.versions['LAMMPS']}" in finished.output
     assert "28.0 neighbours within 5 A" in finished.output
-    assert "1 interleaved rounds" in finished.output
+    assert "1 interleaved round" in finished.output
     assert "diamond Si, 64 atoms, 1 rank, 1 thread" in finished.output
     for row in report.rows:
         assert row.potential in finished.output

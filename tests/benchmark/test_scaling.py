@@ -70,3 +70,8 @@ def test_plot_and_text(tmp_path):
     assert "time of a step ~ atoms^1.016; cost of an atom within 2 % of its mean" in text.getvalue()
     assert "2 ranks are 1.94 times as fast" in text.getvalue()
     assert "2 threads are 1.82 times as fast" in text.getvalue()
+
+
+def test_rows_are_judged_by_their_median():
+    assert row(512, 3.0).median == 3.0
+    assert row(512, 3.0).model_copy(update={"flop_per_atom_step": 6e3}).gflops == pytest.approx(2.0)
