@@ -152,6 +152,21 @@ def md(
 
 
 @app.command()
+def properties(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    structure: Annotated[str, typer.Option(help="a file, or FORMULA:PROTOTYPE:LATTICE_CONSTANT as in Si:diamond:5.43")],
+    output: Annotated[Path, typer.Option(help="folder of the results")] = Path("properties"),
+    only: Annotated[list[str], typer.Option(help="e.g. elastic; may be given several times")] = [],  # noqa: B006  # typer copies it
+    device: Device = "cpu",
+) -> None:
+    """Compute what a potential says of a crystal: lattice, elasticity, phonons, vacancies, surfaces, dimers."""
+    import mlpot  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.properties.command import run_properties  # noqa: PLC0415
+
+    run_properties(mlpot.load(model, device=device, precision="double"), structure, output, only=only)
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False) -> None:
     """Examine this installation: what works, what does not, what mends it; status 1 where something is broken."""
     from mlpot.doctor import report  # noqa: PLC0415  # each command loads only what it needs

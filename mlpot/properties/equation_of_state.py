@@ -12,6 +12,7 @@ from mlpot.figures import tidy
 from mlpot.neighbors import FloatArray
 from mlpot.properties.crystal import primitive_cell, relaxed_crystal, symmetry_of
 from mlpot.properties.rows import Row
+from mlpot.properties.short_range import free_energies
 from mlpot.simulation import relax
 
 FIT_RANGE = 0.04
@@ -136,5 +137,4 @@ def _energy_at(primitive: Atoms, calculator: Any, ratio: float) -> float:  # noq
 def _free_atoms(crystal: Atoms, calculator: Any) -> float:  # noqa: ANN401
     """Mean energy (eV/atom) of the crystal's atoms, each alone."""
     symbols, counts = np.unique(crystal.symbols, return_counts=True)
-    energies = [Atoms(symbol, calculator=calculator).get_potential_energy() for symbol in symbols]
-    return float(np.dot(energies, counts) / counts.sum())
+    return float(np.dot(free_energies(symbols, calculator), counts) / counts.sum())

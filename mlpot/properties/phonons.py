@@ -1,6 +1,7 @@
 """Phonons of a crystal from finite displacements (`ase.phonons`): band structure, and whether all modes are real."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +134,7 @@ def phonons(
         n_atoms=len(primitive) * int(np.prod(times)),
         distances=distances,
         frequencies=frequencies[: len(path.kpts)],
-        labels=tuple(zip(map(float, places), names, strict=True)),
+        labels=_merged(places, names),
         lowest=float(frequencies.min()),
         lowest_at=points[frequencies.min(axis=1).argmin()],
         highest=float(frequencies.max()),
@@ -148,3 +149,11 @@ def _odd_repeats(primitive: Atoms, shortest: float, max_atoms: int) -> tuple[int
     while len(primitive) * x * y * z > max_atoms and max(x, y, z) > 1:
         x, y, z = (max(1, n - 2) if n == max(x, y, z) else n for n in (x, y, z))
     return x, y, z
+
+
+def _merged(places: FloatArray, names: Sequence[str]) -> tuple[tuple[float, str], ...]:
+    """Labels of the path; where it jumps, two of them share a place."""
+    merged: dict[float, str] = {}
+    for place, name in zip(np.round(places, 9).tolist(), names, strict=True):
+        merged[place] = f"{merged[place]}|{name}" if place in merged else name
+    return tuple(merged.items())
