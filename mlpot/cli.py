@@ -166,6 +166,32 @@ def properties(
     run_properties(mlpot.load(model, device=device, precision="double"), structure, output, only=only)
 
 
+Structures = Annotated[list[str], typer.Option("--structure", help="a file, or e.g. Si:diamond:5.43; several too")]
+Stable = Annotated[bool, typer.Option("--stable", help="structures are stable at 0 K: phonons must be real")]
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    structures: Structures = [],  # noqa: B006  # typer copies it
+    output: Annotated[Path, typer.Option(help="folder of the results")] = Path("check"),
+    stable: Stable = False,
+    time: Annotated[float, typer.Option(help="of the dynamics at twice the melting point, ps")] = 20.0,
+    full: Annotated[bool, typer.Option("--full", help="100 ps of it")] = False,
+    melting_point: Annotated[float | None, typer.Option(help="K; by default that of the element")] = None,
+) -> None:
+    """Try a model before it is released: holes, derivatives, engines, dynamics; status 1 where a check fails."""
+    from mlpot.check import CheckSettings, run_check  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.shipped import find_potential  # noqa: PLC0415
+
+    settings = CheckSettings(tuple(structures), stable, 100.0 if full else time, melting_point)
+    try:
+        verdicts = run_check(find_potential(model), settings, output)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(any(verdict.status == "failed" for verdict in verdicts))
+
+
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False) -> None:
     """Examine this installation: what works, what does not, what mends it; status 1 where something is broken."""

@@ -11,8 +11,14 @@ from mlpot.properties.crystal import relaxed_crystal, structure_from
 from mlpot.properties.elastic import ElasticConstants, elastic_constants
 from mlpot.properties.equation_of_state import EquationOfState, equation_of_state
 from mlpot.properties.phonons import Phonons, phonons
-from mlpot.properties.short_range import CompressionScan, DimerScan, TrimerScan
-from mlpot.properties.short_range import compression_scan, dimer_scan, trimer_scan
+from mlpot.properties.short_range import (
+    CompressionScan,
+    DimerScan,
+    TrimerScan,
+    compression_scan,
+    dimer_scan,
+    trimer_scan,
+)
 from mlpot.properties.surface import SurfaceEnergies, surface_energies
 from mlpot.properties.vacancy import Vacancies, vacancy_energies
 

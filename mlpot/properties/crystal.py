@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
@@ -80,7 +80,7 @@ def structure_from(text: str) -> Atoms:
         ) from error
 
 
-def relaxed_crystal(atoms: Atoms, calculator: Any, *, fmax: float = 1e-4, steps: int = 500) -> Atoms:  # noqa: ANN401
+def relaxed_crystal(atoms: Atoms, calculator: Calculator, *, fmax: float = 1e-4, steps: int = 500) -> Atoms:
     """Conventional cell of a crystal, cell and atoms relaxed.
 
     Parameters
@@ -199,8 +199,8 @@ def atoms_from(structure: Structure) -> Atoms:
     return Atoms(symbols, scaled_positions=structure.frac_coords, cell=structure.lattice.matrix, pbc=True)
 
 
-def supercell(atoms: Atoms, shortest: float) -> Atoms:
-    """Repeat a crystal until opposite faces of the cell are far enough apart.
+def repeats(atoms: Atoms, shortest: float) -> tuple[int, int, int]:
+    """How often each cell vector must be repeated for opposite faces to be far enough apart.
 
     Parameters
     ----------
@@ -210,27 +210,27 @@ def supercell(atoms: Atoms, shortest: float) -> Atoms:
 
     Returns
     -------
-    ase.Atoms
+    tuple of int
     """
-    return atoms.repeat(repeats(atoms, shortest))
+    # A cell that was relaxed to 9.9999 A is long enough for 10 A.
+    x, y, z = (max(1, int(np.ceil(shortest / distance - 1e-3))) for distance in face_distances(atoms))
+    return x, y, z
 
 
-def repeats(atoms: Atoms, shortest: float) -> tuple[int, int, int]:
-    """How often `supercell` repeats each cell vector.
+def face_distances(atoms: Atoms) -> FloatArray:
+    """Distances between opposite faces of the cell.
 
     Parameters
     ----------
     atoms : ase.Atoms
-    shortest : float, A
 
     Returns
     -------
-    tuple of int
+    distances : (3,), A
     """
-    heights = atoms.cell.volume / np.linalg.norm(np.cross(atoms.cell[[1, 2, 0]], atoms.cell[[2, 0, 1]]), axis=1)
-    # A cell that was relaxed to 9.9999 A is long enough for 10 A.
-    x, y, z = (max(1, int(np.ceil(shortest / height - 1e-3))) for height in heights)
-    return x, y, z
+    a, b, c = atoms.cell.array
+    areas = np.linalg.norm([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
+    return np.asarray(atoms.cell.volume / areas)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Elastic constants of a crystal, with internal relaxation, from stresses at small strains (matscipy)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from matplotlib.axes import Axes
 from matscipy.elasticity import (
     Voigt_6x6_to_full_3x3x3x3,
@@ -79,7 +79,7 @@ class ElasticConstants:
 
 def elastic_constants(
     atoms: Atoms,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     strain: float = 2e-3,
     fmax: float = 1e-5,
@@ -122,7 +122,7 @@ def elastic_constants(
 def _summary(raw: FloatArray, crystal: Atoms) -> ElasticConstants:
     symmetry = symmetry_of(crystal)
     matrix = _symmetrized(raw, symmetry.rotations)
-    compliance = np.linalg.inv(matrix)
+    compliance = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     bulk = 0.5 * (matrix[:3, :3].sum() / 9 + 1 / compliance[:3, :3].sum())
     return ElasticConstants(
         crystal_system=symmetry.crystal_system,
@@ -139,8 +139,8 @@ def _symmetrized(matrix: FloatArray, rotations: FloatArray) -> FloatArray:
     """Average of a 6x6 matrix over rotations (n, 3, 3)."""
     tensor = Voigt_6x6_to_full_3x3x3x3(matrix)
     turned = [np.einsum("ia,jb,kc,ld,abcd->ijkl", r, r, r, r, tensor, optimize=True) for r in rotations]
-    average: FloatArray = full_3x3x3x3_to_Voigt_6x6(np.mean(turned, axis=0), check_symmetry=False)
-    return 0.5 * (average + average.T)
+    average = full_3x3x3x3_to_Voigt_6x6(np.mean(turned, axis=0), check_symmetry=False)
+    return np.asarray(0.5 * (average + average.T))
 
 
 def _distinct(matrix: FloatArray) -> dict[str, float]:

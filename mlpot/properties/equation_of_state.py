@@ -1,10 +1,10 @@
 """Equation of state of a crystal: lattice constants, cohesive energy, bulk modulus, energy against volume."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from ase.eos import EquationOfState as Fit
 from matplotlib.axes import Axes
 
@@ -76,7 +76,7 @@ class EquationOfState:
 
 def equation_of_state(
     atoms: Atoms,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     span: float = 0.16,
     n_volumes: int = 33,
@@ -126,7 +126,7 @@ def equation_of_state(
     )
 
 
-def _energy_at(primitive: Atoms, calculator: Any, ratio: float) -> float:  # noqa: ANN401
+def _energy_at(primitive: Atoms, calculator: Calculator, ratio: float) -> float:
     """Energy (eV/atom) with the volume at `ratio` times that of the crystal, atoms relaxed."""
     strained = primitive.copy()
     strained.calc = calculator
@@ -134,7 +134,7 @@ def _energy_at(primitive: Atoms, calculator: Any, ratio: float) -> float:  # noq
     return relax(strained, fmax=1e-4).energy / len(strained)
 
 
-def _free_atoms(crystal: Atoms, calculator: Any) -> float:  # noqa: ANN401
+def _free_atoms(crystal: Atoms, calculator: Calculator) -> float:
     """Mean energy (eV/atom) of the crystal's atoms, each alone."""
     symbols, counts = np.unique(crystal.symbols, return_counts=True)
-    return float(np.dot(free_energies(symbols, calculator), counts) / counts.sum())
+    return float(np.dot(free_energies(symbols.tolist(), calculator), counts) / counts.sum())

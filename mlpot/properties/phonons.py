@@ -3,10 +3,10 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from ase.dft.kpoints import monkhorst_pack
 from ase.phonons import Phonons as Displacements
 from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ class Phonons:
 
 def phonons(
     atoms: Atoms,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     shortest: float = 20.0,
     max_atoms: int = 2000,

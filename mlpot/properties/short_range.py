@@ -6,10 +6,10 @@ of the crystal from nothing. Where the calculator refuses to answer, because its
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers, covalent_radii
 from matplotlib.axes import Axes
 
@@ -64,9 +64,7 @@ class DimerScan:
     @property
     def bond_length(self) -> float:
         """Distance (A) of the deepest point."""
-        return (
-            float(self.distances[np.nanargmin(self.energies)]) if np.isfinite(self.energies).any() else float("nan")
-        )
+        return float(self.distances[np.nanargmin(self.energies)]) if np.isfinite(self.energies).any() else float("nan")
 
     def rows(self) -> list[Row]:
         """Lines of a table."""
@@ -78,7 +76,7 @@ class DimerScan:
     def plot(self, axis: Axes) -> None:
         """Draw energy against distance; far above zero the scale is logarithmic."""
         axis.plot(self.distances, self.energies, lw=1.2, label="-".join(self.symbols))
-        axis.set_yscale("symlog", linthresh=10.0)
+        axis.set_yscale("asinh", linear_width=2.0)
         axis.axhline(0.0, color="#999999", lw=0.8)
         axis.set(xlabel="distance, Å", ylabel="energy, eV", title="dimers")
         axis.legend(frameon=False, ncols=2, fontsize=8)
@@ -110,7 +108,7 @@ class TrimerScan:
     def plot(self, axis: Axes) -> None:
         """Draw all energies against the smallest distance."""
         axis.plot(self.closeness.ravel(), self.energies.ravel(), ".", ms=2, alpha=0.5, label="-".join(self.symbols))
-        axis.set_yscale("symlog", linthresh=10.0)
+        axis.set_yscale("asinh", linear_width=2.0)
         axis.axhline(0.0, color="#999999", lw=0.8)
         axis.set(xlabel="smallest distance / covalent contact", ylabel="energy, eV", title="trimers")
         axis.legend(frameon=False, ncols=2, fontsize=8)
@@ -136,7 +134,7 @@ class CompressionScan:
     def plot(self, axis: Axes) -> None:
         """Draw energy against volume; far above the minimum the scale is logarithmic."""
         axis.plot(self.ratios, self.energies - np.nanmin(self.energies), color="#1b6ca8", lw=1.4)
-        axis.set_yscale("symlog", linthresh=1.0)
+        axis.set_yscale("asinh", linear_width=0.5)
         axis.set(xlabel="volume / equilibrium volume", ylabel="energy above the minimum, eV/atom", title="compression")
         tidy(axis)
 
@@ -144,7 +142,7 @@ class CompressionScan:
 def dimer_scan(
     first: str,
     second: str,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     cutoff: float,
     spacing: float = 0.02,
@@ -175,7 +173,7 @@ def energy_and_force(
     first: str,
     second: str,
     distance: float,
-    calculator: Any,  # noqa: ANN401
+    calculator: Calculator,
 ) -> tuple[float, float]:
     """Energy of a dimer, and the force on its second atom.
 
@@ -201,7 +199,7 @@ def energy_and_force(
 
 def trimer_scan(
     symbols: tuple[str, str, str],
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     cutoff: float,
     n_distances: int = 16,
@@ -229,6 +227,9 @@ def trimer_scan(
     energies, closeness = np.full(shape, np.nan), np.zeros(shape)
     contacts = [contact(symbols[i], symbols[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     for a, i, j in np.ndindex(shape):
+        if symbols[1] == symbols[2] and j < i:  # the mirror image of one before
+            energies[a, i, j], closeness[a, i, j] = energies[a, j, i], closeness[a, j, i]
+            continue
         atoms = _trimer(symbols, distances[i], distances[j], np.deg2rad(angles[a]))
         atoms.calc = calculator
         closeness[a, i, j] = (atoms.get_all_distances()[np.triu_indices(3, 1)] / contacts).min()
@@ -241,7 +242,7 @@ def trimer_scan(
 
 def compression_scan(
     crystal: Atoms,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     largest: float = 1.3,
     smallest: float = 0.25,
@@ -277,7 +278,7 @@ def compression_scan(
     return CompressionScan(ratios, energies, pressures)
 
 
-def free_energies(symbols: Sequence[str], calculator: Any) -> list[float]:  # noqa: ANN401
+def free_energies(symbols: Sequence[str], calculator: Calculator) -> list[float]:
     """Energies of atoms alone.
 
     Parameters

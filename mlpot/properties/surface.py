@@ -1,9 +1,9 @@
 """Energies of low-index surfaces: slabs of pymatgen, relaxed, without reconstructions that need a larger cell."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from matplotlib.axes import Axes
 from pymatgen.core.surface import Slab, SlabGenerator, get_symmetrically_distinct_miller_indices
 
@@ -72,7 +72,7 @@ class SurfaceEnergies:
 
 def surface_energies(
     atoms: Atoms,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     max_index: int = 1,
     thickness: float = 14.0,

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from matplotlib.axes import Axes
 
 from mlpot.errors import ConfigError, PropertyError
@@ -55,10 +55,8 @@ class Vacancies:
     def rows(self) -> list[Row]:
         """Lines of a table."""
         return [
-            Row(
-                f"vacancy {one.symbol}, {one.n_atoms} atoms", f"{one.energy:.3f} ({one.unrelaxed_energy:.3f} rigid)", "eV"
-            )
-            for one in self.sites
+            Row(f"vacancy {v.symbol}, {v.n_atoms} atoms", f"{v.energy:.3f} ({v.unrelaxed_energy:.3f} rigid)", "eV")
+            for v in self.sites
         ]
 
     def plot(self, axis: Axes) -> None:
@@ -74,7 +72,7 @@ class Vacancies:
 
 def vacancy_energies(
     atoms: Atoms,
-    calculator: Any,  # noqa: ANN401  # ASE has no types
+    calculator: Calculator,
     *,
     chemical_potentials: Mapping[str, float] | None = None,
     shortest: float = 10.0,
@@ -108,7 +106,7 @@ def vacancy_energies(
     potentials = dict(chemical_potentials or {})
     elements = set(crystal.symbols)
     if len(elements) == 1:
-        potentials.setdefault(*elements, crystal.get_potential_energy() / len(crystal))
+        potentials.setdefault(min(elements), crystal.get_potential_energy() / len(crystal))
     if missing := elements - potentials.keys():
         raise ConfigError(
             f"the formation energy of a vacancy in {crystal.get_chemical_formula()} depends on where its atom goes: "
