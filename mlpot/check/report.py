@@ -1,10 +1,12 @@
 """What `mlpot check` leaves: a table on the terminal, ``check.json``, and ``check.png`` with all pictures."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ase.io import write
 from matplotlib.axes import Axes
 from pydantic_core import to_json
 from rich.markup import escape
@@ -12,6 +14,7 @@ from rich.table import Table
 
 from mlpot.check.verdict import Panel, Status, Verdict
 from mlpot.figures import new_figure
+from mlpot.simulation.records import bare_frame
 
 STYLES: dict[Status, str] = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 COLUMNS = 3
@@ -56,6 +59,28 @@ def write_json(verdicts: Sequence[Verdict], heading: Mapping[str, Any], path: Pa
     ]
     content = {**heading, "passed": all(v.status != "failed" for v in verdicts), "checks": checks}
     path.write_bytes(to_json(content, indent=1, inf_nan_mode="null", fallback=lambda array: array.tolist()) + b"\n")
+
+
+def write_structures(verdicts: Sequence[Verdict], folder: Path) -> list[Path]:
+    """Write the structures that failed checks found fault with.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+    folder : Path
+
+    Returns
+    -------
+    list of Path
+        One extended XYZ file for each check that has some.
+    """
+    written = []
+    for verdict in verdicts:
+        if verdict.structures:
+            path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', verdict.name)}.xyz"
+            write(path, [bare_frame(atoms) for atoms in verdict.structures], format="extxyz")
+            written.append(path)
+    return written
 
 
 def draw_sheet(verdicts: Sequence[Verdict], title: str, path: Path) -> None:

@@ -25,7 +25,7 @@ from mlpot.check.derivatives import check_derivatives, check_symmetries
 from mlpot.check.engines import check_engines, check_lammps
 from mlpot.check.holes import check_descents, check_rattles
 from mlpot.check.hot import check_hot
-from mlpot.check.report import draw_sheet, verdict_table, write_json
+from mlpot.check.report import draw_sheet, verdict_table, write_json, write_structures
 from mlpot.check.samples import enlarged, random_cell, rattled
 from mlpot.check.short_range import check_compression, check_dimers, check_trimers
 from mlpot.check.stability import check_stability
@@ -49,12 +49,15 @@ class CheckSettings:
         Of the hot run.
     melting_point : float, K, optional
         The hot run has twice this temperature.
+    starts : int
+        Random structures that are relaxed.
     """
 
     structures: tuple[str, ...] = ()
     stable: bool = False
     time: float = 20.0
     melting_point: float | None = None
+    starts: int = 300
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
@@ -133,6 +136,7 @@ def all_checks(calculator: MLPotCalculator, subjects: Sequence[Subject], setting
         for subject in subjects
         if subject.is_crystal and not subject.problem and len(set(subject.atoms.symbols)) == 1
     }
+    crystals = {symbol: binding for symbol, binding in crystals.items() if binding > 0}
     small, large = _samples(symbols, subjects)
     yield Check("dimers", partial(check_dimers, calculator, symbols, cutoff, crystals), 1 + len(symbols) ** 2)
     yield Check("trimers", partial(check_trimers, calculator, symbols, cutoff, crystals), 1 + len(symbols) ** 3)
@@ -156,7 +160,8 @@ def _structure_checks(
     yield Check(f"{prefix}rattles", partial(check_rattles, atoms, calculator))
     if subject.is_crystal:
         yield Check(f"{prefix}compression", partial(check_compression, atoms, calculator))
-        yield Check(f"{prefix}random structures", partial(check_descents, atoms, calculator), 5)
+        descents = partial(check_descents, atoms, calculator, n_starts=settings.starts)
+        yield Check(f"{prefix}random structures", descents, 0.1 * settings.starts)
         yield Check(f"{prefix}phonons", partial(_stability, subject, calculator, settings.stable), 3)
     yield Check(f"{prefix}conservation", partial(check_conservation, atoms, calculator, temperature=0.5 * hot), 15)
     long_run = partial(check_hot, atoms, calculator, temperature=hot, time=settings.time, ground=subject.ground)
@@ -222,4 +227,5 @@ def _report(verdicts: Sequence[Verdict], heading: dict[str, object], output: Pat
     console.print(verdict_table(verdicts, title))
     counts = {status: sum(v.status == status for v in verdicts) for status in ("passed", "failed", "skipped")}
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()), highlight=False)
-    console.print(f"written to {output}/check.json and check.png", highlight=False, soft_wrap=True)
+    files = ["check.json", "check.png", *(path.name for path in write_structures(verdicts, output))]
+    console.print(f"written to {output}: {', '.join(files)}", highlight=False, soft_wrap=True)

@@ -34,6 +34,9 @@ STRONGEST_BOND = 12.0
 GRIDS = 20
 """With more triples than this their grids become coarser."""
 
+WORST = 20
+"""So many intervals of a dimer are looked at more closely."""
+
 ROUGHNESS = 1e-4
 """Largest jump of the force of a dimer, relative to its size where it is above 1 eV/A (absolute in eV/A below)."""
 
@@ -105,17 +108,27 @@ def _dimer_problems(scan: DimerScan, roughness: float, deepest: float) -> list[s
 
 
 def _roughness(scan: DimerScan, calculator: Calculator) -> float:
-    """Largest disagreement of energy differences with Simpson's integral of the force.
+    """Largest disagreement of energy differences with Simpson's integral of the force, relative to the force.
 
-    A smooth force leaves 1e-6; a step in force or energy, wherever in its interval, leaves a good part of itself.
+    A step in force or energy leaves a good part of itself however short its interval is. What a smooth curve leaves
+    falls with at least the square of the length; so the worst intervals are looked at again in small pieces.
     """
-    middles = 0.5 * (scan.distances[1:] + scan.distances[:-1])
-    between = np.array([energy_and_force(*scan.symbols, distance, calculator)[1] for distance in middles])
-    step = np.diff(scan.distances)
-    work = (scan.forces[:-1] + 4 * between + scan.forces[1:]) / 6
-    error = np.abs(np.diff(scan.energies) / step + work)
-    size = np.maximum(1.0, np.maximum(np.abs(scan.forces[1:]), np.abs(scan.forces[:-1])))
-    return float(np.max(error / size))
+    errors = _simpson_errors(scan.symbols, scan.distances, calculator)
+    for k in np.argsort(-errors)[:WORST]:
+        if errors[k] > ROUGHNESS:
+            pieces = np.linspace(scan.distances[k], scan.distances[k + 1], 33)
+            errors[k] = _simpson_errors(scan.symbols, pieces, calculator).max()
+    return float(errors.max())
+
+
+def _simpson_errors(symbols: tuple[str, str], ends: FloatArray, calculator: Calculator) -> FloatArray:
+    """Disagreement (1,) for each interval."""
+    middles = 0.5 * (ends[1:] + ends[:-1])
+    energies, forces = np.array([energy_and_force(*symbols, distance, calculator) for distance in ends]).T
+    between = np.array([energy_and_force(*symbols, distance, calculator)[1] for distance in middles])
+    work = (forces[:-1] + 4 * between + forces[1:]) / 6
+    size = np.maximum(1.0, np.maximum(np.abs(forces[1:]), np.abs(forces[:-1])))
+    return np.asarray(np.abs(np.diff(energies) / np.diff(ends) + work) / size)
 
 
 def _minima(energies: FloatArray) -> FloatArray:

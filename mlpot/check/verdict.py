@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ase import Atoms
 from matplotlib.axes import Axes
 
 from mlpot.errors import MLPotError
@@ -29,6 +30,8 @@ class Verdict:
         The same for a program; names end in their unit.
     panels : tuple of callable
         Each draws one picture on an axis.
+    structures : tuple of ase.Atoms
+        Those that a failed check found fault with; for the next training.
     seconds : float, s
         What the check took.
     """
@@ -38,6 +41,7 @@ class Verdict:
     sentence: str
     numbers: dict[str, Any] = field(default_factory=dict)
     panels: tuple[Panel, ...] = ()
+    structures: tuple[Atoms, ...] = ()
     seconds: float = 0.0
 
 
@@ -77,7 +81,13 @@ class Check:
         return replace(verdict, name=self.name, seconds=time.perf_counter() - begin)
 
 
-def judged(problems: Sequence[str], praise: str, numbers: dict[str, Any], *panels: Panel) -> Verdict:
+def judged(
+    problems: Sequence[str],
+    praise: str,
+    numbers: dict[str, Any],
+    *panels: Panel,
+    structures: Sequence[Atoms] = (),
+) -> Verdict:
     """Failed with all problems, or passed where there are none.
 
     Parameters
@@ -87,13 +97,16 @@ def judged(problems: Sequence[str], praise: str, numbers: dict[str, Any], *panel
         What is good, where nothing is wrong.
     numbers : dict
     *panels : callable
+    structures : sequence of ase.Atoms
+        Where the problems were seen.
 
     Returns
     -------
     Verdict
     """
-    sentence = "; ".join(problems) if problems else praise
-    return Verdict("", "failed" if problems else "passed", sentence, numbers, panels)
+    if not problems:
+        return Verdict("", "passed", praise, numbers, panels)
+    return Verdict("", "failed", "; ".join(problems), numbers, panels, tuple(structures))
 
 
 def failed(sentence: str) -> Verdict:
