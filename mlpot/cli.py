@@ -177,14 +177,15 @@ def check(
     output: Annotated[Path, typer.Option(help="folder of the results")] = Path("check"),
     stable: Stable = False,
     time: Annotated[float, typer.Option(help="of the dynamics at twice the melting point, ps")] = 20.0,
-    full: Annotated[bool, typer.Option("--full", help="100 ps of it, and more random structures")] = False,
+    starts: Annotated[int, typer.Option(help="random structures that are relaxed")] = 300,
+    full: Annotated[bool, typer.Option("--full", help="100 ps and 2000 random structures")] = False,
     melting_point: Annotated[float | None, typer.Option(help="K; by default that of the element")] = None,
 ) -> None:
     """Try a model before it is released: holes, derivatives, engines, dynamics; status 1 where a check fails."""
     from mlpot.check import CheckSettings, run_check  # noqa: PLC0415  # each command loads only what it needs
     from mlpot.shipped import find_potential  # noqa: PLC0415
 
-    length: dict[str, Any] = {"time": 100.0, "starts": 2000} if full else {"time": time}
+    length: dict[str, Any] = {"time": 100.0, "starts": 2000} if full else {"time": time, "starts": starts}
     settings = CheckSettings(tuple(structures), stable, melting_point=melting_point, **length)
     try:
         verdicts = run_check(find_potential(model), settings, output)

@@ -32,11 +32,14 @@ class Watch:
         Of the thermostat.
     ground : float, eV/atom
         Of the relaxed structure.
+    is_lowest : bool
+        Nothing may lie below it: so it is for a crystal, while a molecule may turn into a better one.
     """
 
     n_atoms: int
     temperature: float
     ground: float
+    is_lowest: bool
     looks: list[Look] = field(default_factory=list)
 
     def see(self, look: Look) -> list[str]:
@@ -55,16 +58,13 @@ class Watch:
         self.looks.append(look)
         # Ten standard deviations of the temperature of so many atoms.
         hottest = self.temperature * (1.0 + 10.0 * np.sqrt(2.0 / (3.0 * self.n_atoms)))
+        jump, depth = look.conserved - before.conserved, self.ground - look.potential
+        # Written so that what is not a number is an event.
         events = {
             f"two atoms are at {look.closeness:.2f} of their covalent contact ({CORE} allowed)": look.closeness < CORE,
             f"the temperature is {look.temperature:.0f} K, beyond all fluctuations": not look.temperature < hottest,
-            f"the conserved energy jumps by {look.conserved - before.conserved:.3g} eV/atom": not abs(
-                look.conserved - before.conserved
-            )
-            < STEP,
-            f"the potential energy lies {self.ground - look.potential:.3f} eV/atom below the relaxed structure": not (
-                look.potential > self.ground
-            ),
+            f"the conserved energy jumps by {jump:.3g} eV/atom": not abs(jump) < STEP,
+            f"the potential energy lies {depth:.3f} eV/atom below the relaxed structure": self.is_lowest and depth > 0,
             f"{look.alone} atoms have lost all neighbours": look.alone > 0,
         }
         return [text for text, happened in events.items() if happened]
@@ -106,7 +106,7 @@ def check_hot(
     temperature : float, K
     time : float, ps
     ground : float, eV/atom
-        Of `atoms`; potential energies stay above it.
+        Of `atoms`; potential energies of a crystal stay above it.
 
     Returns
     -------
@@ -115,11 +115,12 @@ def check_hot(
     system = enlarged(atoms, 100)
     timestep = timestep_for(atoms)
     steps = max(LOOK, round(1000 * time / timestep))
-    settings = MDSettings("nvt", steps=steps, timestep=timestep, temperature=temperature)
+    reach = calculator.model.manifest.cutoff
+    settings = MDSettings("nvt", steps=steps, timestep=timestep, temperature=temperature, lost_distance=reach)
     in_lammps = bool(atoms.pbc.all()) and lammps_is_missing() is None
     if in_lammps:
         system = in_a_box(system)
-    watch = Watch(len(system), temperature, ground)
+    watch = Watch(len(system), temperature, ground, is_lowest=bool(atoms.pbc.all()))
     problems: list[str] = []
     try:
         for look in (lammps_run if in_lammps else ase_run)(system, calculator, settings):

@@ -51,6 +51,8 @@ class CheckSettings:
         The hot run has twice this temperature.
     starts : int
         Random structures that are relaxed.
+    conservation_time : float, ps
+        Of the run without thermostat.
     """
 
     structures: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class CheckSettings:
     time: float = 20.0
     melting_point: float | None = None
     starts: int = 300
+    conservation_time: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.
@@ -163,7 +166,8 @@ def _structure_checks(
         descents = partial(check_descents, atoms, calculator, n_starts=settings.starts)
         yield Check(f"{prefix}random structures", descents, 0.1 * settings.starts)
         yield Check(f"{prefix}phonons", partial(_stability, subject, calculator, settings.stable), 3)
-    yield Check(f"{prefix}conservation", partial(check_conservation, atoms, calculator, temperature=0.5 * hot), 15)
+    free_run = partial(check_conservation, atoms, calculator, temperature=0.5 * hot, time=settings.conservation_time)
+    yield Check(f"{prefix}conservation", free_run, 1.5 * settings.conservation_time)
     long_run = partial(check_hot, atoms, calculator, temperature=hot, time=settings.time, ground=subject.ground)
     yield Check(f"{prefix}hot", long_run, 2.5 * settings.time)
 

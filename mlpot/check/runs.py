@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from mlpot import lammps
 from mlpot.calculator import MLPotCalculator
@@ -52,7 +53,7 @@ class Look(NamedTuple):
     closeness : float
         Smallest distance over the sum of the covalent radii.
     alone : int
-        Atoms without neighbour inside the cutoff.
+        Atoms without neighbour inside the `lost_distance` of the settings.
     """
 
     time: float
@@ -63,14 +64,14 @@ class Look(NamedTuple):
     alone: int
 
 
-def ase_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) -> Iterator[Look]:
+def ase_run(atoms: Atoms, calculator: Calculator, settings: MDSettings) -> Iterator[Look]:
     """Run with ASE's integrators.
 
     Parameters
     ----------
     atoms : ase.Atoms
         Moves with the run.
-    calculator : MLPotCalculator
+    calculator : ase.calculators.calculator.Calculator
     settings : MDSettings
 
     Yields
@@ -86,7 +87,7 @@ def ase_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) -> 
         with np.errstate(over="ignore", invalid="ignore"):  # reported by the look, and better
             integrator.run(LOOK)
         energies = (atoms.get_potential_energy() / len(atoms), conserved_energy(integrator) / len(atoms))
-        yield _look(atoms, calculator, done * settings.timestep / 1000, temperature_of(atoms), *energies)
+        yield _look(atoms, settings, done * settings.timestep / 1000, temperature_of(atoms), *energies)
 
 
 def lammps_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) -> Iterator[Look]:
@@ -125,7 +126,7 @@ def lammps_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) 
                 atoms.positions = np.ctypeslib.as_array(engine.gather_atoms("x", 1, 3)).reshape(-1, 3)
                 temperature, potential, conserved = (engine.get_thermo(name) for name in ("temp", "pe", "econserve"))
                 energies = (potential / len(atoms), conserved / len(atoms))
-                yield _look(atoms, calculator, done * settings.timestep / 1000, temperature, *energies)
+                yield _look(atoms, settings, done * settings.timestep / 1000, temperature, *energies)
         finally:
             engine.close()
 
@@ -138,8 +139,9 @@ def _command(engine: Any, text: str) -> None:  # noqa: ANN401  # LAMMPS has no t
 
 
 def _look(
-    atoms: Atoms, calculator: MLPotCalculator, time: float, temperature: float, potential: float, conserved: float
+    atoms: Atoms, settings: MDSettings, time: float, temperature: float, potential: float, conserved: float
 ) -> Look:
-    centers = neighbor_list(atoms, calculator.model.manifest.cutoff)[0]
-    alone = len(atoms) - len(np.unique(centers)) if len(atoms) > 1 else 0
+    alone = 0
+    if settings.lost_distance is not None and len(atoms) > 1:
+        alone = len(atoms) - len(np.unique(neighbor_list(atoms, settings.lost_distance)[0]))
     return Look(time, temperature, potential, conserved, closeness(atoms), alone)

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from matplotlib.axes import Axes
 
+from mlpot.check.smoothness import ROUGHNESS, Roughness, roughness_of
 from mlpot.check.verdict import OnProgress, Verdict, judged
 from mlpot.neighbors import FloatArray
 from mlpot.properties.short_range import (
@@ -18,7 +19,6 @@ from mlpot.properties.short_range import (
     compression_scan,
     contact,
     dimer_scan,
-    energy_and_force,
     trimer_scan,
 )
 
@@ -33,12 +33,6 @@ STRONGEST_BOND = 12.0
 
 GRIDS = 20
 """With more triples than this their grids become coarser."""
-
-WORST = 20
-"""So many intervals of a dimer are looked at more closely."""
-
-ROUGHNESS = 1e-4
-"""Largest jump of the force of a dimer, relative to its size where it is above 1 eV/A (absolute in eV/A below)."""
 
 
 def check_dimers(
@@ -67,7 +61,7 @@ def check_dimers(
     problems, numbers, scans = [], {}, []
     for done, (first, second) in enumerate(pairs):
         scan = dimer_scan(first, second, calculator, cutoff=cutoff)
-        roughness = _roughness(scan, calculator)
+        roughness = roughness_of(scan, calculator)
         deepest = min(STRONGEST_BOND, 2 * crystals[first] if first == second and first in crystals else np.inf)
         problems += [f"{first}-{second} {text}" for text in _dimer_problems(scan, roughness, deepest)]
         numbers[f"{first}-{second}"] = {
@@ -75,7 +69,8 @@ def check_dimers(
             "bond_length_A": scan.bond_length,
             "wall_eV": float(scan.energies[0]),
             "minima_A": scan.distances[_minima(scan.energies)].tolist(),
-            "roughness": roughness,
+            "step": roughness.step,
+            "mismatch": roughness.mismatch,
         }
         scans.append(scan)
         progress((done + 1) / len(pairs))
@@ -85,7 +80,7 @@ def check_dimers(
     return judged(problems, praise, numbers, partial(_overlay, scans))
 
 
-def _dimer_problems(scan: DimerScan, roughness: float, deepest: float) -> list[str]:
+def _dimer_problems(scan: DimerScan, roughness: Roughness, deepest: float) -> list[str]:
     bad = ~np.isfinite(scan.energies)
     if bad.any():
         return [f"is not finite at {scan.distances[bad][0]:.2f} A and {bad.sum() - 1} other distances"]
@@ -102,33 +97,13 @@ def _dimer_problems(scan: DimerScan, roughness: float, deepest: float) -> list[s
         problems.append(
             f"is bound by {scan.depth:.2f} eV at {scan.bond_length:.2f} A, at most {deepest:.2f} is possible"
         )
-    if roughness > ROUGHNESS:
-        problems.append(f"has a force that jumps or is not the slope of the energy (by {roughness:.1e} of its size)")
+    if roughness.step > ROUGHNESS:
+        problems.append(f"has a step of {roughness.step:.1e} in energy or force at {roughness.step_at:.2f} A")
+    elif roughness.mismatch > ROUGHNESS:
+        problems.append(
+            f"has a force that is not the slope of the energy (off by {roughness.mismatch:.1e} of its size)"
+        )
     return problems
-
-
-def _roughness(scan: DimerScan, calculator: Calculator) -> float:
-    """Largest disagreement of energy differences with Simpson's integral of the force, relative to the force.
-
-    A step in force or energy leaves a good part of itself however short its interval is. What a smooth curve leaves
-    falls with at least the square of the length; so the worst intervals are looked at again in small pieces.
-    """
-    errors = _simpson_errors(scan.symbols, scan.distances, calculator)
-    for k in np.argsort(-errors)[:WORST]:
-        if errors[k] > ROUGHNESS:
-            pieces = np.linspace(scan.distances[k], scan.distances[k + 1], 33)
-            errors[k] = _simpson_errors(scan.symbols, pieces, calculator).max()
-    return float(errors.max())
-
-
-def _simpson_errors(symbols: tuple[str, str], ends: FloatArray, calculator: Calculator) -> FloatArray:
-    """Disagreement (1,) for each interval."""
-    middles = 0.5 * (ends[1:] + ends[:-1])
-    energies, forces = np.array([energy_and_force(*symbols, distance, calculator) for distance in ends]).T
-    between = np.array([energy_and_force(*symbols, distance, calculator)[1] for distance in middles])
-    work = (forces[:-1] + 4 * between + forces[1:]) / 6
-    size = np.maximum(1.0, np.maximum(np.abs(forces[1:]), np.abs(forces[:-1])))
-    return np.asarray(np.abs(np.diff(energies) / np.diff(ends) + work) / size)
 
 
 def _minima(energies: FloatArray) -> FloatArray:
