@@ -1,7 +1,7 @@
 """The user's own model in every engine: native against torch, float32 against float64, LAMMPS against ASE."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,9 @@ def check_lammps(model: Path, structures: Mapping[str, Atoms], progress: OnProgr
     """
     if (missing := lammps_is_missing()) is not None:
         return skipped(missing)
-    boxed = {name.replace(" ", "_"): in_a_box(atoms) for name, atoms in structures.items()}
+    boxed = [in_a_box(atoms) for atoms in structures.values()]
     calculator = MLPotCalculator(model, precision="double")
-    expected = [answer(atoms, calculator) for atoms in boxed.values()]
+    expected = [answer(atoms, calculator) for atoms in boxed]
     numbers: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for done, ranks in enumerate((1, 2)):
@@ -200,9 +200,9 @@ def write_data(path: Path, atoms: Atoms, elements: list[str]) -> None:
     write(path, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
 
 
-def _run_lammps(model: Path, structures: Mapping[str, Atoms], ranks: int, folder: Path) -> list[Answer]:
+def _run_lammps(model: Path, structures: Sequence[Atoms], ranks: int, folder: Path) -> list[Answer]:
     script = ""
-    for name, atoms in structures.items():
+    for name, atoms in enumerate(structures):
         elements = sorted(set(atoms.symbols))
         write_data(folder / f"{name}.data", atoms, elements)
         boundary = " ".join("p" if periodic else "f" for periodic in atoms.pbc)
@@ -210,7 +210,7 @@ def _run_lammps(model: Path, structures: Mapping[str, Atoms], ranks: int, folder
     result = lammps.run(script, ranks=ranks, directory=folder)
     return [
         (table["PotEng"][0], np.loadtxt(folder / f"{name}.dump", skiprows=9, ndmin=2)[:, 1:], _virial(table, atoms))
-        for (name, atoms), table in zip(structures.items(), result.thermo, strict=True)
+        for name, (atoms, table) in enumerate(zip(structures, result.thermo, strict=True))
     ]
 
 

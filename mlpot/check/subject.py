@@ -1,6 +1,7 @@
 """What is checked: a structure, relaxed with the model, and what is known of it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -27,7 +28,7 @@ class Subject:
     Attributes
     ----------
     label : str
-        As the user named it.
+        As the user named it, without the folders of a file.
     atoms : ase.Atoms
         Relaxed, crystals in their conventional cell; as given where that fails.
     ground : float, eV/atom
@@ -64,12 +65,12 @@ class Subject:
         return 2.0 * float(Element(elements.pop()).melting_point or USUAL_MELTING_POINT)
 
 
-def prepare(label: str, calculator: Calculator) -> Subject:
+def prepare(text: str, calculator: Calculator) -> Subject:
     """Read or build a structure and relax it.
 
     Parameters
     ----------
-    label : str
+    text : str
         As of `structure_from`.
     calculator : ase.calculators.calculator.Calculator
 
@@ -77,7 +78,8 @@ def prepare(label: str, calculator: Calculator) -> Subject:
     -------
     Subject
     """
-    start = structure_from(label)
+    start = structure_from(text)
+    label = Path(text).name
     problem = ""
     try:
         atoms = _relaxed(start, calculator)
