@@ -10,8 +10,8 @@ How data flows, and which module does what::
            |-> ASE                        calculator, simulation, evaluation
            `-> LAMMPS                     lammps; engines: engine (native, also for ASE), torch_engine
 
-`training` makes a model out of data, `config` says how, `doctor` says what works on this machine, `benchmark` what a
-step costs, `cli` is the command.
+`training` makes a model out of data, `config` says how; `properties` says what it knows, `check` what is wrong with it;
+`doctor` says what works on this machine, `benchmark` what a step costs, `cli` is the command.
 
 Conventions, everywhere:
 

@@ -183,6 +183,49 @@ def benchmark(
 
 
 @app.command()
+def properties(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    structure: Annotated[str, typer.Option(help="a file, or FORMULA:PROTOTYPE:LATTICE_CONSTANT as in Si:diamond:5.43")],
+    output: Annotated[Path, typer.Option(help="folder of the results")] = Path("properties"),
+    only: Annotated[list[str], typer.Option(help="e.g. elastic; may be given several times")] = [],  # noqa: B006  # typer copies it
+    device: Device = "cpu",
+) -> None:
+    """Compute what a potential says of a crystal: lattice, elasticity, phonons, vacancies, surfaces, dimers."""
+    import mlpot  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.properties.command import run_properties  # noqa: PLC0415
+
+    run_properties(mlpot.load(model, device=device, precision="double"), structure, output, only=only)
+
+
+Structures = Annotated[list[str], typer.Option("--structure", help="a file, or e.g. Si:diamond:5.43; several too")]
+Stable = Annotated[bool, typer.Option("--stable", help="structures are stable at 0 K: phonons must be real")]
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="model.pt, or the name of a shipped potential")],
+    structures: Structures = [],  # noqa: B006  # typer copies it
+    output: Annotated[Path, typer.Option(help="folder of the results")] = Path("check"),
+    stable: Stable = False,
+    time: Annotated[float, typer.Option(help="of the dynamics at twice the melting point, ps")] = 20.0,
+    starts: Annotated[int, typer.Option(help="random structures that are relaxed")] = 300,
+    full: Annotated[bool, typer.Option("--full", help="100 ps and 2000 random structures")] = False,
+    melting_point: Annotated[float | None, typer.Option(help="K; by default that of the element")] = None,
+) -> None:
+    """Try a model before it is released: holes, derivatives, engines, dynamics; status 1 where a check fails."""
+    from mlpot.check import CheckSettings, run_check  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.shipped import find_potential  # noqa: PLC0415
+
+    length: dict[str, Any] = {"time": 100.0, "starts": 2000} if full else {"time": time, "starts": starts}
+    settings = CheckSettings(tuple(structures), stable, melting_point=melting_point, **length)
+    try:
+        verdicts = run_check(find_potential(model), settings, output)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(any(verdict.status == "failed" for verdict in verdicts))
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False) -> None:
     """Examine this installation: what works, what does not, what mends it; status 1 where something is broken."""
     from mlpot.doctor import report  # noqa: PLC0415  # each command loads only what it needs

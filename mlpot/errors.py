@@ -23,3 +23,7 @@ class EngineError(MLPotError):
 
 class TrainingError(MLPotError):
     """A training run that cannot start, cannot be resumed, or has diverged."""
+
+
+class PropertyError(MLPotError):
+    """A property that cannot be computed: a structure that does not fit it, a relaxation that does not converge."""

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlpot"
 # Each module may import from rows above its own and from itself.
 LAYERS = [
-    {"errors", "graph"},
+    {"errors", "figures", "graph"},
     {"config"},
     {"config_file", "neighbors", "shipped", "tuned_process"},
     {"skin", "model"},
@@ -17,7 +17,8 @@ LAYERS = [
     {"engine"},
     {"training", "calculator", "lammps"},
     {"benchmark", "evaluation", "info", "simulation", "doctor"},
-    {"quickstart"},
+    {"properties", "quickstart"},
+    {"check"},
     {"cli"},
     {"__main__"},
 ]

@@ -4,10 +4,9 @@ import base64
 import html
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.table import Table
 
+from mlpot.figures import new_figure, tidy
 from mlpot.quickstart.steps import Results
 
 PAGE = """\
@@ -85,8 +84,7 @@ def write_report(results: Results, output: Path) -> Path:
 
 def plot_results(results: Results, path: Path) -> None:
     """Plot the equation of state beside DFT, and the conserved energy of the NVE run."""
-    figure = Figure(figsize=(10.0, 4.0), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10.0, 4.0)
     left, right = figure.subplots(1, 2)
     curve = results.equation
     lowest = curve.energy.min()
@@ -100,8 +98,8 @@ def plot_results(results: Results, path: Path) -> None:
     right.set(xlabel="time, ps", ylabel="change of total energy, meV/atom", ylim=(-reach, reach))
     right.set_title(f"NVE, 64 atoms, {dynamics.temperature:.0f} K, 0.5 fs")
     for axis in (left, right):
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(visible=True, color="#e4e4e4", lw=0.6)
+        tidy(axis)
+        axis.spines["right"].set_visible(False)
     figure.savefig(path)
 
 

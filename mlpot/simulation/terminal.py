@@ -43,7 +43,8 @@ def relax_file(
     RelaxResult
     """
     console = console or Console()
-    atoms = _read(source, calculator)
+    atoms = read_structure(source)
+    atoms.calc = calculator
     with _progress(console) as progress:
         task = progress.add_task("relax", total=steps)
         result = relax(
@@ -88,7 +89,8 @@ def md_file(
     MDResult
     """
     console = console or Console()
-    atoms = _read(source, calculator)
+    atoms = read_structure(source)
+    atoms.calc = calculator
     with _progress(console) as progress:
         task = progress.add_task(settings.ensemble, total=settings.steps)
         result = run_md(
@@ -100,13 +102,27 @@ def md_file(
     return result
 
 
-def _read(source: Path, calculator: MLPotCalculator) -> Atoms:
+def read_structure(source: Path) -> Atoms:
+    """Last structure of a file.
+
+    Parameters
+    ----------
+    source : Path
+        Anything ASE reads.
+
+    Returns
+    -------
+    ase.Atoms
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
     try:
-        atoms = ase.io.read(source)
+        return ase.io.read(source)
     except Exception as error:  # ASE's readers raise whatever they stumble upon
         raise DataError(f"{source}: cannot be read as a structure: {error}") from error
-    atoms.calc = calculator
-    return atoms
 
 
 def _progress(console: Console) -> Progress:

@@ -1,14 +1,13 @@
-"""Learning curve and parity plots, as PNG files. Figures are made as objects: matplotlib's global state is not used."""
+"""Learning curve and parity plots, as PNG files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mlpot.figures import new_figure, tidy
 from mlpot.training.loss import METRIC_UNITS
 from mlpot.training.scoring import LabelPairs
 
@@ -33,7 +32,7 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
         PNG file.
     """
     errors = [label for label in METRIC_UNITS if any(f"{label}_rmse" in row for row in history)]
-    figure = _figure(4.2 * (1 + len(errors)), 3.6)
+    figure = new_figure(4.2 * (1 + len(errors)), 3.6)
     axes = figure.subplots(1, 1 + len(errors), squeeze=False)[0]
     _plot_losses(axes[0], history)
     for axis, label in zip(axes[1:], errors, strict=True):
@@ -45,7 +44,7 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
         axis.set(yscale="log", xlabel="epoch", ylabel=f"{label} error, {unit}", title=f"validation, {label}")
         last = _series(history, f"{label}_rmse")[1][-1]
         axis.legend(frameon=False, loc="upper right", title=f"last rmse {last:.3g} {unit}")
-        _tidy(axis)
+        tidy(axis)
     figure.savefig(path)
 
 
@@ -63,7 +62,7 @@ def _plot_losses(axis: Axes, history: Sequence[Mapping[str, float]]) -> None:
     rate.spines["top"].set_visible(False)
     lines = [*axis.get_lines(), *rate.get_lines()]
     axis.legend(lines, [str(line.get_label()) for line in lines], frameon=False, loc="upper right")
-    _tidy(axis)
+    tidy(axis)
 
 
 def plot_parity(pairs: LabelPairs, path: Path, title: str) -> None:
@@ -79,7 +78,7 @@ def plot_parity(pairs: LabelPairs, path: Path, title: str) -> None:
     panels = [(label, getattr(pairs, label).numpy()) for label in METRIC_UNITS if len(getattr(pairs, label))]
     if not panels:
         return
-    figure = _figure(4.4 * len(panels), 4.5)
+    figure = new_figure(4.4 * len(panels), 4.5)
     figure.suptitle(title)
     for axis, (label, values) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _plot_parity_panel(axis, label, values)
@@ -106,7 +105,7 @@ def _plot_parity_panel(axis: Axes, label: str, values: NDArray[np.float64]) -> N
         (0.03, 0.97), xycoords="axes fraction", ha="left", va="top", fontsize=9,
     )  # fmt: skip
     _plot_errors(axis.inset_axes((0.62, 0.12, 0.35, 0.22)), errors, small_unit, COLORS[label])
-    _tidy(axis)
+    tidy(axis)
 
 
 def _plot_errors(axis: Axes, errors: NDArray[np.float64], unit: str, color: str) -> None:
@@ -124,15 +123,3 @@ def _plot_errors(axis: Axes, errors: NDArray[np.float64], unit: str, color: str)
 def _series(history: Sequence[Mapping[str, float]], key: str) -> tuple[list[float], list[float]]:
     rows = [row for row in history if key in row]
     return [row["epoch"] for row in rows], [row[key] for row in rows]
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _tidy(axis: Axes) -> None:
-    axis.spines["top"].set_visible(False)
-    axis.grid(visible=True, color="#e4e4e4", lw=0.6)
-    axis.set_axisbelow(True)

@@ -1,0 +1,140 @@
+"""Equation of state of a crystal: lattice constants, cohesive energy, bulk modulus, energy against volume."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.eos import EquationOfState as Fit
+from matplotlib.axes import Axes
+
+from mlpot.figures import tidy
+from mlpot.neighbors import FloatArray
+from mlpot.properties.crystal import primitive_cell, relaxed_crystal, symmetry_of
+from mlpot.properties.rows import Row
+from mlpot.properties.short_range import free_energies
+from mlpot.simulation import relax
+
+FIT_RANGE = 0.04
+"""The fit takes volumes within this fraction of the equilibrium."""
+
+
+@dataclass(frozen=True)
+class EquationOfState:
+    """Crystal at zero pressure, and its energy against volume.
+
+    Attributes
+    ----------
+    formula : str
+    space_group : str
+    lengths : (3,), A
+        Of the conventional cell.
+    angles : (3,), degrees
+    volume : float, A^3/atom
+    energy : float, eV/atom
+    cohesive_energy : float, eV/atom
+        Energy of the free atoms, as the potential gives it, minus that of the crystal.
+    bulk_modulus : float, GPa
+        Of a Birch-Murnaghan fit; the shape of the cell stays as it is, the atoms relax.
+    bulk_modulus_derivative : float
+        With respect to pressure.
+    volumes : (n_volumes,), A^3/atom
+    energies : (n_volumes,), eV/atom
+    """
+
+    formula: str
+    space_group: str
+    lengths: FloatArray
+    angles: FloatArray
+    volume: float
+    energy: float
+    cohesive_energy: float
+    bulk_modulus: float
+    bulk_modulus_derivative: float
+    volumes: FloatArray
+    energies: FloatArray
+
+    def rows(self) -> list[Row]:
+        """Lines of a table."""
+        names = dict(zip("abc", self.lengths, strict=True))
+        distinct = {name: value for name, value in names.items() if name == "a" or abs(value - names["a"]) > 1e-4}
+        return [
+            *(Row(f"lattice constant {name}", f"{value:.4f}", "A") for name, value in distinct.items()),
+            Row("volume", f"{self.volume:.3f}", "A^3/atom"),
+            Row("cohesive energy", f"{self.cohesive_energy:.4f}", "eV/atom"),
+            Row("bulk modulus", f"{self.bulk_modulus:.1f}", "GPa"),
+            Row("its pressure derivative", f"{self.bulk_modulus_derivative:.2f}", ""),
+        ]
+
+    def plot(self, axis: Axes) -> None:
+        """Draw energy against volume."""
+        axis.plot(self.volumes, 1e3 * (self.energies - self.energy), "o-", ms=3, color="#1b6ca8")
+        axis.axvline(self.volume, color="#999999", lw=0.8)
+        axis.set(xlabel="volume, Å³/atom", ylabel="energy, meV/atom", title=f"equation of state, {self.formula}")
+        tidy(axis)
+
+
+def equation_of_state(
+    atoms: Atoms,
+    calculator: Calculator,
+    *,
+    span: float = 0.16,
+    n_volumes: int = 33,
+) -> EquationOfState:
+    """Relax a crystal and follow its energy through compression and expansion.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Any cell of the crystal.
+    calculator : ase.calculators.calculator.Calculator
+    span : float
+        Volumes from ``1 - span`` to ``1 + span`` of the relaxed one; at least `FIT_RANGE`.
+    n_volumes : int
+
+    Returns
+    -------
+    EquationOfState
+
+    Raises
+    ------
+    PropertyError
+        A relaxation does not converge, or the fit has no minimum.
+    """
+    crystal = relaxed_crystal(atoms, calculator)
+    primitive = primitive_cell(crystal)
+    ratios = np.linspace(1.0 - span, 1.0 + span, n_volumes)
+    energies = np.array([_energy_at(primitive, calculator, ratio) for ratio in ratios])
+    volume = crystal.get_volume() / len(crystal)
+    near = np.abs(ratios - 1.0) <= FIT_RANGE
+    fit = Fit(ratios[near] * volume, energies[near], eos="birchmurnaghan")
+    modulus = fit.fit()[2] / units.GPa
+    energy = crystal.get_potential_energy() / len(crystal)
+    cell = crystal.cell.cellpar()
+    return EquationOfState(
+        formula=crystal.get_chemical_formula("metal", empirical=True),
+        space_group=symmetry_of(crystal).space_group,
+        lengths=cell[:3],
+        angles=cell[3:],
+        volume=float(volume),
+        energy=float(energy),
+        cohesive_energy=float(_free_atoms(crystal, calculator) - energy),
+        bulk_modulus=float(modulus),
+        bulk_modulus_derivative=float(fit.eos_parameters[2]),
+        volumes=ratios * volume,
+        energies=energies,
+    )
+
+
+def _energy_at(primitive: Atoms, calculator: Calculator, ratio: float) -> float:
+    """Energy (eV/atom) with the volume at `ratio` times that of the crystal, atoms relaxed."""
+    strained = primitive.copy()
+    strained.calc = calculator
+    strained.set_cell(primitive.cell * ratio ** (1 / 3), scale_atoms=True)
+    return relax(strained, fmax=1e-4).energy / len(strained)
+
+
+def _free_atoms(crystal: Atoms, calculator: Calculator) -> float:
+    """Mean energy (eV/atom) of the crystal's atoms, each alone."""
+    symbols, counts = np.unique(crystal.symbols, return_counts=True)
+    return float(np.dot(free_energies(symbols.tolist(), calculator), counts) / counts.sum())
