@@ -20,8 +20,9 @@ from rich.table import Table
 
 from mlpot.data import LabelledStructure, read_structures
 from mlpot.errors import DataError
-from mlpot.export import LoadedModel, Precision, load_model
+from mlpot.export import LoadedModel, load_model
 from mlpot.graph import collate
+from mlpot.manifest import Precision
 from mlpot.model import evaluate
 from mlpot.neighbors import graph_from_atoms
 from mlpot.training.plots import plot_parity

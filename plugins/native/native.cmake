@@ -37,6 +37,8 @@ add_library(mlpot_native STATIC
   "${native_dir}/evaluator.cpp"
   "${native_dir}/folded.cpp"
   "${native_dir}/native_engine.cpp"
+  "${native_dir}/neighbor_rows.cpp"
+  "${native_dir}/neighbor_search.cpp"
   "${native_dir}/parameters.cpp"
   "${native_dir}/passes.cpp"
   "${native_dir}/polynomial.cpp"
