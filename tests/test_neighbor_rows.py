@@ -106,13 +106,13 @@ def test_atoms_that_come_close_are_noticed_without_looking_at_all_pairs():
     for place in ([1e-7, 0, 0], [0, 1.6, 1e-7], [8.0, 8.0 + 1e-7, -8.0]):
         neighbors.rows(atoms)
         atoms.positions[1] = place
-        with pytest.raises(DataError, match="atoms [01] and [12] are at the same place"):
+        with pytest.raises(DataError, match=r"atoms [01] and [12] are at the same place"):
             neighbors.rows(atoms)
         atoms.positions[1] = [1.0, 0, 0]
     atoms = Atoms("H", cell=[1.0, 9, 9], pbc=True)
     neighbors.rows(atoms)
     atoms.cell[0, 0] = 1e-7
-    with pytest.raises(DataError, match="same place|no neighbour list"):
+    with pytest.raises(DataError, match=r"same place|no neighbour list"):
         neighbors.rows(atoms)
 
 

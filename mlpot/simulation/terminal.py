@@ -43,6 +43,7 @@ def relax_file(
     RelaxResult
     """
     console = console or Console()
+    _say_engine(calculator, console)
     atoms = _read(source, calculator)
     with _progress(console) as progress:
         task = progress.add_task("relax", total=steps)
@@ -88,6 +89,7 @@ def md_file(
     MDResult
     """
     console = console or Console()
+    _say_engine(calculator, console)
     atoms = _read(source, calculator)
     with _progress(console) as progress:
         task = progress.add_task(settings.ensemble, total=settings.steps)
@@ -98,6 +100,10 @@ def md_file(
     if result.interrupted:
         console.print(f"Stopped at step {result.steps} of {settings.steps}. Go on: the same command with --restart")
     return result
+
+
+def _say_engine(calculator: MLPotCalculator, console: Console) -> None:
+    console.print(f"{calculator.parameters['path']}: {calculator.engine_description}", markup=False, highlight=False)
 
 
 def _read(source: Path, calculator: MLPotCalculator) -> Atoms:

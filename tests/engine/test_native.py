@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structures import structures
 
 import mlpot
-from mlpot.engine import NativeModel, open_model
+from mlpot.engine import NativeModel
 from mlpot.errors import EngineError, ModelFileError
 from mlpot.export import load_model, save_model
 from mlpot.graph import collate
@@ -162,17 +162,6 @@ def test_edges_out_of_order_are_refused(models):
     graph = graph_from_atoms(Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]), NUMBERS, model.manifest.cutoff)
     with pytest.raises(EngineError, match="non-decreasing"):
         model.evaluate(graph._replace(edge_index=graph.edge_index.flip(1)))
-
-
-def test_the_engine_is_chosen_by_device_and_name(model_file):
-    assert isinstance(mlpot.MLPotCalculator(model_file).model, NativeModel)
-    assert not isinstance(mlpot.MLPotCalculator(model_file, engine="torch").model, NativeModel)
-    with pytest.raises(EngineError, match="runs on the cpu"):
-        open_model(model_file, "native", "cuda", None)
-    with pytest.raises(EngineError, match="must be native or torch"):
-        open_model(model_file, "tensorflow", "cpu", None)
-    with pytest.raises(ModelFileError, match="precision must be mixed or double, got half"):
-        NativeModel(model_file, "half")
 
 
 def test_both_engines_give_the_calculator_the_same(deep_model_file):
