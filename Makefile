@@ -5,6 +5,7 @@ PYTHON ?= python3
 OUTPUT ?= quickstart
 
 BIN := .venv/bin
+CPP := plugins/*/*.h plugins/*/*.cpp plugins/*/tests/*.h plugins/*/tests/*.cpp
 PLUGIN_SOURCES := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*.cmake plugins/*/*.py)
 # Two processes of one thread each: the suite is made of many small tests.
 PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
@@ -29,12 +30,12 @@ check: lint types test ## what CI runs on the code: lint, types, tests
 lint: .venv/.installed ## ruff and clang-format, nothing is changed
 	"$(BIN)/ruff" check
 	"$(BIN)/ruff" format --check
-	"$(BIN)/clang-format" --dry-run --Werror plugins/*/*.h plugins/*/*.cpp
+	"$(BIN)/clang-format" --dry-run --Werror $(CPP)
 
 format: .venv/.installed ## let ruff and clang-format mend what they can
 	"$(BIN)/ruff" check --fix
 	"$(BIN)/ruff" format
-	"$(BIN)/clang-format" -i plugins/*/*.h plugins/*/*.cpp
+	"$(BIN)/clang-format" -i $(CPP)
 
 types: .venv/.installed ## mypy --strict on the package
 	"$(BIN)/mypy"
