@@ -23,7 +23,7 @@ test: .venv/.engine ## run the default test suite
 	$(PYTEST)
 
 sanitize: .venv/.installed ## run the C++ engine under the sanitizers of the compiler
-	$(PYTEST) -m sanitize
+	$(PYTEST) -n 0 -m sanitize tests/engine
 
 check: lint types test ## what CI runs on the code: lint, types, tests
 

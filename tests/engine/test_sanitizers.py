@@ -50,9 +50,9 @@ def build(folder, **settings):
     return folder / "check_engine"
 
 
-def run(program, files, vector_bytes=16):
+def run(program, files, instructions="vectors_of_16"):
     """First word of each answer; whatever a sanitizer finds ends the program with another status."""
-    options = {"UBSAN_OPTIONS": "print_stacktrace=1", "MLPOT_INSTRUCTIONS": f"vectors_of_{vector_bytes}"}
+    options = {"UBSAN_OPTIONS": "print_stacktrace=1", "MLPOT_INSTRUCTIONS": instructions}
     done = subprocess.run(
         [program, *files], check=False, capture_output=True, text=True, errors="replace", env=os.environ | options
     )
@@ -63,7 +63,7 @@ def run(program, files, vector_bytes=16):
 
 @pytest.mark.parametrize("vector_bytes", [16, 32, 64])
 def test_models(program, models, vector_bytes):
-    assert run(program, models, vector_bytes) == ["good"] * len(models)
+    assert run(program, models, f"vectors_of_{vector_bytes}") == ["good"] * len(models)
 
 
 def test_neighbor_lists(program):
@@ -77,10 +77,10 @@ def test_damaged_files(program, tmp_path, vector_bytes):
     for n, changed in enumerate(damaged((tmp_path / "small.pt").read_bytes(), 80, seed=vector_bytes)):
         files.append(tmp_path / f"{n}.pt")
         files[-1].write_bytes(changed)
-    answers = run(program, files, vector_bytes)
+    answers = run(program, files, f"vectors_of_{vector_bytes}")
     assert len(answers) == len(files)
     assert answers.count("refused") > 40
 
 
 def test_threads(models, tmp_path):
-    assert run(build(tmp_path, SANITIZERS="thread"), models[1:2]) == ["good"]
+    assert run(build(tmp_path, SANITIZERS="thread"), models[1:2], "baseline") == ["good"]

@@ -5,12 +5,14 @@
 
        check_engine [model.pt ...]
 
-   Without a model it is the search for neighbours that is checked. A model that loads (its probe is checked then) is evaluated in both precisions, on one thread and on
-   three, with and without periodic images, and on atoms that lie on top of each other. A file that is
-   refused only has to be refused in words. Each file gives one line on the standard output; for a good
-   one it has the energy of a chain of atoms and the sum of the sizes of its forces, in float64. */
+   Without a model it is the search for neighbours that is checked. A model that loads (its probe is
+   checked then) is evaluated in both precisions, on one thread and on three, with and without periodic
+   images, on atoms that lie on top of each other, and in training. A file that is refused only has to be
+   refused in words. Each file gives one line on the standard output; for a good one it has the energy of
+   a chain of atoms and the sum of the sizes of its forces, in float64. */
 
 #include "check_neighbors.h"
+#include "check_training.h"
 #include "native_engine.h"
 
 #include <cmath>
@@ -73,7 +75,7 @@ Answer evaluate(mlpot::NativeEngine &engine, const Chain &chain)
   result.forces = forces.data();
   result.atomic_virials = virials.data();
   result.centroid_virials = centroids.data();
-  engine.compute_alone({chain.atoms(), nullptr}, result);
+  engine.compute_alone({chain.atoms(), nullptr, nullptr, nullptr}, result);
   double sum = 0.0, size = 0.0;
   for (const double force : forces) {
     sum += force;
@@ -111,6 +113,7 @@ Answer check_model(const char *path)
       check_overlap(engine, n_elements);
       check_on_rows(engine);
     }
+  check_training(path);
   return reference;
 }
 

@@ -5,6 +5,7 @@
 #include "kernel.h"
 
 #include <cstdlib>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 
@@ -12,22 +13,38 @@ namespace mlpot {
 
 namespace vectors_of_16 {
   extern const Kernels kernels;
-}
+  extern const TrainingKernels training_kernels;
+}    // namespace vectors_of_16
 namespace vectors_of_32 {
   extern const Kernels kernels;
-}
+  extern const TrainingKernels training_kernels;
+}    // namespace vectors_of_32
 namespace vectors_of_64 {
   extern const Kernels kernels;
-}
+  extern const TrainingKernels training_kernels;
+}    // namespace vectors_of_64
+
+namespace {
+
+  template <typename Any> const Any &choose(std::initializer_list<const Any *> known)
+  {
+    const char *wanted = std::getenv("MLPOT_INSTRUCTIONS");
+    for (const Any *kernels : known)
+      if (!wanted || std::string(kernels->name) == wanted) return *kernels;
+    throw std::runtime_error("MLPOT_INSTRUCTIONS must be vectors_of_16, _32 or _64");
+  }
+
+}    // namespace
 
 const Kernels &choose_kernels()
 {
-  const char *wanted = std::getenv("MLPOT_INSTRUCTIONS");
-  for (const Kernels *kernels :
-       {&vectors_of_16::kernels, &vectors_of_32::kernels, &vectors_of_64::kernels})
-    if (!wanted || std::string(kernels->name) == wanted) return *kernels;
-  throw std::runtime_error(
-      "MLPOT_INSTRUCTIONS must be vectors_of_16, vectors_of_32 or vectors_of_64");
+  return choose({&vectors_of_16::kernels, &vectors_of_32::kernels, &vectors_of_64::kernels});
+}
+
+const TrainingKernels &choose_training_kernels()
+{
+  return choose({&vectors_of_16::training_kernels, &vectors_of_32::training_kernels,
+                 &vectors_of_64::training_kernels});
 }
 
 }    // namespace mlpot
