@@ -194,7 +194,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             "cell": (last.cell.array, atoms.cell.array),
             "pbc": (last.pbc, atoms.pbc),
         }
-        return [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+        return [name for name, (before, now) in pairs.items() if (before != now).any()]
 
     def set(self, **changes: object) -> dict[str, Any]:
         """Refuse changed parameters: a calculator is what it was made with.
