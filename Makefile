@@ -5,12 +5,13 @@ PYTHON ?= python3
 OUTPUT ?= quickstart
 
 BIN := .venv/bin
+CPP := plugins/*/*.h plugins/*/*.cpp plugins/*/tests/*.h plugins/*/tests/*.cpp
 PLUGIN_SOURCES := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*.cmake plugins/*/*.py)
 # Two processes of one thread each: the suite is made of many small tests.
 PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 
 .DELETE_ON_ERROR:
-.PHONY: help environment quickstart test check lint format types wheel clean
+.PHONY: help environment quickstart test sanitize check lint format types wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
@@ -21,17 +22,20 @@ quickstart: .venv/.installed ## train a potential on DFT data, use it with ASE a
 test: .venv/.engine ## run the default test suite
 	$(PYTEST)
 
+sanitize: .venv/.installed ## run the C++ engine under the sanitizers of the compiler
+	$(PYTEST) -n 0 -m sanitize tests/engine
+
 check: lint types test ## what CI runs on the code: lint, types, tests
 
 lint: .venv/.installed ## ruff and clang-format, nothing is changed
 	"$(BIN)/ruff" check
 	"$(BIN)/ruff" format --check
-	"$(BIN)/clang-format" --dry-run --Werror plugins/*/*.h plugins/*/*.cpp
+	"$(BIN)/clang-format" --dry-run --Werror $(CPP)
 
 format: .venv/.installed ## let ruff and clang-format mend what they can
 	"$(BIN)/ruff" check --fix
 	"$(BIN)/ruff" format
-	"$(BIN)/clang-format" -i plugins/*/*.h plugins/*/*.cpp
+	"$(BIN)/clang-format" -i $(CPP)
 
 types: .venv/.installed ## mypy --strict on the package
 	"$(BIN)/mypy"

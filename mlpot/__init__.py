@@ -3,11 +3,12 @@
 How data flows, and which module does what::
 
     structures (ASE, pymatgen, extxyz)   data
-      -> neighbour list                   neighbors, skin    species, edge_index, edge_vectors = a Graph
+      -> neighbour list                   neighbors, skin    species, edge_index, edge_vectors = a Graph;
+                                          neighbor_rows      the same inside the native engine
       -> atomic energies                  model              one scripted module
       -> one gradient dE/dr_ij            model.derivatives  forces, virial, stress, per-atom virial
-      -> model.pt                         export             TorchScript + manifest + plain tensors
-           |-> ASE                        calculator, simulation, evaluation
+      -> model.pt                         export, manifest   TorchScript + manifest + plain tensors
+           |-> ASE                        calculator (atoms_engine), simulation, evaluation
            `-> LAMMPS                     lammps; engines: engine (native, also for ASE), torch_engine
 
 `training` makes a model out of data, `config` says how; `properties` says what it knows, `check` what is wrong with it;

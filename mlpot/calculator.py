@@ -1,6 +1,6 @@
 """ASE calculator: `model.pt` behind the interface that ASE's optimizers, dynamics and everything above them expect.
 
-Data flow: ASE atoms -> `skin` (edges, kept between calls) -> `engine` (native or torch) -> `results`.
+Data flow: ASE atoms -> `atoms_engine` (neighbours, kept between calls; native or torch) -> `results`.
 
 Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
 per-atom virials divided by the volume of the whole cell, so they sum to ``stress``.
@@ -15,23 +15,23 @@ import copy
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlpot.engine import EngineName, NativeModel, open_model
+from mlpot.atoms_engine import atoms_engine
+from mlpot.engine import AtomsAnswer, EngineName, NativeModel, engine_description, open_model
 from mlpot.errors import ConfigError, EngineError, ModelFileError
-from mlpot.export import LoadedModel, Precision
-from mlpot.graph import Graph
-from mlpot.model.derivatives import Prediction
-from mlpot.neighbors import FloatArray, species_of
+from mlpot.manifest import Precision
+from mlpot.neighbors import FloatArray
 from mlpot.shipped import find_potential
-from mlpot.skin import SkinNeighborList
+
+if TYPE_CHECKING:
+    from mlpot.export import LoadedModel
 
 
 class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
@@ -54,10 +54,15 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         depend on it.
     engine : {"native", "torch"}, optional
         What computes; None is the native engine on the CPU, torch on other devices. Both give the same numbers.
+        The logger ``mlpot`` says at level INFO which one it is.
+    threads : int, optional
+        Threads of the native engine; None is ``OMP_NUM_THREADS`` if that is set, else the number of cores.
 
     Attributes
     ----------
     device : str
+    engine_description : str
+        Engine, precision and threads, for log files.
     model : NativeModel or LoadedModel
         The model in its engine, with its manifest.
     sha256 : str
@@ -88,19 +93,24 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         precision: Precision | None = None,
         skin: float = 0.5,
         engine: EngineName | None = None,
+        threads: int | None = None,
     ) -> None:
         super().__init__()
         self.atoms: Atoms | None = None
         path = Path(path).absolute()
-        self.parameters = {"path": str(path), "device": device, "precision": precision, "skin": skin, "engine": engine}
-        _check_device(device)
+        self.parameters = {
+            "path": str(path),
+            "device": device,
+            "precision": precision,
+            "skin": skin,
+            "engine": engine,
+            "threads": threads,
+        }
         self.device = device
         self.sha256 = _sha256(path)
-        with torch.inference_mode(False):  # tensors made in the caller's would never give a gradient
-            self.model: LoadedModel | NativeModel = open_model(path, engine, device, precision)
-        self._neighbors = SkinNeighborList(self.model.manifest.cutoff, skin)
-        self._numbers = np.zeros(0, dtype=np.int64)
-        self._species = torch.zeros(0, dtype=torch.int64)
+        self.model: LoadedModel | NativeModel = open_model(path, engine, device, precision, threads)
+        self.engine_description = engine_description(self.model)
+        self._engine = atoms_engine(self.model, skin, device)
 
     def calculate(
         self,
@@ -139,7 +149,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             )
         self.reset()
         per_atom = "stresses" in properties
-        results = self._results(atoms, self._predict(atoms, per_atom))
+        results = _results(atoms, self._engine.compute(atoms, atomic_virials=per_atom))
         # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
         self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results
@@ -156,7 +166,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         virial : (3, 3), eV
             ``-dE/dstrain``. Along a direction that is not periodic it is that of the atoms strained with the rest.
         """
-        virial: FloatArray = self._predict(atoms, atomic_virials=False).virial[0].cpu().numpy()
+        virial = self._engine.compute(atoms).virial
         if not np.isfinite(virial).all():
             raise EngineError(f"the virial is not finite: {virial.tolist()} eV")
         return virial
@@ -184,7 +194,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             "cell": (last.cell.array, atoms.cell.array),
             "pbc": (last.pbc, atoms.pbc),
         }
-        return [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+        return [name for name, (before, now) in pairs.items() if (before != now).any()]
 
     def set(self, **changes: object) -> dict[str, Any]:
         """Refuse changed parameters: a calculator is what it was made with.
@@ -203,41 +213,6 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             raise ConfigError(f"got new values for {', '.join(changes)}: make a new MLPotCalculator with them instead")
         return {}
 
-    # A caller's inference_mode must not reach the gradient that makes the forces.
-    def _predict(self, atoms: Atoms, atomic_virials: bool) -> Prediction:
-        if len(atoms) == 0:
-            return _prediction_of_nothing()
-        with torch.inference_mode(False):
-            if not np.array_equal(self._numbers, atoms.numbers):
-                self._species = torch.from_numpy(species_of(atoms, self.model.manifest.atomic_numbers))
-                self._numbers = atoms.numbers.copy()
-            edge_index, edge_vectors = self._neighbors.edges(atoms)
-            graph = Graph(
-                self._species,
-                torch.from_numpy(edge_index),
-                torch.from_numpy(edge_vectors),
-                torch.zeros(len(atoms), dtype=torch.int64),
-                1,
-            )
-            if self.device != "cpu":
-                graph = graph.to(self.device)
-            return self.model.evaluate(graph, atomic_virials=atomic_virials)
-
-    def _results(self, atoms: Atoms, prediction: Prediction) -> dict[str, Any]:
-        energy = float(prediction.energy[0])
-        energies = prediction.atomic_energies.cpu().numpy()
-        forces = prediction.forces.cpu().numpy()
-        virial = prediction.virial[0].cpu().numpy()
-        if not np.isfinite(energy + np.sum(energies) + np.sum(forces) + np.sum(virial)):
-            _refuse_non_finite(atoms, energies, forces)
-        results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
-        if atoms.pbc.all():
-            volume = atoms.cell.volume
-            results["stress"] = full_3x3_to_voigt_6_stress(-virial / volume)
-            if prediction.atomic_virials is not None:
-                results["stresses"] = full_3x3_to_voigt_6_stress(-prediction.atomic_virials.cpu().numpy() / volume)
-        return results
-
     def __deepcopy__(self, memo: dict[int, Any]) -> "MLPotCalculator":
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
@@ -245,7 +220,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         twin.parameters = dict(self.parameters)
         twin.atoms = copy.deepcopy(self.atoms, memo)
         twin.results = copy.deepcopy(self.results, memo)
-        twin._neighbors = SkinNeighborList(self._neighbors.cutoff, self._neighbors.skin)
+        twin._engine = self._engine.twin()
         return twin
 
     def __copy__(self) -> "MLPotCalculator":
@@ -277,6 +252,7 @@ def load(
     precision: Precision | None = None,
     skin: float = 0.5,
     engine: EngineName | None = None,
+    threads: int | None = None,
 ) -> MLPotCalculator:
     """Make a calculator from a model file or from the name of a potential that ships with mlpot.
 
@@ -286,7 +262,7 @@ def load(
         Path of a ``model.pt``, or a name such as ``Si-dft``.
     preset : str
         Which file of a named potential: ``fast``, ``accurate``, ...
-    device, precision, skin, engine
+    device, precision, skin, engine, threads
         As of `MLPotCalculator`.
 
     Returns
@@ -298,23 +274,21 @@ def load(
     ModelFileError
         Neither a file nor a known name.
     """
-    return MLPotCalculator(find_potential(model, preset), device=device, precision=precision, skin=skin, engine=engine)
+    path = find_potential(model, preset)
+    return MLPotCalculator(path, device=device, precision=precision, skin=skin, engine=engine, threads=threads)
 
 
-def _check_device(device: str) -> None:
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise EngineError(
-            f"device {device!r} cannot be used: {reason}. Use device='cpu', or ask `mlpot doctor` about the GPU"
-        ) from error
-
-
-def _prediction_of_nothing() -> Prediction:
-    """Zeros for no atoms, of which modules in files need not know."""
-    shapes = [(1,), (0,), (0, 3), (1, 3, 3), (0, 3, 3)]
-    return Prediction(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
+def _results(atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
+    energy, energies, forces, virial, shares = answer
+    if not np.isfinite(energy + np.sum(energies) + np.sum(forces) + np.sum(virial)):
+        _refuse_non_finite(atoms, energies, forces)
+    results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
+    if atoms.pbc.all():
+        volume = atoms.cell.volume
+        results["stress"] = full_3x3_to_voigt_6_stress(-virial / volume)
+        if shares is not None:
+            results["stresses"] = full_3x3_to_voigt_6_stress(-shares / volume)
+    return results
 
 
 def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -> None:

@@ -202,7 +202,7 @@ class FitConfig(StrictModel):
     )
     amsgrad: bool = Field(True, description="keep the largest second moment seen")
     gradient_clip: float | None = Field(
-        0.05, gt=0.0, description="largest norm of the gradient of the loss, whose unit is the rms force; null: no limit"
+        0.05, gt=0.0, description="largest norm of the gradient of the loss (in units of the rms force); null: none"
     )
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the averaged weights, which are exported")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="course of the learning rate")

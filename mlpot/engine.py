@@ -1,23 +1,54 @@
 """Python face of the native engine: `model.pt` evaluated by the C++ of ``plugins/native``, without libtorch.
 
-Data flow: `Graph` -> `NativeModel.evaluate` -> `Prediction`, the same numbers as `mlpot.export.LoadedModel.evaluate`
-gives with torch, of which it takes the place in the calculator. Neither stores anything of the size of the edges nor
-builds a graph of operations, so it is many times faster; it runs on the CPU only and has no second derivatives.
+Data flow: species, positions, neighbours -> `NativeModel.compute` -> `AtomsAnswer` for one structure that moves, all
+NumPy; or `Graph` -> `NativeModel.evaluate` -> `Prediction`, in the place of `mlpot.export.LoadedModel.evaluate`. The
+engine stores nothing of the size of the edges and builds no graph of operations, so it is many times faster than
+torch; it runs on the CPU only and has no second derivatives. Torch is loaded only where it is asked for.
 """
 
 import importlib.util
+import logging
+import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import torch
 
 from mlpot.errors import EngineError, ModelFileError
-from mlpot.export import LoadedModel, Manifest, Precision, load_model, read_manifest
-from mlpot.graph import Graph
-from mlpot.model.derivatives import Prediction
+from mlpot.manifest import Manifest, Precision, read_manifest
+from mlpot.neighbors import FloatArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mlpot._native import NeighborRows
+    from mlpot.export import LoadedModel
+    from mlpot.graph import Graph
+    from mlpot.model.derivatives import Prediction
 
 EngineName = Literal["native", "torch"]
+LOGGER = logging.getLogger("mlpot")
+
+
+class AtomsAnswer(NamedTuple):
+    """What an engine says of one structure.
+
+    Attributes
+    ----------
+    energy : float, eV
+    atomic_energies : (n_atoms,), eV
+    forces : (n_atoms, 3), eV/A
+    virial : (3, 3), eV
+        ``-dE/dstrain``.
+    atomic_virials : (n_atoms, 3, 3), eV, or None
+        As of `mlpot.model.derivatives.Prediction`.
+    """
+
+    energy: float
+    atomic_energies: FloatArray
+    forces: FloatArray
+    virial: FloatArray
+    atomic_virials: FloatArray | None
 
 
 class NativeModel:
@@ -32,7 +63,7 @@ class NativeModel:
         Arithmetic in float32 or float64; by default what the model was trained in. Positions, edge vectors,
         energies and their sums are float64 in both.
     threads : int, optional
-        Threads over the atoms; by default as many as torch uses.
+        Threads over the atoms; by default as of `default_threads`.
 
     Attributes
     ----------
@@ -40,6 +71,8 @@ class NativeModel:
     path : Path
     name : str
         Name of the engine with the instruction set that it chose.
+    precision : {"mixed", "double"}
+    threads : int
 
     Raises
     ------
@@ -59,14 +92,43 @@ class NativeModel:
 
         self.path = Path(path)
         self.manifest: Manifest = read_manifest(path)
+        self.threads = default_threads() if threads is None else threads
         try:
-            self._engine = NativeEngine(str(path), precision or "", threads or torch.get_num_threads())
+            self._engine = NativeEngine(str(path), precision or "", self.threads)
         except RuntimeError as error:
             raise ModelFileError(str(error)) from error
         self.name: str = self._engine.name
+        self.precision: Precision = self._engine.precision
 
-    def evaluate(self, graph: Graph, *, atomic_virials: bool = False) -> Prediction:
-        """Energies and their derivatives.
+    def compute(
+        self,
+        species: "NDArray[np.int32]",
+        positions: FloatArray,
+        rows: "NeighborRows",
+        *,
+        atomic_virials: bool = False,
+    ) -> AtomsAnswer:
+        """Energies and their derivatives of one structure.
+
+        Parameters
+        ----------
+        species : (n_atoms,)
+            Index of each atom's element in the manifest's.
+        positions : (n_atoms, 3), A
+        rows : mlpot._native.NeighborRows
+            All pairs inside the cutoff; those beyond it do no harm.
+        atomic_virials : bool
+            Also share the virial among the atoms.
+
+        Returns
+        -------
+        AtomsAnswer
+            What is not finite is given back as it is.
+        """
+        return AtomsAnswer(*self._engine.evaluate(species, positions, rows, atomic_virials))
+
+    def evaluate(self, graph: "Graph", *, atomic_virials: bool = False) -> "Prediction":
+        """Energies and their derivatives of structures in a graph.
 
         Parameters
         ----------
@@ -79,35 +141,39 @@ class NativeModel:
         Prediction
             What is not finite is given back as it is.
         """
-        n_atoms = len(graph.species)
-        edge_index = graph.edge_index.numpy()
-        if (edge_index[0, 1:] < edge_index[0, :-1]).any():
-            raise EngineError("`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges")
+        import torch  # noqa: PLC0415
+
+        from mlpot.model.derivatives import Prediction  # noqa: PLC0415
+
         several = graph.n_structures != 1
-        answer = self._engine.evaluate(
+        n_atoms = len(graph.species)
+        answer = self.compute(
             graph.species.numpy().astype(np.int32),
             np.zeros((n_atoms, 3)),
-            np.searchsorted(edge_index[0], np.arange(n_atoms + 1)),
-            edge_index[1].astype(np.int32),
-            np.ascontiguousarray(graph.edge_vectors.numpy()),
-            atomic_virials or several,
+            _rows_of(graph),
+            atomic_virials=atomic_virials or several,
         )
-        atomic_energies = torch.from_numpy(answer["atomic_energies"])
-        shares = torch.from_numpy(answer["atomic_virials"]) if atomic_virials or several else None
-        energy, virial = (
-            torch.tensor([answer["energy"]], dtype=torch.float64),
-            torch.from_numpy(answer["virial"]).unsqueeze(0),
-        )
+        atomic_energies = torch.from_numpy(answer.atomic_energies)
+        shares = None if answer.atomic_virials is None else torch.from_numpy(answer.atomic_virials)
+        energy = torch.tensor([answer.energy], dtype=torch.float64)
+        virial = torch.from_numpy(answer.virial).unsqueeze(0)
         if several and shares is not None:
             energy = torch.zeros(graph.n_structures, dtype=torch.float64).index_add(0, graph.batch, atomic_energies)
             virial = torch.zeros(graph.n_structures, 3, 3, dtype=torch.float64).index_add(0, graph.batch, shares)
-        return Prediction(
-            energy,
-            atomic_energies,
-            torch.from_numpy(answer["forces"]),
-            virial,
-            shares if atomic_virials else None,
-        )
+        forces = torch.from_numpy(answer.forces)
+        return Prediction(energy, atomic_energies, forces, virial, shares if atomic_virials else None)
+
+
+def _rows_of(graph: "Graph") -> "NeighborRows":
+    from mlpot._native import NeighborRows  # noqa: PLC0415
+
+    center, neighbor = graph.edge_index.numpy()
+    if (center[1:] < center[:-1]).any():
+        raise EngineError("`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges")
+    counts = np.bincount(center, minlength=len(graph.species))
+    return NeighborRows.of_vectors(
+        counts.astype(np.int32), neighbor.astype(np.int32), np.ascontiguousarray(graph.edge_vectors.numpy())
+    )
 
 
 def is_built() -> bool:
@@ -120,10 +186,38 @@ def is_built() -> bool:
     return importlib.util.find_spec("mlpot._native") is not None
 
 
+def default_threads() -> int:
+    """Threads that an engine takes if it is not told: ``OMP_NUM_THREADS``, else one for each core it may use.
+
+    Returns
+    -------
+    int
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return os.cpu_count() or 1
+    cores = {_core_of(processor) for processor in os.sched_getaffinity(0)}
+    return max(len(cores), 1)
+
+
+def _core_of(processor: int) -> str:
+    """Name of the core that a logical processor belongs to: those of one core share its arithmetic units."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(processor)
+
+
 def open_model(
-    path: str | Path, engine: EngineName | None, device: str, precision: Precision | None
-) -> LoadedModel | NativeModel:
-    """Open a model file in an engine.
+    path: str | Path,
+    engine: EngineName | None,
+    device: str,
+    precision: Precision | None,
+    threads: int | None = None,
+) -> "LoadedModel | NativeModel":
+    """Open a model file in an engine, and say in the log which one it is.
 
     Parameters
     ----------
@@ -133,16 +227,79 @@ def open_model(
     device : str
         Device of torch; the native engine runs on ``cpu``.
     precision : {"mixed", "double"}, optional
+    threads : int, optional
+        Of the native engine, as of `NativeModel`; torch has a setting of its own.
 
     Returns
     -------
     LoadedModel or NativeModel
+
+    Raises
+    ------
+    EngineError
+        An engine that is not there, or cannot do what is asked for.
     """
-    chosen = engine or ("native" if device == "cpu" and is_built() else "torch")
-    if chosen == "torch":
-        return load_model(path, device=device, precision=precision)
-    if chosen != "native":
-        raise EngineError(f"`engine` must be native or torch, got {chosen!r}")
-    if device != "cpu":
+    model = _open(path, engine, device, precision, threads)
+    LOGGER.info("%s: %s", path, engine_description(model))
+    return model
+
+
+def _open(
+    path: str | Path, engine: EngineName | None, device: str, precision: Precision | None, threads: int | None
+) -> "LoadedModel | NativeModel":
+    if engine not in (None, "native", "torch"):
+        raise EngineError(f"`engine` must be native or torch, got {engine!r}")
+    if threads is not None and threads < 1:
+        raise EngineError(f"`threads` must be at least 1, got {threads}")
+    if engine == "native" and device != "cpu":
         raise EngineError(f"the native engine runs on the cpu, got device {device!r}: choose engine='torch'")
-    return NativeModel(path, precision)
+    if engine == "native" or (engine is None and device == "cpu" and is_built()):
+        return NativeModel(path, precision, threads)
+    if threads is not None:
+        raise EngineError("`threads` is for the native engine; those of torch are set by torch.set_num_threads")
+    if engine is None and device == "cpu":
+        LOGGER.warning(
+            "the native engine is not built into this installation of mlpot; torch computes instead, many times "
+            "slower. Install mlpot with pip (not just its folder on the path), or choose engine='torch'"
+        )
+    return _open_in_torch(path, device, precision)
+
+
+def _open_in_torch(path: str | Path, device: str, precision: Precision | None) -> "LoadedModel":
+    import torch  # noqa: PLC0415
+
+    from mlpot.export import load_model  # noqa: PLC0415
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise EngineError(
+            f"device {device!r} cannot be used: {reason}. Use device='cpu', or ask `mlpot doctor` about the GPU"
+        ) from error
+    with torch.inference_mode(False):  # tensors made in the caller's would never give a gradient
+        return load_model(path, device=device, precision=precision)
+
+
+def engine_description(model: "LoadedModel | NativeModel") -> str:
+    """Engine, precision and threads of a model, in words.
+
+    Parameters
+    ----------
+    model : LoadedModel or NativeModel
+
+    Returns
+    -------
+    str
+        Such as ``native engine (avx512), mixed precision, 1 thread``.
+    """
+    if isinstance(model, NativeModel):
+        name, precision, threads = model.name.replace("native", "native engine"), model.precision, model.threads
+    else:
+        import torch  # noqa: PLC0415
+
+        parameter = next(model.module.parameters())
+        name = f"torch engine ({torch.__version__}, {parameter.device})"
+        precision = "double" if parameter.dtype == torch.float64 else "mixed"
+        threads = torch.get_num_threads()
+    return f"{name}, {precision} precision, {threads} thread{'s' if threads > 1 else ''}"

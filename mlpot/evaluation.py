@@ -1,7 +1,7 @@
 """Errors of a model on labelled data: `mlpot evaluate`.
 
-Data flow: `data.read_structures` -> batches -> `model.derivatives.evaluate` -> running sums -> `Evaluation`. One batch
-is in memory at a time, so that the size of a data set that lives on disk does not matter.
+Data flow: `data.read_structures` -> batches -> `engine` (native or torch) -> running sums -> `Evaluation`. One batch is
+in memory at a time, so that the size of a data set that lives on disk does not matter.
 """
 
 import json
@@ -19,10 +19,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, read_structures
+from mlpot.engine import NativeModel, engine_description, open_model
 from mlpot.errors import DataError
-from mlpot.export import LoadedModel, Precision, load_model
-from mlpot.graph import collate
-from mlpot.model import evaluate
+from mlpot.export import LoadedModel
+from mlpot.graph import Graph, collate
+from mlpot.manifest import Precision
+from mlpot.model import Prediction
 from mlpot.neighbors import graph_from_atoms
 from mlpot.training.plots import plot_parity
 from mlpot.training.scoring import LabelPairs
@@ -158,7 +160,7 @@ class _Account:
 
 
 def evaluate_structures(
-    model: LoadedModel,
+    model: LoadedModel | NativeModel,
     structures: Iterable[LabelledStructure],
     *,
     on_structures: Callable[[int], None] | None = None,
@@ -167,7 +169,7 @@ def evaluate_structures(
 
     Parameters
     ----------
-    model : LoadedModel
+    model : LoadedModel or NativeModel
     structures : iterable of LabelledStructure
         Any number; labels may be missing, but not all of them.
     on_structures : callable, optional
@@ -208,7 +210,7 @@ def evaluate_file(
     ----------
     model, data : Path
     device, precision
-        As of `load_model`.
+        As of `engine.open_model`.
     json_path : Path, optional
         Where to write `Evaluation.as_dict`.
     plot : Path, optional
@@ -220,7 +222,8 @@ def evaluate_file(
     Evaluation
     """
     console = console or Console()
-    loaded = load_model(model, device=device, precision=precision)
+    loaded = open_model(model, None, device, precision)
+    console.print(f"{model}: {engine_description(loaded)}", markup=False, highlight=False)
     structures = read_structures(data)
     console.print(structures.report)
     with Progress(console=console, transient=True) as progress:
@@ -283,12 +286,16 @@ def _batches(structures: Iterable[LabelledStructure]) -> Iterator[list[LabelledS
         yield batch
 
 
-def _compare(model: LoadedModel, batch: list[LabelledStructure], account: _Account) -> None:
+def _predict(model: LoadedModel | NativeModel, graph: Graph) -> Prediction:
+    if isinstance(model, NativeModel):
+        return model.evaluate(graph)
+    return model.evaluate(graph.to(next(model.module.parameters()).device))
+
+
+def _compare(model: LoadedModel | NativeModel, batch: list[LabelledStructure], account: _Account) -> None:
     manifest = model.manifest
-    parameter = next(model.module.parameters())
     graph = collate([graph_from_atoms(one.atoms, manifest.atomic_numbers, manifest.cutoff) for one in batch])
-    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]  # batches differ in shape, nothing to gain
-        prediction = evaluate(model.module, graph.to(parameter.device))
+    prediction = _predict(model, graph)
     energy, virial = prediction.energy.cpu().numpy(), prediction.virial.cpu().numpy()
     forces = prediction.forces.cpu().numpy()
     reference = dict(zip(manifest.atomic_numbers, manifest.reference_energies, strict=True))

@@ -14,79 +14,28 @@ interpreted. No Python pickle is ever loaded.
 import io
 import json
 import os
-import struct
 import tempfile
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.torch
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpot import __version__
-from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 from mlpot.graph import Graph
+from mlpot.manifest import MANIFEST, Manifest, Precision, Probe, member, parse_manifest, read_sealed, seal
 from mlpot.model import Potential, Prediction, evaluate
 from mlpot.neighbors import graph_from_atoms
 
-FORMAT_VERSION = 1
-MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
-SEAL = b"mlpot-crc32:"
-
-Precision = Literal["mixed", "double"]
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
-
-
-class Probe(BaseModel):
-    """A structure and what the model answers for it in float64; every engine must reproduce it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    numbers: list[int]
-    positions: list[list[float]]
-    cell: list[list[float]]
-    energy: float
-    forces: list[list[float]]
-    virial: list[list[float]]
-
-    def atoms(self) -> Atoms:
-        """Structure of the probe, periodic."""
-        return Atoms(self.numbers, self.positions, cell=self.cell, pbc=True)
-
-
-class Manifest(BaseModel):
-    """What a model file says of itself; units are eV and A throughout."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    format_version: int = FORMAT_VERSION
-    creator: str
-    units: dict[str, str] = {"energy": "eV", "length": "A"}
-    atomic_numbers: list[int]
-    elements: list[str]
-    cutoff: float
-    n_layers: int
-    feature_width: int
-    message_width: int
-    n_parameters: int
-    precision: Precision
-    config: ModelConfig
-    reference_energies: list[float]
-    energy_scale: float
-    average_neighbors: float
-    training: dict[str, Any] = {}
-    license: str = ""
-    probe: Probe
 
 
 class LoadedModel(NamedTuple):
@@ -135,7 +84,7 @@ def save_model(
     buffer = io.BytesIO()
     with _torchscript():
         torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
-    _write_atomically(Path(path), _seal(buffer.getvalue()))
+    _write_atomically(Path(path), seal(buffer.getvalue()))
     return manifest
 
 
@@ -160,8 +109,8 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
         The file is missing, cut, changed, foreign, of a newer format, or its numbers disagree with the probe.
     """
     path = Path(path)
-    content = _read_sealed(path)
-    manifest = _parse_manifest(path, content)
+    content = read_sealed(path)
+    manifest = parse_manifest(path, content)
     try:
         with _torchscript():
             module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
@@ -179,17 +128,6 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
     return loaded
 
 
-def read_manifest(path: str | Path) -> Manifest:
-    """Manifest of a model file; the file is checked, the module in it is not loaded.
-
-    Raises
-    ------
-    ModelFileError
-        As for `load_model`, but for the probe.
-    """
-    return _parse_manifest(Path(path), _read_sealed(Path(path)))
-
-
 def potential_from_file(path: str | Path) -> Potential:
     """Eager potential with the weights of a model file, in the dtype it was trained in: to train it further.
 
@@ -198,9 +136,9 @@ def potential_from_file(path: str | Path) -> Potential:
     ModelFileError
         As for `load_model`, but for the probe.
     """
-    content = _read_sealed(Path(path))
-    manifest = _parse_manifest(Path(path), content)
-    tensors = safetensors.torch.load(_member(content, TENSORS))
+    content = read_sealed(Path(path))
+    manifest = parse_manifest(Path(path), content)
+    tensors = safetensors.torch.load(member(content, TENSORS))
     potential = _build(manifest)
     potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
     return potential.to(PRECISIONS[manifest.precision])
@@ -344,50 +282,6 @@ def probe_deviation(answer: Prediction, probe: Probe) -> float:
         deviations.append(((got.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
     # A NaN must not hide behind max().
     return float("nan") if any(np.isnan(deviations)) else max(deviations)
-
-
-def _seal(archive: bytes) -> bytes:
-    """Archive with its checksum as the zip comment."""
-    if archive[-22:-18] != b"PK\x05\x06":
-        raise ModelFileError("torch wrote an archive that does not end with a plain end-of-directory record")
-    body = archive[:-2] + struct.pack("<H", len(SEAL) + 8) + SEAL
-    return body + b"%08x" % zlib.crc32(body)
-
-
-def _read_sealed(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    if not content.startswith(b"PK"):
-        raise ModelFileError(f"{path}: is not an mlpot model file (a zip archive that `mlpot train` writes)")
-    if content[-len(SEAL) - 8 : -8] != SEAL:
-        raise ModelFileError(f"{path}: has no mlpot checksum at its end: it is cut off or was not written by mlpot")
-    if content[-8:] != b"%08x" % zlib.crc32(content[:-8]):
-        raise ModelFileError(f"{path}: is damaged: its checksum does not match; copy it again from its source")
-    return content
-
-
-def _member(content: bytes, name: str) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        member = next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}"))
-        return archive.read(member)
-
-
-def _parse_manifest(path: Path, content: bytes) -> Manifest:
-    try:
-        fields = json.loads(_member(content, MANIFEST))
-        version = fields.get("format_version")
-    except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path}: has format {version}; this mlpot reads formats up to {FORMAT_VERSION}: upgrade mlpot"
-        )
-    try:
-        return Manifest.model_validate(fields)
-    except ValidationError as error:
-        raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

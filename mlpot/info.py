@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mlpot.export import Manifest, read_manifest
+from mlpot.manifest import Manifest, read_manifest
 
 
 def print_info(path: Path, *, as_json: bool = False, console: Console | None = None) -> Manifest:

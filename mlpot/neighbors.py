@@ -5,19 +5,24 @@ the cutoff, atoms outside of it.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import matscipy.neighbours
 import numpy as np
-import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from mlpot.errors import DataError
-from mlpot.graph import Graph
+
+if TYPE_CHECKING:
+    from mlpot.graph import Graph
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+COINCIDENT = 1e-6
+"""Two atoms closer than this (A) are one atom given twice, and are refused."""
 
 
 def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
@@ -43,7 +48,7 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
     DataError
         Positions or cell that are not finite, a periodic direction without volume, or two atoms at one place.
     """
-    cell = _search_cell(atoms)
+    cell = search_cell(atoms)
     if len(atoms) == 0:
         empty = np.zeros(0, dtype=np.int64)
         return empty, empty, np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
@@ -52,18 +57,42 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
     )
     order = np.argsort(i, kind="stable")
     i, j, D, S = i[order], j[order], D[order], S[order]
-    coincident = np.flatnonzero(np.einsum("ij,ij->i", D, D) < 1e-12)
+    coincident = np.flatnonzero(np.einsum("ij,ij->i", D, D) < COINCIDENT**2)
     if len(coincident):
-        a, b = i[coincident[0]], j[coincident[0]]
-        raise DataError(
-            f"atoms {a} and {b} are at the same place ({atoms.positions[a]} A); expected distinct atoms, "
-            "got two on top of each other: remove one of them"
-        )
+        refuse_coincident(atoms, int(i[coincident[0]]), int(j[coincident[0]]))
     return i.astype(np.int64), j.astype(np.int64), D, S.astype(np.int64)
 
 
-def _search_cell(atoms: Atoms) -> FloatArray:
-    """Cell with three independent vectors: missing ones, along which nothing repeats, are filled in."""
+def refuse_coincident(atoms: Atoms, i: int, j: int) -> NoReturn:
+    """Raise the `DataError` for two atoms that are at the same place.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    i, j : int
+    """
+    raise DataError(
+        f"atoms {i} and {j} are at the same place ({atoms.positions[i]} A); expected distinct atoms, "
+        "got two on top of each other: remove one of them"
+    )
+
+
+def search_cell(atoms: Atoms) -> FloatArray:
+    """Cell with three independent vectors: missing ones, along which nothing repeats, are filled in.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+
+    Returns
+    -------
+    cell : (3, 3), A
+
+    Raises
+    ------
+    DataError
+        Positions or cell that are not finite, a periodic direction without volume.
+    """
     if not np.isfinite(atoms.positions).all():
         bad = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
         raise DataError(f"`positions` must be finite, got {atoms.positions[bad]} for atom {bad}")
@@ -77,18 +106,18 @@ def _search_cell(atoms: Atoms) -> FloatArray:
         )
     # Only periodic vectors matter; replacing the others keeps a useless or degenerate one from breaking the search.
     kept = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-    if np.linalg.matrix_rank(kept, tol=1e-9) < atoms.pbc.sum():
+    _, scales, directions = np.linalg.svd(kept)
+    n_periodic = int(atoms.pbc.sum())
+    if np.count_nonzero(scales > 1e-9) < n_periodic:
         raise DataError(f"the periodic cell vectors are linearly dependent: {atoms.cell.array.tolist()}")
-    extent = np.ptp(atoms.positions, axis=0).max() if len(atoms) else 0.0
-    completed = np.zeros((3, 3))
-    completed[atoms.pbc] = kept[atoms.pbc]
-    # The null space of the periodic vectors gives directions perpendicular to all of them.
-    normals = np.linalg.svd(kept)[2][atoms.pbc.sum() :]
-    completed[~atoms.pbc] = normals * (extent + 1.0)
-    return completed
+    if n_periodic < 3:
+        extent = np.ptp(atoms.positions, axis=0).max() if len(atoms) else 0.0
+        # The null space of the periodic vectors gives directions perpendicular to all of them.
+        kept[~atoms.pbc] = directions[n_periodic:] * (extent + 1.0)
+    return kept
 
 
-def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float) -> Graph:
+def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float) -> "Graph":
     """Graph of one structure.
 
     Parameters
@@ -107,6 +136,10 @@ def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float)
     DataError
         An element outside `atomic_numbers`, or what `neighbor_list` refuses.
     """
+    import torch  # noqa: PLC0415  # the native engine does without, and torch takes seconds to load
+
+    from mlpot.graph import Graph  # noqa: PLC0415
+
     species = species_of(atoms, atomic_numbers)
     i, j, D, _ = neighbor_list(atoms, cutoff)
     return Graph(

@@ -1,15 +1,15 @@
-"""A neighbour list that lives for many steps: `calculator` asks it at every step, `neighbors` builds it now and then.
+"""When a neighbour list must be built anew, and the list of the torch engine, which lives by that rule.
 
-The list is built with cutoff + skin. As long as no pair inside the cutoff can be missing from it, only the vectors of
-the stored pairs are computed anew, and the pairs beyond the cutoff are left out, so that the answer is that of a
-fresh list. Stored pairs are ordered by (i, j, S), so even the order of the edges, and with it the rounding of every
-sum, does not depend on when the list was built.
+A list is built with cutoff + skin. As long as no pair inside the cutoff can be missing from it, it is kept, and the
+pairs beyond the cutoff are left out, so that the answer is that of a fresh list. Stored pairs are ordered by (i, j, S),
+so even the order of the edges, and with it the rounding of every sum, does not depend on when the list was built.
 
 When the list still holds. Let p0, h0 be positions and cell at the build, p, h those now, and F the deformation with
 ``h = h0 @ F`` for the periodic cell vectors. What moved beside the deformation is ``u_i = p_i - p0_i @ F``. A pair at
 ``d`` now was at ``d0`` with ``d = d0 @ F + u_j - u_i``, so ``|d0| <= (cutoff + 2 max|u|) * norm(F^-1)``. While the
 right-hand side stays below cutoff + skin, every pair inside the cutoff is in the list. For a fixed cell this is the
-textbook rule: no atom moved by more than skin / 2. Only differences of u count, so its mean is taken off.
+textbook rule: no atom moved by more than skin / 2. Only differences of u count, so its mean may be taken off. In the
+same way ``|d| >= |d0| / norm(F^-1) - 2 max|u|`` says how close two atoms can have come, without looking at the pairs.
 """
 
 from typing import NamedTuple
@@ -18,20 +18,100 @@ import numpy as np
 from ase import Atoms
 
 from mlpot.errors import ConfigError
-from mlpot.neighbors import FloatArray, IntArray, neighbor_list
-
-COINCIDENT = 1e-6
-"""Two atoms closer than this (A) are one atom given twice; `neighbor_list` refuses them."""
+from mlpot.neighbors import COINCIDENT, FloatArray, IntArray, neighbor_list
 
 
 class _Reference(NamedTuple):
-    """What the list was built from and the pairs that were found."""
+    """What a list was built from, and the distance of the two closest atoms then, A."""
 
     positions: FloatArray
     cell: FloatArray
-    pbc: tuple[bool, ...]
-    edge_index: IntArray
-    shifts: IntArray
+    pbc: FloatArray
+    closest: float
+
+
+class Skin:
+    """The rule by which a neighbour list is kept or built anew.
+
+    Parameters
+    ----------
+    cutoff : float, A
+    width : float, A
+        By how much the list reaches beyond the cutoff; 0 builds a new list at every call.
+
+    Attributes
+    ----------
+    closest : float, A
+        No two atoms are closer than this, as far as the rule can tell.
+    """
+
+    def __init__(self, cutoff: float, width: float) -> None:
+        if not (np.isfinite(width) and width >= 0):
+            raise ConfigError(f"`skin` must be a finite number >= 0 (in A), got {width}: 0.3 to 1.0 is usual")
+        self.cutoff = cutoff
+        self.width = width
+        self.closest = 0.0
+        self._reference: _Reference | None = None
+
+    def restart(self, atoms: Atoms, closest: float = 0.0) -> None:
+        """Take note that the list was built.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        closest : float, A
+            Distance of the two closest atoms, if known.
+        """
+        self.closest = closest
+        self._reference = _Reference(atoms.positions.copy(), atoms.cell.array.copy(), atoms.pbc.copy(), closest)
+
+    def forget(self) -> None:
+        """Take note that there is no list."""
+        self._reference = None
+
+    def covers(self, atoms: Atoms) -> bool:
+        """Whether every pair inside the cutoff is certainly in the list.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+
+        Returns
+        -------
+        bool
+            False for anything that is not finite.
+        """
+        positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc
+        reference = self._reference
+        if reference is None or len(positions) != len(reference.positions) or (pbc != reference.pbc).any():
+            return False
+        smallest, moved = 1.0, reference.positions
+        if (cell != reference.cell).any():
+            deformation = _deformation(reference.cell[pbc], cell[pbc])
+            if not (np.isfinite(cell).all() and np.isfinite(deformation).all()):
+                return False
+            smallest = float(np.linalg.svd(deformation, compute_uv=False)[-1])
+            if smallest < 0.5:
+                return False
+            moved = moved @ deformation
+        displacements = positions - moved
+        if self._allows(displacements, smallest):
+            return True
+        # Where everything moved together. The mean is the dearer test, and seldom needed.
+        return len(positions) > 0 and self._allows(displacements - displacements.mean(axis=0), smallest)
+
+    def _allows(self, displacements: FloatArray, smallest: float) -> bool:
+        farthest = float(np.einsum("ij,ij->i", displacements, displacements).max(initial=0.0)) ** 0.5
+        if self._reference is not None:
+            self.closest = smallest * self._reference.closest - 2.0 * farthest
+        # The factor leaves room for the rounding of this estimate itself.
+        return bool(self.cutoff + 2.0 * farthest < smallest * (self.cutoff + self.width) * (1.0 - 1e-12))
+
+
+def _deformation(before: FloatArray, after: FloatArray) -> FloatArray:
+    """Smallest F, (3, 3), with ``after = before @ F``; directions without a periodic vector stay as they are."""
+    change: FloatArray = np.linalg.pinv(before) @ (after - before)
+    return np.eye(3) + change
 
 
 class SkinNeighborList:
@@ -50,12 +130,10 @@ class SkinNeighborList:
     """
 
     def __init__(self, cutoff: float, skin: float) -> None:
-        if not (np.isfinite(skin) and skin >= 0):
-            raise ConfigError(f"`skin` must be a finite number >= 0 (in A), got {skin}: 0.3 to 1.0 is usual")
-        self.cutoff = cutoff
-        self.skin = skin
+        self._skin = Skin(cutoff, skin)
         self.n_builds = 0
-        self._reference: _Reference | None = None
+        self._edge_index = np.zeros((2, 0), dtype=np.int64)
+        self._shifts = np.zeros((0, 3), dtype=np.int64)
         self._offset_cell: FloatArray | None = None
         self._offsets = np.zeros((0, 3))
 
@@ -78,65 +156,32 @@ class SkinNeighborList:
         DataError
             What `neighbor_list` refuses.
         """
-        positions, cell = atoms.positions, atoms.cell.array
-        reference = self._reference
-        if reference is None or not self._still_complete(reference, positions, cell, atoms.pbc):
-            reference = self._build(atoms)
-        vectors, squares = self._vectors(reference, positions, cell)
+        if not self._skin.covers(atoms):
+            self._build(atoms)
+        vectors, squares = self._vectors(atoms.positions, atoms.cell.array)
         if len(squares) and squares.min() < COINCIDENT**2:
-            neighbor_list(atoms, self.cutoff)  # says which atoms
-        inside = squares < self.cutoff**2
+            neighbor_list(atoms, self._skin.cutoff)  # says which atoms
+        inside = squares < self._skin.cutoff**2
         if inside.all():
-            return reference.edge_index, vectors
+            return self._edge_index, vectors
         kept = np.flatnonzero(inside)
-        return reference.edge_index.take(kept, axis=1), vectors.take(kept, axis=0)
+        return self._edge_index.take(kept, axis=1), vectors.take(kept, axis=0)
 
-    def _build(self, atoms: Atoms) -> _Reference:
-        self._reference = self._offset_cell = None
-        i, j, _, S = neighbor_list(atoms, self.cutoff + self.skin)
+    def _build(self, atoms: Atoms) -> None:
+        self._skin.forget()
+        i, j, _, S = neighbor_list(atoms, self._skin.cutoff + self._skin.width)
         order = np.lexsort((S[:, 2], S[:, 1], S[:, 0], j, i))
-        self._reference = _Reference(
-            atoms.positions.copy(),
-            atoms.cell.array.copy(),
-            tuple(atoms.pbc.tolist()),
-            np.stack([i[order], j[order]]),
-            S[order],
-        )
+        self._edge_index, self._shifts = np.stack([i[order], j[order]]), S[order]
+        self._offset_cell = None
+        self._skin.restart(atoms)
         self.n_builds += 1
-        return self._reference
 
-    def _vectors(self, reference: _Reference, positions: FloatArray, cell: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _vectors(self, positions: FloatArray, cell: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Vectors of all stored pairs, (n_pairs, 3), A, and their squared lengths, (n_pairs,), A^2."""
         if self._offset_cell is None or not np.array_equal(self._offset_cell, cell):
             self._offset_cell = cell.copy()
-            self._offsets = reference.shifts @ cell
-        vectors = positions.take(reference.edge_index[1], axis=0)
-        vectors -= positions.take(reference.edge_index[0], axis=0)
+            self._offsets = self._shifts @ cell
+        vectors = positions.take(self._edge_index[1], axis=0)
+        vectors -= positions.take(self._edge_index[0], axis=0)
         vectors += self._offsets
         return vectors, np.einsum("ij,ij->i", vectors, vectors)
-
-    def _still_complete(self, reference: _Reference, positions: FloatArray, cell: FloatArray, pbc: FloatArray) -> bool:
-        """Whether every pair inside the cutoff is certainly stored; false for anything that is not finite."""
-        if positions.shape != reference.positions.shape or tuple(pbc.tolist()) != reference.pbc:
-            return False
-        stretch = 1.0
-        moved = reference.positions
-        if not np.array_equal(cell, reference.cell):
-            deformation = _deformation(reference.cell[pbc], cell[pbc])
-            smallest = np.linalg.svd(deformation, compute_uv=False)[-1] if np.isfinite(deformation).all() else 0.0
-            if smallest < 0.5:
-                return False
-            stretch = 1.0 / smallest
-            moved = moved @ deformation
-        displacements = positions - moved
-        if len(displacements):
-            displacements -= displacements.mean(axis=0)
-        farthest = np.sqrt(np.einsum("ij,ij->i", displacements, displacements).max(initial=0.0))
-        # The factor leaves room for the rounding of this estimate itself.
-        return bool((self.cutoff + 2.0 * farthest) * stretch < (self.cutoff + self.skin) * (1.0 - 1e-12))
-
-
-def _deformation(before: FloatArray, after: FloatArray) -> FloatArray:
-    """Smallest F, (3, 3), with ``after = before @ F``; directions without a periodic vector stay as they are."""
-    change: FloatArray = np.linalg.pinv(before) @ (after - before)
-    return np.eye(3) + change

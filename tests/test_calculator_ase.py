@@ -178,12 +178,13 @@ def test_trajectory_of_a_molecule_without_stress(calc, tmp_path):
     assert "stress" not in read(tmp_path / "run.traj").calc.results
 
 
+@pytest.mark.parametrize("engine", ["native", "torch"])
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_grad_mode_of_the_caller_plays_no_role(calc, mode):
+def test_grad_mode_of_the_caller_plays_no_role(model_file, mode, engine):
     atoms = silicon()
-    expected = calc.get_forces(atoms)
+    expected = mlpot.MLPotCalculator(model_file, engine=engine).get_forces(atoms)
     with mode():
-        inside = mlpot.MLPotCalculator(calc.parameters["path"]).get_forces(atoms)
+        inside = mlpot.MLPotCalculator(model_file, engine=engine).get_forces(atoms)
     np.testing.assert_array_equal(inside, expected)
 
 
@@ -200,9 +201,10 @@ def global_state():
     }
 
 
-def test_nothing_global_is_touched(model_file):
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_nothing_global_is_touched(model_file, engine):
     before = global_state()
-    calc = mlpot.load(model_file, precision="mixed")
+    calc = mlpot.load(model_file, precision="mixed", engine=engine)
     calc.get_stresses(silicon())
     pickle.loads(pickle.dumps(calc)).get_forces(silicon(2))
     after = global_state()

@@ -12,14 +12,14 @@ from rich.console import Console
 
 import mlpot
 from mlpot.data import LabelledStructure
+from mlpot.engine import open_model
 from mlpot.errors import DataError
 from mlpot.evaluation import PLOTTED, evaluate_file, evaluate_structures, evaluation_table
-from mlpot.export import load_model
 
 
-@pytest.fixture(scope="module")
-def model(model_file):
-    return load_model(model_file)
+@pytest.fixture(scope="module", params=["native", "torch"])
+def model(model_file, request):
+    return open_model(model_file, request.param, "cpu", None)
 
 
 def labelled(model_file, shifts, config_types, with_stress=True):
@@ -106,6 +106,7 @@ def test_from_file_to_table_json_and_plot(model_file, tmp_path):
         model_file, tmp_path / "data.xyz", json_path=tmp_path / "e.json", plot=tmp_path / "p.png", console=console
     )
     text = console.export_text()
+    assert "native engine (" in text.splitlines()[0] + text.splitlines()[1]
     assert "labels of 2 structures" in text
     assert "hot" in text
     assert "errors on 2 structures, 16 atoms" in text

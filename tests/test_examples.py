@@ -14,7 +14,7 @@ import pytest
 
 import mlpot
 from mlpot import torch_engine
-from mlpot.export import read_manifest
+from mlpot.manifest import read_manifest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DATA = EXAMPLES.parent / "potentials" / "Si-dft" / "data"

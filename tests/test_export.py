@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 from structures import structures
 
 from mlpot.errors import ModelFileError
-from mlpot.export import (
-    FORMAT_VERSION,
-    load_model,
-    potential_from_file,
-    probe_deviation,
-    read_manifest,
-    save_model,
-)
+from mlpot.export import load_model, potential_from_file, probe_deviation, save_model
+from mlpot.manifest import FORMAT_VERSION, read_manifest
 from mlpot.model import evaluate
 from mlpot.neighbors import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential

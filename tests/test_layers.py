@@ -11,10 +11,11 @@ PACKAGE = ROOT / "mlpot"
 LAYERS = [
     {"errors", "figures", "graph"},
     {"config"},
-    {"config_file", "neighbors", "shipped", "tuned_process"},
+    {"config_file", "manifest", "neighbors", "shipped", "tuned_process"},
     {"skin", "model"},
-    {"data", "export", "torch_engine"},
+    {"data", "export", "neighbor_rows", "torch_engine"},
     {"engine"},
+    {"atoms_engine"},
     {"training", "calculator", "lammps"},
     {"benchmark", "evaluation", "info", "simulation", "doctor"},
     {"properties", "quickstart"},

@@ -15,7 +15,7 @@ from mlpot.benchmark.styles import STYLES, style_commands
 from mlpot.benchmark.systems import SKIN, System, crystal, read_system
 from mlpot.engine import is_built
 from mlpot.errors import MLPotError
-from mlpot.export import read_manifest
+from mlpot.manifest import read_manifest
 from mlpot.shipped import find_potential
 
 _BASE_ATOMS = 4096

@@ -93,7 +93,9 @@ class MessageDensity(nn.Module):
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
         """Mixed density of ``messages (n_all, n_components * channels)``; `species` is not used."""
         n_edges = edges.neighbor.numel()
-        radial = (edges.radial @ self.radial_weights()).view(n_edges, self.lmax + 1, self.message_lmax + 1, self.channels)
+        radial = (edges.radial @ self.radial_weights()).view(
+            n_edges, self.lmax + 1, self.message_lmax + 1, self.channels
+        )
         radial = radial.index_select(2, self.message_degree)
         incoming = (messages * self.norm)[edges.neighbor].view(n_edges, 1, self.n_components, self.channels)
         width = self.n_components * self.channels

@@ -43,6 +43,7 @@ def relax_file(
     RelaxResult
     """
     console = console or Console()
+    _say_engine(calculator, console)
     atoms = read_structure(source)
     atoms.calc = calculator
     with _progress(console) as progress:
@@ -89,6 +90,7 @@ def md_file(
     MDResult
     """
     console = console or Console()
+    _say_engine(calculator, console)
     atoms = read_structure(source)
     atoms.calc = calculator
     with _progress(console) as progress:
@@ -100,6 +102,10 @@ def md_file(
     if result.interrupted:
         console.print(f"Stopped at step {result.steps} of {settings.steps}. Go on: the same command with --restart")
     return result
+
+
+def _say_engine(calculator: MLPotCalculator, console: Console) -> None:
+    console.print(f"{calculator.parameters['path']}: {calculator.engine_description}", markup=False, highlight=False)
 
 
 def read_structure(source: Path) -> Atoms:

@@ -11,16 +11,20 @@ find_package(Threads REQUIRED)
 
 # The kernels once for each instruction set; the engine takes the best that the processor knows. Errors are looked for
 # in the results, so arithmetic may neither set errno nor trap; everything else is as the standard says.
-# MLPOT_KERNEL_OPTIMIZATION and MLPOT_BASELINE_ONLY are for builds with sanitizers.
-if(NOT MLPOT_KERNEL_OPTIMIZATION)
-  set(MLPOT_KERNEL_OPTIMIZATION -O3)
+# MLPOT_OPTIMIZATION and MLPOT_BASELINE_ONLY are for the builds in tests/.
+if(MLPOT_OPTIMIZATION)
+  set(kernel_optimization ${MLPOT_OPTIMIZATION})
+  set(engine_optimization ${MLPOT_OPTIMIZATION})
+else()
+  set(kernel_optimization -O3)
+  set(engine_optimization -O2)
 endif()
 set(kernel_objects "")
 function(add_kernels name)
   add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp" "${native_dir}/training_kernel.cpp")
   target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_INSTRUCTIONS=${name})
   target_compile_options(mlpot_kernels_${name} PRIVATE
-    ${MLPOT_KERNEL_OPTIMIZATION} -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
+    ${kernel_optimization} -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
   set_target_properties(mlpot_kernels_${name} PROPERTIES
     CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
   set(kernel_objects ${kernel_objects} $<TARGET_OBJECTS:mlpot_kernels_${name}> PARENT_SCOPE)
@@ -37,6 +41,8 @@ add_library(mlpot_native STATIC
   "${native_dir}/evaluator.cpp"
   "${native_dir}/folded.cpp"
   "${native_dir}/native_engine.cpp"
+  "${native_dir}/neighbor_rows.cpp"
+  "${native_dir}/neighbor_search.cpp"
   "${native_dir}/parameters.cpp"
   "${native_dir}/passes.cpp"
   "${native_dir}/polynomial.cpp"
@@ -54,7 +60,7 @@ add_library(mlpot_native STATIC
   ${kernel_objects})
 set_target_properties(mlpot_native PROPERTIES
   CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
-target_compile_options(mlpot_native PRIVATE -O2 -Wall -Wextra)
+target_compile_options(mlpot_native PRIVATE ${engine_optimization} -Wall -Wextra)
 target_include_directories(mlpot_native PUBLIC "${native_dir}" "${engine_dir}")
 target_link_libraries(mlpot_native PUBLIC Threads::Threads)
 if(TARGET mlpot_kernels_avx2)

@@ -4,17 +4,23 @@
    and lets go of the interpreter while it computes. */
 
 #include "native_engine.h"
+#include "neighbor_rows.h"
 #include "training.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <cstdint>
+#include <algorithm>
+#include <array>
+#include <climits>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace nb = nanobind;
@@ -43,24 +49,42 @@ template <typename... Sizes> auto zeros(double *&data, Sizes... sizes)
   throw std::invalid_argument(what);
 }
 
-/* Neighbours in rows: those of atom i are neighbors[first[i]] to neighbors[first[i + 1]]. */
-struct Rows {
-  std::vector<int> centers, counts;
-  std::vector<int *> neighbors;
-  std::vector<const double *> offsets;
+template <typename T, typename Array> std::vector<T> copy_of(const Array &array)
+{
+  return std::vector<T>(array.data(), array.data() + array.size());
+}
 
-  Rows(const Vector<std::int64_t> &first, const Vector<int> &neighbor,
-       const Vectors<double> &offset)
-  {
-    const std::size_t n = first.shape(0) - 1;
-    for (std::size_t i = 0; i < n; i++) {
-      centers.push_back(static_cast<int>(i));
-      counts.push_back(static_cast<int>(first(i + 1) - first(i)));
-      neighbors.push_back(const_cast<int *>(neighbor.data()) + first(i));
-      offsets.push_back(offset.data() + 3 * first(i));
-    }
-  }
-};
+/* An array of the rows, to look at; nanobind keeps them alive as long as it. */
+using View = nb::ndarray<nb::numpy, const int>;
+
+mlpot::NeighborRows rows_of_vectors(const Vector<int> &counts, const Vector<int> &neighbors,
+                                    const Vectors<double> &vectors)
+{
+  return mlpot::NeighborRows::with_offsets(copy_of<int>(counts), copy_of<int>(neighbors),
+                                           copy_of<double>(vectors));
+}
+
+using Cell = nb::ndarray<const double, nb::shape<3, 3>, nb::c_contig, nb::device::cpu>;
+
+mlpot::NeighborRows search(const Vectors<double> &positions, const Cell &cell,
+                           const std::array<bool, 3> &periodic, double cutoff)
+{
+  if (positions.shape(0) >= INT_MAX) refuse("there are too many atoms");
+  const nb::gil_scoped_release release;
+  auto rows = mlpot::search_neighbors(static_cast<int>(positions.shape(0)), positions.data(),
+                                      cell.data(), periodic.data(), cutoff);
+  rows.place_images(cell.data());
+  return rows;
+}
+
+std::tuple<double, int, int> closest_pair(const mlpot::NeighborRows &rows,
+                                          const Vectors<double> &positions)
+{
+  if (positions.shape(0) != static_cast<std::size_t>(rows.n_atoms()))
+    refuse("`positions` must have a row for each atom");
+  const mlpot::ClosestPair pair = rows.closest_pair(positions.data());
+  return {pair.distance, pair.center, pair.neighbor};
+}
 
 class PythonEngine {
  public:
@@ -69,34 +93,21 @@ class PythonEngine {
   {
   }
 
-  nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
-                    const Vector<std::int64_t> &first, const Vector<int> &neighbor,
-                    const Vectors<double> &offset, bool atomic_virials)
+  /* energy, atomic energies, forces, virial, atomic virials or None */
+  nb::tuple evaluate(const Vector<int> &species, const Vectors<double> &positions,
+                     const mlpot::NeighborRows &rows, bool atomic_virials)
   {
-    check(species, positions, first, neighbor, offset);
+    check(species, positions, rows);
     const std::size_t n = species.shape(0);
-    const Rows rows(first, neighbor, offset);
     mlpot_result result = {};
-    result.failed_atom = -1;
-    nb::dict answer;
     double *virial = nullptr;
-    answer["atomic_energies"] = zeros(result.atomic_energies, n);
-    answer["forces"] = zeros(result.forces, n, 3);
-    answer["virial"] = zeros(virial, 3, 3);
-    answer["atomic_virials"] = nb::none();
-    if (atomic_virials) answer["atomic_virials"] = zeros(result.atomic_virials, n, 3, 3);
-    const int size = static_cast<int>(n);
-    const mlpot::NativeAtoms atoms = {{size, size, species.data(), positions.data(),
-                                       rows.centers.data(), rows.counts.data(),
-                                       rows.neighbors.data(), 0x7fffffff},
-                                      rows.offsets.data(),
-                                      nullptr,
-                                      nullptr};
-    compute(atoms, result);
-    answer["failed_atom"] = result.failed_atom;
-    answer["energy"] = result.energy;
-    for (int k = 0; k < 9; k++) virial[k] = result.virial[k];
-    return answer;
+    const auto energies = zeros(result.atomic_energies, n), forces = zeros(result.forces, n, 3);
+    const auto total = zeros(virial, 3, 3);
+    nb::object shares = nb::none();
+    if (atomic_virials) shares = nb::cast(zeros(result.atomic_virials, n, 3, 3));
+    compute(rows.atoms(species.data(), positions.data()), result);
+    std::copy_n(result.virial, 9, virial);
+    return nb::make_tuple(result.energy, energies, forces, total, shares);
   }
 
   mlpot_description describe() const { return engine.describe(); }
@@ -118,6 +129,7 @@ class PythonEngine {
   {
     const nb::gil_scoped_release release;
     const std::lock_guard<std::mutex> lock(mutex);
+    result.failed_atom = -1;
     try {
       engine.compute_alone(atoms, result);
     } catch (const std::runtime_error &) {
@@ -126,25 +138,13 @@ class PythonEngine {
   }
 
   void check(const Vector<int> &species, const Vectors<double> &positions,
-             const Vector<std::int64_t> &first, const Vector<int> &neighbor,
-             const Vectors<double> &offset) const
+             const mlpot::NeighborRows &rows) const
   {
-    const auto n = static_cast<std::int64_t>(species.shape(0));
-    const auto n_edges = static_cast<std::int64_t>(neighbor.shape(0));
-    if (n >= INT32_MAX) refuse("there are too many atoms");
-    if (static_cast<std::int64_t>(positions.shape(0)) != n)
-      refuse("`positions` must have a row for each atom");
-    if (static_cast<std::int64_t>(offset.shape(0)) != n_edges)
-      refuse("`offsets` must have a row for each neighbour");
-    if (static_cast<std::int64_t>(first.shape(0)) != n + 1 || first(0) != 0 || first(n) != n_edges)
-      refuse("`first` must count up to the number of neighbours, one entry more than atoms");
-    for (std::int64_t i = 0; i < n; i++)
-      if (first(i + 1) < first(i) || first(i + 1) - first(i) >= INT32_MAX)
-        refuse("`first` must not decrease");
-    for (std::int64_t k = 0; k < n_edges; k++)
-      if (neighbor(k) < 0 || neighbor(k) >= n) refuse("`neighbors` must be indices of atoms");
+    const auto n = static_cast<std::size_t>(rows.n_atoms());
+    if (positions.shape(0) != n || species.shape(0) != n)
+      refuse("`positions` and `species` must have a row for each atom of the neighbour list");
     const int n_elements = describe().n_elements;
-    for (std::int64_t i = 0; i < n; i++)
+    for (std::size_t i = 0; i < n; i++)
       if (species(i) < 0 || species(i) >= n_elements)
         refuse("`species` must be indices of the model's elements");
   }
@@ -155,12 +155,35 @@ class PythonEngine {
 NB_MODULE(_native, module)
 {
   module.doc() = "The native engine of mlpot; see mlpot.engine.";
+  nb::class_<mlpot::NeighborRows>(module, "NeighborRows")
+      .def_static("search", &search, nb::arg("positions"), nb::arg("cell"), nb::arg("periodic"),
+                  nb::arg("cutoff"))
+      .def_static("of_vectors", &rows_of_vectors, nb::arg("counts"), nb::arg("neighbors"),
+                  nb::arg("vectors"))
+      .def("place_images",
+           [](mlpot::NeighborRows &rows, const Cell &cell) {
+             rows.place_images(cell.data());
+           })
+      .def("closest_pair", &closest_pair, nb::arg("positions"))
+      .def_prop_ro("counts",
+                   [](const mlpot::NeighborRows &rows) {
+                     const std::vector<int> &counts = rows.row_lengths();
+                     return View(counts.data(), {counts.size()});
+                   })
+      .def_prop_ro("neighbors",
+                   [](const mlpot::NeighborRows &rows) {
+                     const std::vector<int> &neighbors = rows.all_neighbors();
+                     return View(neighbors.data(), {neighbors.size()});
+                   })
+      .def_prop_ro("images", [](const mlpot::NeighborRows &rows) {
+        const std::vector<int> &images = rows.all_images();
+        return View(images.data(), {images.size() / 3, 3});
+      });
   nb::class_<PythonEngine>(module, "NativeEngine")
       .def(nb::init<const std::string &, const std::string &, int>(), nb::arg("path"),
            nb::arg("precision") = "", nb::arg("n_threads") = 1)
       .def("evaluate", &PythonEngine::evaluate, nb::arg("species"), nb::arg("positions"),
-           nb::arg("first"), nb::arg("neighbors"), nb::arg("offsets"),
-           nb::arg("atomic_virials") = false)
+           nb::arg("rows"), nb::arg("atomic_virials") = false)
       .def_prop_ro("atomic_numbers", &PythonEngine::atomic_numbers)
       .def_prop_ro("name",
                    [](const PythonEngine &engine) {

@@ -21,7 +21,8 @@ from mlpot.benchmark.peers import PEERS
 from mlpot.benchmark.report import markdown_table, table_cells
 from mlpot.benchmark.results import Report, read_report
 from mlpot.benchmark.settings import Settings
-from mlpot.export import load_model, read_manifest
+from mlpot.export import load_model
+from mlpot.manifest import read_manifest
 
 pytestmark = pytest.mark.lammps
 

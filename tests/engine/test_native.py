@@ -1,18 +1,19 @@
-"""The native engine gives the numbers of the scripted model: architectures, structures, batches, threads."""
+"""The native engine in use: every architecture, batches, threads, instruction sets, what is not finite.
+
+That its numbers are those of the scripted model for any architecture and structure is in `test_exactness`.
+"""
 
 import threading
 
 import numpy as np
 import pytest
 import torch
+from agreement import deviations
 from ase import Atoms
 from ase.build import bulk
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from structures import structures
 
 import mlpot
-from mlpot.engine import NativeModel, open_model
+from mlpot.engine import NativeModel
 from mlpot.errors import EngineError, ModelFileError
 from mlpot.export import load_model, save_model
 from mlpot.graph import collate
@@ -28,59 +29,6 @@ def models(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("native") / "model.pt"
     save_model(path, random_potential(**ARCHITECTURES[request.param]))
     return load_model(path), NativeModel(path, "double", threads=1), NativeModel(path, "mixed", threads=1)
-
-
-def deviations(got, expected):
-    """Of energies, forces and virials, relative to the largest force for the last two."""
-    size = max(1.0, expected.forces.abs().max().item())
-    return (
-        ((got.energy - expected.energy).abs() / expected.energy.abs()).max().item(),
-        (got.atomic_energies - expected.atomic_energies).abs().max().item()
-        / expected.atomic_energies.abs().max().item(),
-        (got.forces - expected.forces).abs().max().item() / size,
-        (got.virial - expected.virial).abs().max().item() / size,
-        (got.atomic_virials - expected.atomic_virials).abs().max().item() / size,
-    )
-
-
-@given(atoms=structures())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_equals_the_scripted_model(models, atoms):
-    scripted, double, mixed = models
-    graph = graph_from_atoms(atoms, NUMBERS, scripted.manifest.cutoff)
-    expected = scripted.evaluate(graph, atomic_virials=True)
-    energy, atomic, forces, virial, shares = deviations(double.evaluate(graph, atomic_virials=True), expected)
-    assert max(energy, atomic) < 1e-12
-    assert max(forces, virial, shares) < 1e-10
-    assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
-
-
-@pytest.mark.slow
-@given(
-    atoms=structures(max_atoms=16),
-    layers=st.integers(1, 3),
-    lmax=st.integers(0, 4),
-    correlation=st.integers(1, 3),
-    channels=st.integers(1, 40),
-    radial=st.integers(1, 12),
-    message_lmax=st.integers(0, 1),
-    zbl=st.booleans(),
-)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_equals_the_scripted_model_for_any_size(
-    tmp_path_factory, atoms, layers, lmax, correlation, channels, radial, message_lmax, zbl
-):
-    path = tmp_path_factory.mktemp("native") / "model.pt"
-    potential = random_potential(
-        n_layers=layers, lmax=lmax, correlation=correlation, n_channels=channels, n_radial=radial,
-        message_lmax=message_lmax, zbl=zbl, vector_correlation=1 + channels % 4, message_channels=1 + channels // 2,
-    )  # fmt: skip
-    save_model(path, potential)
-    graph = graph_from_atoms(atoms, NUMBERS, potential.cutoff)
-    expected = load_model(path).evaluate(graph, atomic_virials=True)
-    found = deviations(NativeModel(path, "double").evaluate(graph, atomic_virials=True), expected)
-    assert max(found[:2]) < 1e-12
-    assert max(found[2:]) < 1e-10
 
 
 def test_a_batch_is_its_structures(models):
@@ -162,17 +110,6 @@ def test_edges_out_of_order_are_refused(models):
     graph = graph_from_atoms(Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]), NUMBERS, model.manifest.cutoff)
     with pytest.raises(EngineError, match="non-decreasing"):
         model.evaluate(graph._replace(edge_index=graph.edge_index.flip(1)))
-
-
-def test_the_engine_is_chosen_by_device_and_name(model_file):
-    assert isinstance(mlpot.MLPotCalculator(model_file).model, NativeModel)
-    assert not isinstance(mlpot.MLPotCalculator(model_file, engine="torch").model, NativeModel)
-    with pytest.raises(EngineError, match="runs on the cpu"):
-        open_model(model_file, "native", "cuda", None)
-    with pytest.raises(EngineError, match="must be native or torch"):
-        open_model(model_file, "tensorflow", "cpu", None)
-    with pytest.raises(ModelFileError, match="precision must be mixed or double, got half"):
-        NativeModel(model_file, "half")
 
 
 def test_both_engines_give_the_calculator_the_same(deep_model_file):

@@ -24,9 +24,16 @@ def mlpot_command(monkeypatch, tmp_path):
     return call
 
 
+def says_the_engine(result, precision):
+    """In the first line of the output."""
+    line = " ".join(result.output.split()[:12])
+    return "native engine (" in line and precision in line
+
+
 def test_relax(mlpot_command, model_file):
     result = mlpot_command("relax", model_file, "start.xyz", "end.cif", "--fmax", 0.02)
     assert result.exit_code == 0, result.output
+    assert says_the_engine(result, "double precision")
     assert "yes" in result.output
     assert len(read("end.cif")) == 2
     result = mlpot_command("relax", model_file, "start.xyz", "end.cif", "--steps", 1, "--fmax", 1e-6)
@@ -40,6 +47,9 @@ def test_md_and_restart(mlpot_command, model_file):
     result = mlpot_command(*common, "--steps", 8, "--restart")
     assert result.exit_code == 0, result.output
     assert "atoms*steps/s" in result.output
+    assert says_the_engine(result, "double precision")
+    result = mlpot_command(*common, "--steps", 2, "--precision", "mixed", "--trajectory", "other.xyz")
+    assert says_the_engine(result, "mixed precision")
     frames = read("run.xyz", ":")
     assert len(frames) == 5
     assert np.abs(frames[-1].get_momenta()).max() > 0

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT
 
-   Runs model files through the native engine, to be compiled with the sanitizers of the compiler.
+   Runs model files through the native engine, to be compiled with the sanitizers of the compiler or for
+   another processor.
 
-       check_engine model.pt ...
+       check_engine [model.pt ...]
 
-   A model that loads (its probe is checked then) is evaluated in both precisions, on one thread and on
-   three, and on atoms that lie on top of each other. A file that is refused only has to be refused in
-   words. Each file gives one line on the standard output. */
+   Without a model it is the search for neighbours that is checked. A model that loads (its probe is
+   checked then) is evaluated in both precisions, on one thread and on three, with and without periodic
+   images, on atoms that lie on top of each other, and in training. A file that is refused only has to be
+   refused in words. Each file gives one line on the standard output; for a good one it has the energy of
+   a chain of atoms and the sum of the sizes of its forces, in float64. */
 
+#include "check_neighbors.h"
+#include "check_training.h"
 #include "native_engine.h"
 
 #include <cmath>
@@ -55,8 +60,12 @@ struct Chain {
   }
 };
 
-/* Energy; all arrays are asked for, and the forces must sum to zero. */
-double evaluate(mlpot::NativeEngine &engine, const Chain &chain)
+struct Answer {
+  double energy, force_size;
+};
+
+/* All arrays are asked for, and the forces must sum to zero. */
+Answer evaluate(mlpot::NativeEngine &engine, const Chain &chain)
 {
   const std::size_t n = chain.species.size();
   std::vector<double> energies(n), forces(3 * n), virials(9 * n), centroids(9 * n);
@@ -66,15 +75,14 @@ double evaluate(mlpot::NativeEngine &engine, const Chain &chain)
   result.forces = forces.data();
   result.atomic_virials = virials.data();
   result.centroid_virials = centroids.data();
-  engine.compute_alone({chain.atoms(), nullptr}, result);
-  double sum = 0.0, size = 1.0;
+  engine.compute_alone({chain.atoms(), nullptr, nullptr, nullptr}, result);
+  double sum = 0.0, size = 0.0;
   for (const double force : forces) {
     sum += force;
-    size = std::max(size, std::abs(force));
+    size += std::abs(force);
   }
-  if (!(std::abs(sum) < 1e-9 * size * static_cast<double>(n + 1)))
-    throw std::logic_error("forces do not sum to zero");
-  return result.energy;
+  if (!(std::abs(sum) < 1e-9 * (1.0 + size))) throw std::logic_error("forces do not sum to zero");
+  return {result.energy, size};
 }
 
 void check_overlap(mlpot::NativeEngine &engine, int n_elements)
@@ -89,21 +97,24 @@ void check_overlap(mlpot::NativeEngine &engine, int n_elements)
   throw std::logic_error("atoms on top of each other have an energy");
 }
 
-void check_model(const char *path)
+Answer check_model(const char *path)
 {
-  double reference = 0.0;
+  constexpr int LENGTH = 17;
+  Answer reference = {0.0, -1.0};
   for (const char *precision : {"double", "mixed"})
     for (const int n_threads : {1, 3}) {
       mlpot::NativeEngine engine({path, precision, "cpu", 0, n_threads}, mlpot::ModelFile(path));
       const int n_elements = engine.describe().n_elements;
-      for (const int n : {0, 1, 2, 17}) {
-        const double energy = evaluate(engine, Chain(n, n_elements, 1.1));
-        if (n == 17 && reference == 0.0) reference = energy;
-        if (n == 17 && !(std::abs(energy - reference) < 1e-4 * std::abs(reference)))
-          throw std::logic_error("precisions or numbers of threads disagree");
-      }
+      for (const int n : {0, 1, 2}) evaluate(engine, Chain(n, n_elements, 1.1));
+      const Answer answer = evaluate(engine, Chain(LENGTH, n_elements, 1.1));
+      if (reference.force_size < 0.0) reference = answer;
+      if (!(std::abs(answer.energy - reference.energy) < 1e-4 * std::abs(reference.energy)))
+        throw std::logic_error("precisions or numbers of threads disagree");
       check_overlap(engine, n_elements);
+      check_on_rows(engine);
     }
+  check_training(path);
+  return reference;
 }
 
 }    // namespace
@@ -111,10 +122,14 @@ void check_model(const char *path)
 int main(int argc, char **argv)
 {
   int status = 0;
+  if (argc == 1) {
+    check_search();
+    check_refusals();
+  }
   for (int k = 1; k < argc; k++) {
     try {
-      check_model(argv[k]);
-      std::printf("good\n");
+      const Answer answer = check_model(argv[k]);
+      std::printf("good %.17g %.17g\n", answer.energy, answer.force_size);
     } catch (const std::logic_error &error) {
       std::printf("WRONG %s\n", error.what());
       status = 1;

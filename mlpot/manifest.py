@@ -1,0 +1,176 @@
+"""What a `model.pt` says of itself, without torch: the sealed file, its members, its manifest.
+
+`export` writes and reads the rest of the file and says how it is laid out; the native engine of `engine` needs no more
+than this, so that ASE runs without loading torch.
+"""
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+from ase import Atoms
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlpot.config import ModelConfig
+from mlpot.errors import ModelFileError
+
+FORMAT_VERSION = 1
+MANIFEST = "mlpot.json"
+SEAL = b"mlpot-crc32:"
+
+Precision = Literal["mixed", "double"]
+
+
+class Probe(BaseModel):
+    """A structure and what the model answers for it in float64; every engine must reproduce it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: list[int]
+    positions: list[list[float]]
+    cell: list[list[float]]
+    energy: float
+    forces: list[list[float]]
+    virial: list[list[float]]
+
+    def atoms(self) -> Atoms:
+        """Structure of the probe, periodic."""
+        return Atoms(self.numbers, self.positions, cell=self.cell, pbc=True)
+
+
+class Manifest(BaseModel):
+    """What a model file says of itself; units are eV and A throughout."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    creator: str
+    units: dict[str, str] = {"energy": "eV", "length": "A"}
+    atomic_numbers: list[int]
+    elements: list[str]
+    cutoff: float
+    n_layers: int
+    feature_width: int
+    message_width: int
+    n_parameters: int
+    precision: Precision
+    config: ModelConfig
+    reference_energies: list[float]
+    energy_scale: float
+    average_neighbors: float
+    training: dict[str, Any] = {}
+    license: str = ""
+    probe: Probe
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Manifest of a model file; the file is checked, the module in it is not loaded.
+
+    Raises
+    ------
+    ModelFileError
+        As for `load_model`, but for the probe.
+    """
+    return parse_manifest(Path(path), read_sealed(Path(path)))
+
+
+def seal(archive: bytes) -> bytes:
+    """Archive with its checksum as the zip comment.
+
+    Parameters
+    ----------
+    archive : bytes
+        As torch wrote it.
+
+    Returns
+    -------
+    bytes
+    """
+    if archive[-22:-18] != b"PK\x05\x06":
+        raise ModelFileError("torch wrote an archive that does not end with a plain end-of-directory record")
+    body = archive[:-2] + struct.pack("<H", len(SEAL) + 8) + SEAL
+    return body + b"%08x" % zlib.crc32(body)
+
+
+def read_sealed(path: Path) -> bytes:
+    """All bytes of a model file, if they are those that were written.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ModelFileError
+        The file is missing, foreign, cut or changed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    if not content.startswith(b"PK"):
+        raise ModelFileError(f"{path}: is not an mlpot model file (a zip archive that `mlpot train` writes)")
+    if content[-len(SEAL) - 8 : -8] != SEAL:
+        raise ModelFileError(f"{path}: has no mlpot checksum at its end: it is cut off or was not written by mlpot")
+    if content[-8:] != b"%08x" % zlib.crc32(content[:-8]):
+        raise ModelFileError(f"{path}: is damaged: its checksum does not match; copy it again from its source")
+    return content
+
+
+def member(content: bytes, name: str) -> bytes:
+    """One of the extra files inside a model file.
+
+    Parameters
+    ----------
+    content : bytes
+        Of `read_sealed`.
+    name : str
+
+    Returns
+    -------
+    bytes
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}")))
+
+
+def parse_manifest(path: Path, content: bytes) -> Manifest:
+    """Manifest out of the bytes of a model file.
+
+    Parameters
+    ----------
+    path : Path
+        For error messages.
+    content : bytes
+        Of `read_sealed`.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    ModelFileError
+        There is none, it is of a newer format, or it is not valid.
+    """
+    try:
+        fields = json.loads(member(content, MANIFEST))
+        version = fields.get("format_version")
+    except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: has format {version}; this mlpot reads formats up to {FORMAT_VERSION}: upgrade mlpot"
+        )
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "neighbor_rows.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+namespace mlpot {
+
+NeighborRows::NeighborRows(std::vector<int> lengths, std::vector<int> list) :
+    counts(std::move(lengths)), neighbors(std::move(list)), centers(counts.size())
+{
+  std::size_t total = 0;
+  for (const int count : counts) {
+    if (count < 0) throw std::invalid_argument("rows of neighbours must not have negative lengths");
+    total += static_cast<std::size_t>(count);
+  }
+  if (total != neighbors.size())
+    throw std::invalid_argument("rows of neighbours must add up to all neighbours");
+  for (const int j : neighbors)
+    if (j < 0 || j >= n_atoms()) throw std::invalid_argument("neighbours must be indices of atoms");
+  std::iota(centers.begin(), centers.end(), 0);
+}
+
+NeighborRows NeighborRows::with_images(std::vector<int> counts, std::vector<int> neighbors,
+                                       std::vector<int> images)
+{
+  NeighborRows rows(std::move(counts), std::move(neighbors));
+  if (images.size() != 3 * rows.n_pairs())
+    throw std::invalid_argument("every neighbour must have an image");
+  rows.images = std::move(images);
+  rows.offsets.assign(3 * rows.n_pairs(), 0.0);
+  rows.point_at_rows();
+  return rows;
+}
+
+NeighborRows NeighborRows::with_offsets(std::vector<int> counts, std::vector<int> neighbors,
+                                        std::vector<double> offsets)
+{
+  NeighborRows rows(std::move(counts), std::move(neighbors));
+  if (offsets.size() != 3 * rows.n_pairs())
+    throw std::invalid_argument("every neighbour must have an offset");
+  rows.offsets = std::move(offsets);
+  rows.point_at_rows();
+  return rows;
+}
+
+void NeighborRows::point_at_rows()
+{
+  int *neighbor = neighbors.data();
+  const double *offset = offsets.data();
+  for (const int count : counts) {
+    row_neighbors.push_back(neighbor);
+    row_offsets.push_back(offset);
+    neighbor += count;
+    offset += 3 * static_cast<std::size_t>(count);
+  }
+}
+
+void NeighborRows::place_images(const double *cell)
+{
+  const std::size_t n = images.size() / 3;
+  for (std::size_t k = 0; k < n; k++) {
+    const double a = images[3 * k], b = images[3 * k + 1], c = images[3 * k + 2];
+    for (int axis = 0; axis < 3; axis++)
+      offsets[3 * k + axis] = a * cell[axis] + b * cell[3 + axis] + c * cell[6 + axis];
+  }
+}
+
+ClosestPair NeighborRows::closest_pair(const double *positions) const
+{
+  ClosestPair closest = {std::numeric_limits<double>::infinity(), -1, -1};
+  for (int i = 0; i < n_atoms(); i++) {
+    const double *ri = positions + 3 * static_cast<std::size_t>(i), *offset = row_offsets[i];
+    for (int k = 0; k < counts[i]; k++) {
+      const int j = row_neighbors[i][k];
+      const double *rj = positions + 3 * static_cast<std::size_t>(j);
+      double square = 0.0;
+      for (int axis = 0; axis < 3; axis++) {
+        const double x = rj[axis] - ri[axis] + offset[3 * k + axis];
+        square += x * x;
+      }
+      if (square < closest.distance) closest = {square, i, j};
+    }
+  }
+  closest.distance = std::sqrt(closest.distance);
+  return closest;
+}
+
+NativeAtoms NeighborRows::atoms(const int *species, const double *positions) const
+{
+  return {{n_atoms(), n_atoms(), species, positions, centers.data(), counts.data(),
+           row_neighbors.data(), 0x7fffffff},
+          row_offsets.data(),
+          nullptr,
+          nullptr};
+}
+
+}    // namespace mlpot

@@ -1,0 +1,21 @@
+"""How far two engines are from each other."""
+
+
+def deviations(got, expected):
+    """Of energies, atomic energies, forces, virials and their shares; the last three relative to the largest force."""
+    size = max(1.0, expected.forces.abs().max().item())
+    return (
+        ((got.energy - expected.energy).abs() / expected.energy.abs()).max().item(),
+        (got.atomic_energies - expected.atomic_energies).abs().max().item()
+        / expected.atomic_energies.abs().max().item(),
+        (got.forces - expected.forces).abs().max().item() / size,
+        (got.virial - expected.virial).abs().max().item() / size,
+        (got.atomic_virials - expected.atomic_virials).abs().max().item() / size,
+    )
+
+
+def assert_exact(got, expected):
+    """As close as rounding in float64 lets two ways to the same number be."""
+    found = deviations(got, expected)
+    assert max(found[:2]) < 1e-12, f"energies deviate by {max(found[:2]):.1e}"
+    assert max(found[2:]) < 1e-10, f"forces or virials deviate by {max(found[2:]):.1e}"

@@ -1,0 +1,34 @@
+"""Model files with changed bytes, sealed as if they had been written so: only the reader itself can tell."""
+
+import zlib
+
+import numpy as np
+
+
+def sealed(content):
+    """The file with the checksum of its bytes at the end."""
+    return content[:-8] + b"%08x" % zlib.crc32(content[:-8])
+
+
+def header(content):
+    """First and last byte of the header of the plain tensors."""
+    first = content.index(b'{"', content.index(b"mlpot.safetensors"))
+    return first, first + int.from_bytes(content[first - 8 : first], "little")
+
+
+def damaged(content, number, seed=0):
+    """Byte strings: changed manifests, headers, tensors, directories of the archive; and cut ones."""
+    rng = np.random.default_rng(seed)
+    manifest = content.index(b'{\n "format_version"')
+    first, last = header(content)
+    directory = content.index(b"PK\x01\x02")
+    regions = [(manifest, manifest + 2000), (first - 8, last), (last, last + 4000), (directory, len(content) - 20)]
+    for n in range(number):
+        changed = bytearray(content)
+        low, high = regions[n % len(regions)]
+        for place in rng.integers(low, high, rng.integers(1, 4)):
+            # digits and brackets keep texts readable, so that what they say is what is wrong
+            changed[place] = rng.choice([rng.integers(256), rng.choice(list(b'0123456789-e.,"[]{}'))])
+        if n % 10 == 9:
+            del changed[rng.integers(len(content) // 2) : -30 if n % 20 == 9 else -8]
+        yield sealed(bytes(changed))

@@ -1,0 +1,120 @@
+"""The native engine gives the numbers of the scripted model: any architecture in the family, any structure."""
+
+import numpy as np
+import pytest
+from agreement import assert_exact, deviations
+from ase.build import bulk
+from ase.data import chemical_symbols
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structures import KINDS, random_structure
+
+import mlpot
+from mlpot.engine import NativeModel
+from mlpot.export import load_model, save_model
+from mlpot.neighbors import graph_from_atoms
+from mlpot.simulation import MDSettings, run_md
+from potentials import ARCHITECTURES, random_potential
+
+PER_MODEL = 5
+"""Structures for each random model: a model takes much longer to make than to run."""
+
+
+@st.composite
+def architectures(draw, dearest):
+    """Everything that `ModelConfig` lets through, but for sizes that only cost time.
+
+    Powers of up to `dearest` / lmax: the scripted model takes seconds for the fourth powers of lmax 4.
+    """
+    lmax = draw(st.integers(0, 4))
+    powers = st.integers(1, min(4, dearest // max(lmax, 1)))
+    numbers = draw(st.lists(st.sampled_from([1, 6, 8, 14, 29, 79]), min_size=1, max_size=4, unique=True))
+    fields = {
+        "atomic_numbers": numbers,
+        "cutoff": draw(st.floats(2.5, 4.5)),
+        "n_layers": draw(st.integers(1, 3)),
+        "lmax": lmax,
+        "correlation": draw(powers),
+        "vector_correlation": draw(powers),
+        "n_channels": draw(st.integers(1, 40)),
+        "n_radial": draw(st.integers(1, 12)),
+        "envelope_power": draw(st.integers(3, 12)),
+        "message_channels": draw(st.integers(1, 12)),
+        "message_lmax": draw(st.sampled_from([0, 1])),
+        "readout_width": draw(st.integers(1, 20)),
+        "zbl": draw(st.booleans()),
+        "species_embedding": draw(st.none() | st.integers(1, 5)),
+    }
+    return fields | {"seed": draw(st.integers(0, 2**31))}
+
+
+def assert_random_model_is_exact(folder, fields, seed):
+    """In all kinds of structures, a part of them for each seed."""
+    path = folder / "model.pt"
+    save_model(path, random_potential(**fields))
+    scripted, native = load_model(path), NativeModel(path, "double", threads=1 + seed % 2)
+    symbols = [chemical_symbols[z] for z in fields["atomic_numbers"]]
+    for k in range(PER_MODEL):
+        kind = KINDS[(seed + k) % len(KINDS)]
+        atoms = random_structure(kind, 2 + (seed + 3 * k) % 11, symbols, seed + k)
+        graph = graph_from_atoms(atoms, fields["atomic_numbers"], fields["cutoff"])
+        expected = scripted.evaluate(graph, atomic_virials=True)
+        assert_exact(native.evaluate(graph, atomic_virials=True), expected)
+
+
+any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=any_folder)
+@given(fields=architectures(dearest=12), seed=st.integers(0, 2**31))
+def test_random_models_on_random_structures(tmp_path, fields, seed):
+    assert_random_model_is_exact(tmp_path, fields, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None, suppress_health_check=any_folder)
+@given(fields=architectures(dearest=16), seed=st.integers(0, 2**31))
+def test_thousands_of_random_structures(tmp_path, fields, seed):
+    assert_random_model_is_exact(tmp_path, fields, seed)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
+    save_model(tmp_path / "model.pt", random_potential(**ARCHITECTURES[name]))
+    double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    for seed, kind in enumerate(KINDS):
+        graph = graph_from_atoms(random_structure(kind, 8, seed=seed), [1, 8, 14], double.manifest.cutoff)
+        expected = double.evaluate(graph, atomic_virials=True)
+        assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
+
+
+def hot_silicon(seed, size=3):
+    atoms = bulk("Si", cubic=True) * (size, size, size)
+    atoms.rattle(0.15, seed=seed)  # mean square displacement at 1200 K
+    return atoms
+
+
+def test_mixed_precision_of_the_shipped_potential_on_hot_silicon():
+    double, mixed = (mlpot.load("Si-dft", precision=precision) for precision in ("double", "mixed"))
+    for seed in range(3):
+        atoms = hot_silicon(seed)
+        expected = double.get_forces(atoms)
+        assert np.abs(expected).max() > 3.0
+        assert np.abs(mixed.get_forces(atoms) - expected).max() < 1e-5
+        assert abs(mixed.get_potential_energy(atoms) - double.get_potential_energy(atoms)) / len(atoms) < 1e-6
+        np.testing.assert_allclose(mixed.get_stress(atoms), double.get_stress(atoms), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_mixed_precision_conserves_energy_like_double(tmp_path):
+    """10 ps of hot silicon: rounding may not add to what the time step costs."""
+    drift = {}
+    for precision in ("double", "mixed"):
+        atoms = bulk("Si", cubic=True) * (2, 2, 2)
+        atoms.calc = mlpot.load("Si-dft", precision=precision)
+        MaxwellBoltzmannDistribution(atoms, temperature_K=2000.0, rng=np.random.default_rng(0))
+        result = run_md(atoms, MDSettings("nve", 10_000, timestep=1.0), tmp_path / f"{precision}.traj")
+        assert result.temperature > 600.0
+        drift[precision] = abs(result.energy_drift)
+    assert drift["mixed"] < drift["double"] + 1e-6, drift
