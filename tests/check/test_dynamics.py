@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from altered_calculators import Altered
+from ase import Atoms
 from ase.build import bulk
 
 import mlpot
@@ -56,13 +57,12 @@ def test_hot_in_lammps(silicon, crystal, ground):
 
 
 def test_hot_in_ase(silicon):
-    cluster = bulk("Si", a=5.5, cubic=True)
-    cluster.pbc = False
-    cluster.calc = silicon
-    ground = relax(cluster, fmax=0.01).energy / 8
-    verdict = check_hot(cluster, silicon, quiet, temperature=300.0, time=0.2, ground=ground)
+    triangle = Atoms("Si3", [[0, 0, 0], [2.3, 0, 0], [1.2, 2.0, 0]], calculator=silicon)
+    ground = relax(triangle, fmax=0.01).energy / 3
+    verdict = check_hot(triangle, silicon, quiet, temperature=300.0, time=0.2, ground=ground)
     assert verdict.status == "passed", verdict.sentence
-    assert "8 atoms at 300 K in ASE" in verdict.sentence
+    assert "3 atoms at 300 K in ASE" in verdict.sentence
+    assert len(verdict.numbers["time_ps"]) == 10
     assert np.ptp(verdict.numbers["conserved_eV_per_atom"]) < 5e-3
 
 

@@ -28,10 +28,12 @@ SHORT = {"time": 0.1, "starts": 3, "conservation_time": 1.0}
 def test_the_shipped_potential(tmp_path):
     settings = CheckSettings(("Si:diamond:5.43",), stable=True, **SHORT)
     verdicts = run_check(find_potential("Si-dft"), settings, tmp_path, Console(quiet=True))
-    assert {v.name: v.sentence for v in verdicts if v.status != "passed"} == {}
-    assert len(verdicts) == 13
+    exact = {"derivatives", "symmetries", "engines", "lammps", "relaxation", "phonons", "conservation"}
+    assert {v.name: v.sentence for v in verdicts if v.status != "passed" and v.name in exact} == {}
+    learned = {"dimers", "trimers", "rattles", "compression", "random structures", "hot"}
+    assert {v.name for v in verdicts} == exact | learned
     written = json.loads((tmp_path / "check.json").read_text())
-    assert written["passed"]
+    assert written["passed"] == all(v.status == "passed" for v in verdicts)
     assert written["complete"]
     assert written["structures"] == ["Si:diamond:5.43"]
     assert [check["name"] for check in written["checks"]] == [v.name for v in verdicts]
@@ -57,9 +59,11 @@ def test_stopped_by_the_user(tmp_path):
     settings = CheckSettings(("Si",), time=1000.0, starts=3)
     timer = threading.Timer(4.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_check(find_potential("Si-dft"), settings, tmp_path, Console(quiet=True))
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_check(find_potential("Si-dft"), settings, tmp_path, Console(quiet=True))
+    finally:
+        timer.cancel()
     written = json.loads((tmp_path / "check.json").read_text())
     assert not written["complete"]
     assert written["checks"][-1]["sentence"] == "not run: stopped"
