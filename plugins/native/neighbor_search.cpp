@@ -124,20 +124,19 @@ namespace {
       double &widest = *std::max_element(wanted.begin(), wanted.end());
       widest = std::ceil(widest / 2.0);
     }
-    double images = 1.0;
+    double candidates = n_atoms;    // of an atom, if all bins were equally full
     for (int axis = 0; axis < 3; axis++) {
-      n_bins[axis] = static_cast<int>(wanted[axis]);
       // an atom may have been put into the bin beside its own by rounding
       const double rounding = 1e-14 * (1.0 + largest[axis]) * height[axis];
-      double bins = std::ceil((cutoff + rounding) * n_bins[axis] / height[axis]);
-      if (periodic[axis])
-        images *= 2.0 * bins / n_bins[axis] + 1.0;
-      else
-        bins = std::min(bins, n_bins[axis] - 1.0);
-      if (images * n_atoms > std::numeric_limits<int>::max() / 4)
-        throw std::invalid_argument("the cell is so small that there are too many neighbours");
-      reach[axis] = static_cast<int>(bins);
+      double bins = std::ceil((cutoff + rounding) * wanted[axis] / height[axis]);
+      if (!periodic[axis]) bins = std::min(bins, wanted[axis] - 1.0);
+      if (bins > 1e6) candidates = std::numeric_limits<double>::infinity();
+      candidates *= (2.0 * bins + 1.0) / wanted[axis];
+      n_bins[axis] = static_cast<int>(wanted[axis]);
+      reach[axis] = static_cast<int>(std::min(bins, 1e6));
     }
+    if (candidates > 1e6)
+      throw std::invalid_argument("the cell is so small that an atom has millions of neighbours");
   }
 
   int Grid::bin_along(int axis, double fraction) const
