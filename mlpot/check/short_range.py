@@ -31,7 +31,7 @@ WALL = 5.0
 STRONGEST_BOND = 12.0
 """No two atoms are bound by more (eV); CO, the strongest, by 11.1."""
 
-GRIDS = 20
+GRIDS = 6
 """With more triples than this their grids become coarser."""
 
 

@@ -124,7 +124,7 @@ def conventional_cell(atoms: Atoms) -> Atoms:
     -------
     ase.Atoms
     """
-    with quiet_spglib():
+    with quiet_pymatgen():
         return atoms_from(_analyzer(atoms).get_conventional_standard_structure())
 
 
@@ -139,7 +139,7 @@ def primitive_cell(atoms: Atoms) -> Atoms:
     -------
     ase.Atoms
     """
-    with quiet_spglib():
+    with quiet_pymatgen():
         return atoms_from(_analyzer(atoms).get_primitive_standard_structure())
 
 
@@ -159,7 +159,7 @@ def symmetry_of(atoms: Atoms) -> Symmetry:
     PropertyError
         Not periodic in three directions.
     """
-    with quiet_spglib():
+    with quiet_pymatgen():
         analyzer = _analyzer(atoms)
         rotations = [op.rotation_matrix for op in analyzer.get_point_group_operations(cartesian=True)]
         return Symmetry(
@@ -234,10 +234,11 @@ def face_distances(atoms: Atoms) -> FloatArray:
 
 
 @contextmanager
-def quiet_spglib() -> Iterator[None]:
-    """Drop what spglib has to tell pymatgen's developers at every call."""
+def quiet_pymatgen() -> Iterator[None]:
+    """Drop what spglib has to tell pymatgen's developers at every call, and pymatgen on noble gases."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="No Pauling electronegativity")
         yield
 
 

@@ -9,7 +9,7 @@ from pymatgen.core.surface import Slab, SlabGenerator, get_symmetrically_distinc
 
 from mlpot.errors import PropertyError
 from mlpot.figures import tidy
-from mlpot.properties.crystal import atoms_from, quiet_spglib, relaxed_crystal, structure_of
+from mlpot.properties.crystal import atoms_from, quiet_pymatgen, relaxed_crystal, structure_of
 from mlpot.properties.rows import Row
 from mlpot.simulation import relax
 
@@ -105,7 +105,7 @@ def surface_energies(
     crystal = relaxed_crystal(atoms, calculator)
     bulk = structure_of(crystal)
     facets = []
-    with quiet_spglib():
+    with quiet_pymatgen():
         for miller in get_symmetrically_distinct_miller_indices(bulk, max_index):
             generator = SlabGenerator(bulk, miller, thickness, vacuum, lll_reduce=True, center_slab=True)
             slabs = [slab for slab in generator.get_slabs() if slab.reduced_formula == bulk.reduced_formula]

@@ -102,16 +102,15 @@ def vacancy_energies(
     ConfigError
         A compound without chemical potentials.
     """
-    crystal = relaxed_crystal(atoms, calculator)
-    potentials = dict(chemical_potentials or {})
-    elements = set(crystal.symbols)
-    if len(elements) == 1:
-        potentials.setdefault(min(elements), crystal.get_potential_energy() / len(crystal))
-    if missing := elements - potentials.keys():
+    potentials, elements = dict(chemical_potentials or {}), set(atoms.symbols)
+    if len(elements) > 1 and (missing := elements - potentials.keys()):
         raise ConfigError(
-            f"the formation energy of a vacancy in {crystal.get_chemical_formula()} depends on where its atom goes: "
+            f"the formation energy of a vacancy in {atoms.get_chemical_formula()} depends on where its atom goes: "
             f"give `chemical_potentials` (eV) of {', '.join(sorted(missing))}"
         )
+    crystal = relaxed_crystal(atoms, calculator)
+    if len(elements) == 1:
+        potentials.setdefault(min(elements), crystal.get_potential_energy() / len(crystal))
     times = repeats(crystal, shortest)
     kinds = np.unique(symmetry_of(crystal).equivalent_atoms)
     return Vacancies(tuple(_vacancy(crystal, int(k), times, potentials[crystal.symbols[k]], fmax) for k in kinds))

@@ -16,7 +16,7 @@ import mlpot
 from mlpot.check import CheckSettings, run_check
 from mlpot.check.run import all_checks
 from mlpot.check.stability import check_stability
-from mlpot.check.subject import prepare
+from mlpot.check.subject import Subject, prepare
 from mlpot.cli import app
 from mlpot.errors import ConfigError
 from mlpot.shipped import find_potential
@@ -72,7 +72,8 @@ def test_stopped_by_the_user(tmp_path):
 def test_several_structures_and_molecules(tmp_path, model_file):
     write(tmp_path / "water.xyz", molecule("H2O"))
     calculator = mlpot.load(model_file, precision="double")
-    subjects = [prepare("Si:diamond:5.43", calculator), prepare(str(tmp_path / "water.xyz"), calculator)]
+    crystal = Subject("Si:diamond:5.43", bulk("Si"), -5.0, "")
+    subjects = [crystal, prepare(str(tmp_path / "water.xyz"), calculator)]
     names = [check.name for check in all_checks(calculator, subjects, CheckSettings())]
     assert "Si:diamond:5.43 compression" in names
     assert "water.xyz hot" in names

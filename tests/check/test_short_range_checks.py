@@ -12,7 +12,6 @@ from mlpot.check.short_range import _compression_problems, check_compression, ch
 from mlpot.errors import EngineError
 from mlpot.properties import CompressionScan, relaxed_crystal
 
-
 ARGON = {"sigma": 3.4, "epsilon": 0.0104, "rc": 6.013}
 
 
