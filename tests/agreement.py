@@ -2,10 +2,13 @@
 
 
 def deviations(got, expected):
-    """Of energies, atomic energies, forces, virials and their shares; the last three relative to the largest force."""
+    """Of energies, atomic energies, forces, virials and their shares.
+
+    Energies relative to the sizes of the atoms', which may cancel; the last three relative to the largest force.
+    """
     size = max(1.0, expected.forces.abs().max().item())
     return (
-        ((got.energy - expected.energy).abs() / expected.energy.abs()).max().item(),
+        (got.energy - expected.energy).abs().max().item() / expected.atomic_energies.abs().sum().item(),
         (got.atomic_energies - expected.atomic_energies).abs().max().item()
         / expected.atomic_energies.abs().max().item(),
         (got.forces - expected.forces).abs().max().item() / size,
