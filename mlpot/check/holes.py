@@ -26,6 +26,9 @@ STILL_IN_PLACE = 0.15
 VOLUMES = (1.2, 1.0, 0.85, 0.7, 0.55, 0.4)
 """Of that of the crystal."""
 
+COLLAPSED = 0.05
+"""A descent ends where the volume is below this fraction of that of the crystal."""
+
 BELOW = 0.02
 """A structure may lie this much (eV/atom) below the one that the user gave; farther down is a hole."""
 
@@ -131,8 +134,7 @@ def check_descents(
         atoms = _random_start(crystal, np.random.default_rng(k))
         atoms.calc = calculator
         try:
-            # The plain filter: its detours far from the minimum do not matter, and it is ten times faster.
-            LBFGS(UnitCellFilter(atoms), logfile=None).run(fmax=0.05, steps=steps)
+            _fall(atoms, steps, COLLAPSED * _volume(crystal))
         except MLPotError as error:
             problems.append(f"descent {k} broke off: {error}")
             fallen.append(atoms)
@@ -148,6 +150,14 @@ def check_descents(
     praise = f"{n_starts} random structures fell, none to less than {lowest:.0f} meV/atom above the crystal"
     numbers = {"energies_eV_per_atom": found[:, 0], "closeness": found[:, 1], "volumes": found[:, 2]}
     return judged(problems, praise, numbers, partial(_plot_descents, found), structures=fallen)
+
+
+def _fall(atoms: Atoms, steps: int, smallest: float) -> None:
+    """Relax atoms and cell; stop at a volume (A^3/atom) below which a hole has no bottom, and images fill memory."""
+    # The plain filter: its detours far from the minimum do not matter, and it is ten times faster.
+    for _ in LBFGS(UnitCellFilter(atoms), logfile=None).irun(fmax=0.05, steps=steps):
+        if _volume(atoms) < smallest:
+            return
 
 
 def _random_start(crystal: Atoms, rng: np.random.Generator) -> Atoms:

@@ -22,6 +22,9 @@ from mlpot.neighbors import FloatArray
 from mlpot.simulation import relax
 from mlpot.simulation.terminal import read_structure
 
+COLLAPSED = 0.05
+"""A crystal that is relaxed to less than this fraction of its volume falls into a hole without bottom."""
+
 SYMMETRY_TOLERANCE = 0.01
 """Distance (A) within which atoms count as related by symmetry."""
 
@@ -100,11 +103,17 @@ def relaxed_crystal(atoms: Atoms, calculator: Calculator, *, fmax: float = 1e-4,
     Raises
     ------
     PropertyError
-        The relaxation does not converge, or atoms that are not a crystal.
+        The relaxation does not converge or has no end, or atoms that are not a crystal.
     """
     crystal = conventional_cell(atoms)
     crystal.calc = calculator
-    result = relax(crystal, cell=True, fmax=fmax, steps=steps)
+    smallest = COLLAPSED * crystal.get_volume()
+
+    def watch(step: int, force: float) -> None:
+        if crystal.get_volume() < smallest:
+            raise PropertyError(f"the crystal {crystal.get_chemical_formula()} collapses when it is relaxed: a hole")
+
+    result = relax(crystal, cell=True, fmax=fmax, steps=steps, on_step=watch)
     if not result.converged:
         raise PropertyError(
             f"the crystal {crystal.get_chemical_formula()} does not relax: {result.max_force:.2g} eV/A is left after "

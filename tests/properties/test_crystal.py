@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from altered_calculators import Altered
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
@@ -51,3 +52,11 @@ def test_faces():
 def test_relaxation_that_does_not_converge():
     with pytest.raises(PropertyError, match="does not relax"):
         relaxed_crystal(bulk("Cu", a=3.9), EMT(), steps=1)
+
+
+def test_a_crystal_that_collapses():
+    def implode(atoms, results):
+        results["stress"] = np.array([10.0, 10.0, 10.0, 0.0, 0.0, 0.0])
+
+    with pytest.raises(PropertyError, match="collapses when it is relaxed"):
+        relaxed_crystal(bulk("Cu"), Altered(EMT(), implode))
