@@ -213,19 +213,19 @@ def wait_until(condition, seconds=120.0):
 def lammps_seconds(folder):
     """Processor time of every LAMMPS with a folder in its command line."""
     ticks = os.sysconf("SC_CLK_TCK")
-    found = [pid for pid, line in processes_that_name(folder).items() if line.partition(" ")[0].endswith("/lmp")]
+    found = [pid for pid, words in processes_that_name(folder).items() if words[0].endswith("/lmp")]
     stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in found]
     return [int(stat[11]) / ticks for stat in stats]
 
 
 def processes_that_name(folder):
-    """Number -> command line of the processes with a folder in it."""
+    """Number -> words of the command line of the processes with a folder in it."""
     found = {}
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            words = file.read_bytes().decode(errors="replace").split("\0")
         except OSError:  # ended meanwhile
             continue
-        if str(folder) in line:
-            found[file.parent.name] = line
+        if any(str(folder) in word for word in words):
+            found[file.parent.name] = words
     return found
