@@ -39,7 +39,7 @@ def main() -> None:
         if counts_only:
             return block[0]
         if command == "roofline":
-            return f"{block[1]}{roofline_table(reports[-1])}\n{block[3]}"
+            return f"{block[1]}{roofline_table(reports[0])}\n{block[3]}"
         reports.append(run(command))
         return f"{block[1]}{benchmark_text(reports[-1], command)}\n{block[3]}"
 
@@ -95,6 +95,8 @@ def roofline_table(report: Report) -> str:
     rows = [["preset", "floor, us/atom/step", "measured", "needed GFLOP/s", "executed GFLOP/s", "share of peak"]]
     for row in report.rows:
         if row.potential not in PRESETS or row.program != "LAMMPS" or not row.engine.startswith("native"):
+            continue
+        if (row.ranks, row.threads) != (1, 1):  # the peak is that of one core
             continue
         count = operations(preset_config(row.potential), report.neighbors)
         rates = [2e-3 * work / row.median for work in (count.needed, count.executed)]

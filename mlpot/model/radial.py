@@ -37,7 +37,7 @@ class RadialBasis(nn.Module):
 
     They are of order one at bond lengths; ``s`` keeps their sum of squares that of functions without the ``1 / n``.
     That factor lets the model learn smooth functions of the distance first: at the same weights, a function that
-    oscillates n times counts n times less. It takes a fifth off the force errors of small training sets.
+    oscillates n times counts n times less.
     """
 
     frequencies: Tensor

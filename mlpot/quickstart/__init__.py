@@ -1,4 +1,4 @@
-"""The whole path in some minutes: train on the shipped DFT data, export, use the file in ASE and in LAMMPS, report.
+"""The whole path in about a minute: train on the shipped DFT data, export, use the file in ASE and in LAMMPS, report.
 
 `steps` holds one function a step, each with a plain result; `report` shows the results as a table and an HTML page.
 """

@@ -107,6 +107,8 @@ def train(
             fit.load_state_dict(content)
         if fabric.is_global_zero:
             write_config(config, folder / RESOLVED_NAME)
+        if console is not None:
+            console.print(f"engine {fit.engine}, {torch.get_num_threads()} threads, {fabric.device}", highlight=False)
         keeper = Keeper(fit, folder, identity, config.run.checkpoint_every)
         stopped = _run(fit, stop, keeper, folder, console)
         return _conclude(fit, problem, folder, stopped)
