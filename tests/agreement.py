@@ -5,7 +5,7 @@ def deviations(got, expected):
     """Of energies, atomic energies, forces, virials and their shares.
 
     Energies relative to the sizes of the atoms', which may cancel; forces relative to the largest. Virials relative to
-    the larger of both: a single atom in a small cell has no force and a virial of 100 eV, which rounds in its last digit.
+    the larger of both: one atom in a small cell has no force and a virial of 100 eV, rounded in its last digit.
     """
     size = max(1.0, expected.forces.abs().max().item())
     virial_size = max(size, expected.virial.abs().max().item())
