@@ -5,8 +5,8 @@
    Plain C: the host program, the pair style and an engine may come from different compilers and
    C++ libraries. An engine is a shared library that exports mlpot_engine_get_api().
 
-   Units: eV, A. Everything that crosses the border is double precision; the precision of the
-   arithmetic is the engine's affair. Edge vectors are r_ij = r_j - r_i with the centre i and its
+   Units: eV, A. What the host reads is double precision; the precision of the arithmetic is the
+   engine's affair. Edge vectors are r_ij = r_j - r_i with the centre i and its
    neighbour j; g_ij = dE/dr_ij is the only derivative: F_i = sum_j (g_ij - g_ji).
 
    Message passing: an engine only needs neighbours inside the cutoff, however many layers the
@@ -19,7 +19,7 @@
 
 #include <stddef.h>
 
-#define MLPOT_ENGINE_API_VERSION 1
+#define MLPOT_ENGINE_API_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,11 +64,19 @@ typedef struct {
   int neighbor_mask;       /* AND this to an entry of `neighbors` to get the index of the atom */
 } mlpot_atoms;
 
-/* `values` is n_atoms x width and is changed in place. */
+/* A row of values for each atom, in the engine's memory and precision: `n_blocks` blocks of `block_width`
+   values that start `block_stride` values apart. The rest of a block is of no concern to the host. */
+typedef struct {
+  void *values;   /* n_atoms rows, one after the other */
+  int value_size; /* bytes: 4 (float) or 8 (double) */
+  int n_blocks, block_width, block_stride;
+} mlpot_rows;
+
+/* The rows are changed in place. */
 typedef struct {
   void *context;
-  void (*forward)(void *context, int width, double *values);
-  void (*reverse)(void *context, int width, double *values);
+  void (*forward)(void *context, const mlpot_rows *rows);
+  void (*reverse)(void *context, const mlpot_rows *rows);
 } mlpot_communicator;
 
 /* Sums of this rank. Arrays that are not wanted are NULL; the engine adds to arrays. */

@@ -4,6 +4,7 @@
    periodic image that a neighbour can lie in. */
 
 #include "manifest.h"
+#include "message_rows.h"
 
 #include <array>
 #include <cmath>
@@ -19,6 +20,7 @@ namespace {
    public:
     PeriodicProbe(const Probe &probe, double cutoff);
 
+    int n_atoms() const { return static_cast<int>(owner.size()); }
     mlpot_atoms atoms();
     mlpot_communicator communicator();
     void fold(std::vector<double> &rows, int width) const;
@@ -32,8 +34,8 @@ namespace {
 
     void add_image(const Probe &probe, const std::array<int, 3> &shift);
     static std::array<int, 3> images(const std::vector<double> &cell, double cutoff);
-    static void forward(void *context, int width, double *values);
-    static void reverse(void *context, int width, double *values);
+    static void forward(void *context, const mlpot_rows *rows);
+    static void reverse(void *context, const mlpot_rows *rows);
   };
 
   PeriodicProbe::PeriodicProbe(const Probe &probe, double cutoff) :
@@ -48,7 +50,7 @@ namespace {
     std::iota(centers.begin(), centers.end(), 0);
     for (int i = 0; i < n_centers; i++) {
       neighbors.emplace_back();
-      for (int j = 0; j < static_cast<int>(owner.size()); j++)
+      for (int j = 0; j < n_atoms(); j++)
         if (j != i) neighbors[i].push_back(j);
       n_neighbors.push_back(static_cast<int>(neighbors[i].size()));
       first_neighbor.push_back(neighbors[i].data());
@@ -86,14 +88,8 @@ namespace {
 
   mlpot_atoms PeriodicProbe::atoms()
   {
-    return {static_cast<int>(owner.size()),
-            n_centers,
-            species.data(),
-            positions.data(),
-            centers.data(),
-            n_neighbors.data(),
-            first_neighbor.data(),
-            0x7fffffff};
+    return {n_atoms(),      n_centers,          species.data(),        positions.data(),
+            centers.data(), n_neighbors.data(), first_neighbor.data(), 0x7fffffff};
   }
 
   mlpot_communicator PeriodicProbe::communicator()
@@ -101,26 +97,31 @@ namespace {
     return {this, forward, reverse};
   }
 
-  void PeriodicProbe::forward(void *context, int width, double *values)
+  void PeriodicProbe::forward(void *context, const mlpot_rows *rows)
   {
     const auto &self = *static_cast<PeriodicProbe *>(context);
-    for (std::size_t i = self.n_centers; i < self.owner.size(); i++)
-      for (int a = 0; a < width; a++)
-        values[i * width + a] = values[static_cast<std::size_t>(self.owner[i]) * width + a];
+    std::vector<double> buffer(row_width(*rows));
+    for (int i = self.n_centers; i < self.n_atoms(); i++) {
+      read_row(*rows, self.owner[i], buffer.data());
+      write_row(*rows, i, buffer.data());
+    }
   }
 
-  void PeriodicProbe::reverse(void *context, int width, double *values)
+  void PeriodicProbe::reverse(void *context, const mlpot_rows *rows)
   {
     const auto &self = *static_cast<PeriodicProbe *>(context);
-    for (std::size_t i = self.n_centers; i < self.owner.size(); i++)
-      for (int a = 0; a < width; a++)
-        values[static_cast<std::size_t>(self.owner[i]) * width + a] += values[i * width + a];
+    std::vector<double> buffer(row_width(*rows));
+    for (int i = self.n_centers; i < self.n_atoms(); i++) {
+      read_row(*rows, i, buffer.data());
+      add_to_row(*rows, self.owner[i], buffer.data());
+    }
   }
 
   /* Adds the rows of the copies to those of the atoms and drops them. */
   void PeriodicProbe::fold(std::vector<double> &rows, int width) const
   {
-    reverse(const_cast<PeriodicProbe *>(this), width, rows.data());
+    const mlpot_rows plain = plain_rows(rows.data(), width);
+    reverse(const_cast<PeriodicProbe *>(this), &plain);
     rows.resize(static_cast<std::size_t>(n_centers) * width);
   }
 

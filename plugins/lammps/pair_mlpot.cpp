@@ -37,7 +37,7 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 
 PairMLPot::PairMLPot(LAMMPS *lmp) :
     Pair(lmp), engine_name("auto"), precision(""), device("cpu"), api(nullptr), engine(nullptr),
-    model(), energy_unit(1.0), message_width(0), messages(nullptr)
+    model(), energy_unit(1.0), messages(nullptr)
 {
   single_enable = 0;
   one_coeff = 1;
@@ -326,55 +326,6 @@ void PairMLPot::stop(const mlpot_result &result, const std::string &problem)
              "Pair style mlpot failed at step {}, atom {} of type {} at ({:.4f} {:.4f} {:.4f}): {}",
              update->ntimestep, atom->tag[i], atom->type[i], atom->x[i][0], atom->x[i][1],
              atom->x[i][2], problem);
-}
-
-/* ----------------------------------------------------------------------
-   the engine calls these between two layers of the model
-------------------------------------------------------------------------- */
-
-void PairMLPot::forward_messages(void *context, int width, double *values)
-{
-  auto *pair = static_cast<PairMLPot *>(context);
-  pair->message_width = width;
-  pair->messages = values;
-  pair->comm->forward_comm(pair);
-}
-
-void PairMLPot::reverse_messages(void *context, int width, double *values)
-{
-  auto *pair = static_cast<PairMLPot *>(context);
-  pair->message_width = width;
-  pair->messages = values;
-  pair->comm->reverse_comm(pair);
-}
-
-/* ---------------------------------------------------------------------- */
-
-int PairMLPot::pack_forward_comm(int n, int *indices, double *buf, int /*pbc_flag*/, int * /*pbc*/)
-{
-  const std::size_t width = message_width;
-  for (int k = 0; k < n; k++) std::copy_n(messages + indices[k] * width, width, buf + k * width);
-  return n * message_width;
-}
-
-void PairMLPot::unpack_forward_comm(int n, int first, double *buf)
-{
-  const std::size_t width = message_width;
-  std::copy_n(buf, n * width, messages + first * width);
-}
-
-int PairMLPot::pack_reverse_comm(int n, int first, double *buf)
-{
-  const std::size_t width = message_width;
-  std::copy_n(messages + first * width, n * width, buf);
-  return n * message_width;
-}
-
-void PairMLPot::unpack_reverse_comm(int n, int *indices, double *buf)
-{
-  const std::size_t width = message_width;
-  for (int k = 0; k < n; k++)
-    for (std::size_t a = 0; a < width; a++) messages[indices[k] * width + a] += buf[k * width + a];
 }
 
 /* ---------------------------------------------------------------------- */

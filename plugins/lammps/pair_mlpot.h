@@ -56,8 +56,7 @@ class PairMLPot : public Pair {
   Buffers buffers;
 
   // what travels between two layers of the model
-  int message_width;
-  double *messages;
+  const mlpot_rows *messages;
 
   void allocate();
   void unload();
@@ -74,8 +73,8 @@ class PairMLPot : public Pair {
   void write_word(FILE *, const std::string &);
   std::string read_word(FILE *);
 
-  static void forward_messages(void *, int, double *);
-  static void reverse_messages(void *, int, double *);
+  static void forward_messages(void *, const mlpot_rows *);
+  static void reverse_messages(void *, const mlpot_rows *);
 };
 
 }    // namespace LAMMPS_NS

@@ -26,6 +26,7 @@ set(mlpot_version "${CMAKE_MATCH_1}")
 add_library(mlpotplugin MODULE
   "${CMAKE_CURRENT_LIST_DIR}/mlpotplugin.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_messages.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_restart.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/mlpot_files.cpp")
 set_target_properties(mlpotplugin PROPERTIES

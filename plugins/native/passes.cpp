@@ -5,7 +5,6 @@
 #include "thread_sums.h"
 
 #include <algorithm>
-#include <type_traits>
 
 namespace mlpot {
 
@@ -40,7 +39,7 @@ void Passes<N>::run(const NativeAtoms &atoms, const mlpot_communicator &comm,
   prepare(atoms.atoms);
   for (int layer = 0; layer < last; layer++) {
     run_layer(layer, Pass::Forward, atoms, complete);
-    send(layer, n_atoms, comm);
+    send(layer, comm);
   }
   run_layer(last, Pass::Both, atoms, complete);
   for (int layer = last - 1; layer >= 0; layer--) {
@@ -75,8 +74,9 @@ void Passes<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, const C
 {
   const mlpot_atoms &atoms = host.atoms;
   const bool is_first = layer == 0, is_last = layer == model.n_layers - 1;
-  // `collect` left the adjoints of this layer's messages in the first thread's array
-  if (pass == Pass::Backward) std::swap(arrived, message_adjoints[0]);
+  // `collect` left the adjoints of this layer's messages in the first thread's array, which a layer
+  // that has messages of a layer before it needs for the adjoints of those
+  if (pass == Pass::Backward && !is_first) std::swap(arrived, message_adjoints[0]);
   pool.run([&](int thread) {
     Task<N> task = {};
     task.model = &model;
@@ -91,7 +91,9 @@ void Passes<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, const C
     task.messages_out = is_last || pass == Pass::Backward ? nullptr : messages[layer].data();
     task.adjoints_in = is_first || pass == Pass::Forward ? nullptr
                                                          : clear_adjoints(thread, atoms.n_atoms);
-    task.adjoints_out = pass == Pass::Backward ? arrived.data() : nullptr;
+    task.adjoints_out = pass != Pass::Backward ? nullptr
+        : is_first                             ? message_adjoints[0].data()
+                                               : arrived.data();
     task.hidden = model.n_layers == 1 ? nullptr : hidden.data();
     task.workspace = &workspaces[thread].view;
     complete(thread, task);
@@ -99,34 +101,20 @@ void Passes<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, const C
   });
 }
 
-template <typename N> int Passes<N>::host_width() const
-{
-  return model.message_components() * tables.message_channels();
-}
-
-/* Hands rows to the communicator, which knows of no padding, and takes them back. Training has no
-   communicator: all atoms are in one place. */
+/* Hands rows to the communicator. Training has none: all atoms are in one place. */
 template <typename N>
-void Passes<N>::exchange(void (*call)(void *, int, double *), void *context, int n_atoms, N *rows)
+void Passes<N>::exchange(void (*call)(void *, const mlpot_rows *), void *context, N *values)
 {
-  if constexpr (std::is_same_v<N, Real<N>>) {
-    if (!call) return;
-    const int channels = tables.message_channels(), padded = model.message_channels;
-    const std::size_t n = static_cast<std::size_t>(n_atoms) * model.message_components();
-    exchanged.reserve(n * channels);
-    for (std::size_t k = 0; k < n; k++)
-      std::copy_n(rows + k * padded, channels, exchanged.data() + k * channels);
-    call(context, host_width(), exchanged.data());
-    for (std::size_t k = 0; k < n; k++)
-      for (int c = 0; c < channels; c++)
-        rows[k * padded + c] = static_cast<N>(exchanged[k * channels + c]);
-  }
+  if (!call) return;
+  const mlpot_rows rows = {values, sizeof(N), model.message_components(), tables.message_channels(),
+                           model.message_channels};
+  call(context, &rows);
 }
 
 /* Messages of all atoms from those of the centres. */
-template <typename N> void Passes<N>::send(int layer, int n_atoms, const mlpot_communicator &comm)
+template <typename N> void Passes<N>::send(int layer, const mlpot_communicator &comm)
 {
-  exchange(comm.forward, comm.context, n_atoms, messages[layer].data());
+  exchange(comm.forward, comm.context, messages[layer].data());
 }
 
 /* Adjoints of the centres' messages from those that all threads and ranks have found. */
@@ -138,12 +126,12 @@ template <typename N> void Passes<N>::collect(int n_atoms, const mlpot_communica
     const N *part = message_adjoints[thread].data();
     for (std::size_t k = 0; k < size; k++) add(sum[k], part[k]);
   }
-  exchange(comm.reverse, comm.context, n_atoms, sum);
+  exchange(comm.reverse, comm.context, sum);
 }
 
 template <typename N> double Passes<N>::bytes() const
 {
-  double total = static_cast<double>(hidden.bytes() + arrived.bytes() + exchanged.bytes());
+  double total = static_cast<double>(hidden.bytes() + arrived.bytes());
   for (const auto &array : messages) total += static_cast<double>(array.bytes());
   for (const auto &array : message_adjoints) total += static_cast<double>(array.bytes());
   for (const auto &workspace : workspaces) total += static_cast<double>(workspace.bytes());

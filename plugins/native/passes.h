@@ -40,16 +40,14 @@ template <typename N> class Passes {
 
   AlignedArray<N> messages[MAX_LAYERS];             // [layer]: what it sent, [atom][width]
   std::vector<AlignedArray<N>> message_adjoints;    // [thread]: [atom][width]
-  AlignedArray<N> arrived;                          // the sum of these for the layer before
+  AlignedArray<N> arrived;                          // the sum of these for a layer between
   AlignedArray<N> hidden;                           // [centre][hidden width]
-  AlignedArray<double> exchanged;                   // [atom][width of the model], unpadded
 
   void prepare(const mlpot_atoms &atoms);
   void run_layer(int layer, Pass pass, const NativeAtoms &atoms, const Complete &complete);
-  void send(int layer, int n_atoms, const mlpot_communicator &comm);
+  void send(int layer, const mlpot_communicator &comm);
   void collect(int n_atoms, const mlpot_communicator &comm);
-  void exchange(void (*call)(void *, int, double *), void *context, int n_atoms, N *rows);
-  int host_width() const;
+  void exchange(void (*call)(void *, const mlpot_rows *), void *context, N *values);
   N *clear_adjoints(int thread, int n_atoms);
 };
 

@@ -244,7 +244,7 @@ Tensor TorchEngine::send_to_copies(const Task &task, const Tensor &messages) con
   std::vector<double> values = task.host_rows(manifest.message_width);
   rows_to_host(task.edges, task.edges.n_centers, manifest.message_width, own.data_ptr<double>(),
                values.data());
-  task.comm.forward(task.comm.context, manifest.message_width, values.data());
+  task.forward(values, manifest.message_width);
   const Tensor all = torch::empty({task.edges.n_atoms(), manifest.message_width}, torch::kFloat64);
   rows_from_host(task.edges, task.edges.n_atoms(), manifest.message_width, values.data(),
                  all.data_ptr<double>());
@@ -258,7 +258,7 @@ Tensor TorchEngine::collect_from_copies(const Task &task, const Tensor &adjoints
   std::vector<double> values = task.host_rows(manifest.message_width);
   rows_to_host(task.edges, task.edges.n_atoms(), manifest.message_width, all.data_ptr<double>(),
                values.data());
-  task.comm.reverse(task.comm.context, manifest.message_width, values.data());
+  task.reverse(values, manifest.message_width);
   const Tensor own = torch::empty({task.edges.n_centers, manifest.message_width}, torch::kFloat64);
   rows_from_host(task.edges, task.edges.n_centers, manifest.message_width, values.data(),
                  own.data_ptr<double>());
@@ -270,11 +270,11 @@ void TorchEngine::join_in_silence(const Task &task) const
 {
   for (int n = 1; n < manifest.n_layers; n++) {
     std::vector<double> values = task.host_rows(manifest.message_width);
-    task.comm.forward(task.comm.context, manifest.message_width, values.data());
+    task.forward(values, manifest.message_width);
   }
   for (int n = 1; n < manifest.n_layers; n++) {
     std::vector<double> values = task.host_rows(manifest.message_width);
-    task.comm.reverse(task.comm.context, manifest.message_width, values.data());
+    task.reverse(values, manifest.message_width);
   }
 }
 

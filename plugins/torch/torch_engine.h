@@ -11,6 +11,7 @@
 #include "edge_list.h"
 #include "engine.h"
 #include "manifest.h"
+#include "message_rows.h"
 
 #include <torch/script.h>
 
@@ -49,6 +50,16 @@ class TorchEngine : public Engine {
     std::vector<double> host_rows(int width) const
     {
       return std::vector<double>(static_cast<std::size_t>(n_host_atoms) * width, 0.0);
+    }
+    void forward(std::vector<double> &values, int width) const
+    {
+      const mlpot_rows rows = plain_rows(values.data(), width);
+      comm.forward(comm.context, &rows);
+    }
+    void reverse(std::vector<double> &values, int width) const
+    {
+      const mlpot_rows rows = plain_rows(values.data(), width);
+      comm.reverse(comm.context, &rows);
     }
   };
 

@@ -1,0 +1,63 @@
+/* ----------------------------------------------------------
+   pair_style mlpot: the values of atoms that travel between two layers of the model.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#include "pair_mlpot.h"
+
+#include "message_rows.h"
+
+#include "comm.h"
+
+using namespace LAMMPS_NS;
+
+/* ----------------------------------------------------------------------
+   the engine calls these
+------------------------------------------------------------------------- */
+
+void PairMLPot::forward_messages(void *context, const mlpot_rows *rows)
+{
+  auto *pair = static_cast<PairMLPot *>(context);
+  pair->messages = rows;
+  pair->comm->forward_comm(pair);
+}
+
+void PairMLPot::reverse_messages(void *context, const mlpot_rows *rows)
+{
+  auto *pair = static_cast<PairMLPot *>(context);
+  pair->messages = rows;
+  pair->comm->reverse_comm(pair);
+}
+
+/* ---------------------------------------------------------------------- */
+
+int PairMLPot::pack_forward_comm(int n, int *indices, double *buf, int /*pbc_flag*/, int * /*pbc*/)
+{
+  const int width = mlpot::row_width(*messages);
+  for (int k = 0; k < n; k++) mlpot::read_row(*messages, indices[k], buf + k * width);
+  return n * width;
+}
+
+void PairMLPot::unpack_forward_comm(int n, int first, double *buf)
+{
+  const int width = mlpot::row_width(*messages);
+  for (int k = 0; k < n; k++) mlpot::write_row(*messages, first + k, buf + k * width);
+}
+
+int PairMLPot::pack_reverse_comm(int n, int first, double *buf)
+{
+  const int width = mlpot::row_width(*messages);
+  for (int k = 0; k < n; k++) mlpot::read_row(*messages, first + k, buf + k * width);
+  return n * width;
+}
+
+void PairMLPot::unpack_reverse_comm(int n, int *indices, double *buf)
+{
+  const int width = mlpot::row_width(*messages);
+  for (int k = 0; k < n; k++) mlpot::add_to_row(*messages, indices[k], buf + k * width);
+}
