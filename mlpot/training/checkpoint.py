@@ -15,7 +15,7 @@ from mlpot.config import TrainConfig
 from mlpot.errors import TrainingError
 
 CHECKPOINT_NAME = "checkpoint.pt"
-_FORMAT = 1
+_FORMAT = 2
 # Fields that may differ in a resumed run: where and how it is carried out, and where the data lie (their content is
 # compared by hash).
 _FREE_FIELDS = ("run.", "data.train[", "data.validation[", "data.test", "data.in_memory")

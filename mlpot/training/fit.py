@@ -20,6 +20,7 @@ from mlpot.errors import TrainingError
 from mlpot.model import Potential
 from mlpot.training.averaging import MovingAverage
 from mlpot.training.batching import IntArray, count_batches, plan_epoch, plan_evaluation, share_of
+from mlpot.training.flat import FlatParameters
 from mlpot.training.loss import ErrorSums, Loss, residuals, stage_index
 from mlpot.training.native import choose_derivatives
 from mlpot.training.samples import SampleSet
@@ -135,10 +136,11 @@ class Fit:
         self.n_batches = count_batches(train.n_atoms, self.settings.batch_atoms)
         self.state = FitState(initial_plan(self.settings, self.n_batches))
         self.evaluate, self.engine = choose_derivatives(potential, self.settings.engine)
-        self.parameters = [parameter for parameter in potential.parameters() if parameter.numel()]
-        self.average = MovingAverage(potential, self.settings.ema_decay)
+        self.threads = torch.get_num_threads()
+        self.weights = FlatParameters(potential)
+        self.average = MovingAverage(potential, self.weights, self.settings.ema_decay)
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            [self.weights.values],
             lr=self.settings.lr,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
@@ -169,7 +171,7 @@ class Fit:
         self._enter_stage()
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.weights.gradient.zero_()
         loss, agreed_stop, elapsed = self._add_up(self._backward(indices), stop)
         norm = self._clip()
         loss_value, norm_value = torch.stack([loss, norm.to(loss.dtype)]).tolist()
@@ -216,19 +218,13 @@ class Fit:
         elapsed = self.elapsed()
         if self.fabric.world_size == 1:
             return loss, stop, elapsed
-        for parameter in self.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        gradient = self.weights.gradient
         is_first = self.fabric.is_global_zero
         tail = torch.tensor([float(stop), elapsed if is_first else 0.0], dtype=loss.dtype, device=loss.device)
-        flat = torch.cat([*(gradient.flatten().to(loss.dtype) for gradient in gradients), loss[None], tail])
-        summed = self.fabric.all_reduce(flat, reduce_op="sum")
+        summed = self.fabric.all_reduce(torch.cat([gradient.to(loss.dtype), loss[None], tail]), reduce_op="sum")
         if not isinstance(summed, Tensor):
             raise TypeError(f"all_reduce returned {type(summed).__name__}")
-        sizes = [gradient.numel() for gradient in gradients]
-        for gradient, part in zip(gradients, torch.split(summed, [*sizes, 3])[:-1], strict=True):
-            gradient.copy_(part.view_as(gradient))
+        gradient.copy_(summed[:-3])
         votes, first_elapsed = summed[-2:].tolist()
         return summed[-3], votes > 0.0, first_elapsed
 
@@ -236,7 +232,7 @@ class Fit:
         """Norm of the gradient, before it is cut to the longest allowed."""
         longest = self.settings.gradient_clip
         limit = float("inf") if longest is None else longest
-        return torch.nn.utils.clip_grad_norm_(self.parameters, limit, foreach=True)
+        return torch.nn.utils.clip_grad_norm_(self.weights.values, limit)
 
     # --- time and length
 

@@ -11,6 +11,7 @@ import ase.io
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from rich.console import Console
 
 from mlpot.config import RunConfig, TrainConfig
@@ -108,7 +109,10 @@ def train(
         if fabric.is_global_zero:
             write_config(config, folder / RESOLVED_NAME)
         if console is not None:
-            console.print(f"engine {fit.engine}, {torch.get_num_threads()} threads, {fabric.device}", highlight=False)
+            console.print(f"engine {fit.engine}, {fit.threads} threads, {fabric.device}", highlight=False)
+        if fit.engine == "native":
+            # What is left to torch is small, and its threads would wait in a loop on the cores of the kernels.
+            torch.set_num_threads(1)
         keeper = Keeper(fit, folder, identity, config.run.checkpoint_every)
         stopped = _run(fit, stop, keeper, folder, console)
         return _conclude(fit, problem, folder, stopped)
@@ -123,7 +127,13 @@ def _launch(run: RunConfig) -> Fabric:
         raise ConfigError("`run.device` is cuda but torch finds no CUDA device: use cpu, or install torch with CUDA")
     if accelerator == "cuda" and run.devices > torch.cuda.device_count():
         raise ConfigError(f"`run.devices` is {run.devices} but there are {torch.cuda.device_count()} CUDA devices")
-    fabric = Fabric(accelerator=accelerator, devices=run.devices, strategy="ddp" if run.devices > 1 else "auto")
+    # Said outright, or a Slurm that happens to be around decides on the number of processes.
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=run.devices,
+        strategy="ddp" if run.devices > 1 else "auto",
+        plugins=[LightningEnvironment()],
+    )
     fabric.launch()
     return fabric
 
@@ -225,7 +235,7 @@ def _summary(result: TrainingResult, fit: Fit, problem: Problem) -> dict[str, An
         "reference_energies": problem.references.as_dict(),
         "torch": torch.__version__,
         "engine": fit.engine,
-        "threads": torch.get_num_threads(),
+        "threads": fit.threads,
         "device": str(fit.fabric.device),
         "config": portable(fit.config),
     }

@@ -4,6 +4,7 @@ import ase.io
 import pytest
 from emt_structures import emt_structures, small_config
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from mlpot.training.fit import Fit
 from mlpot.training.preparation import initial_potential, prepare
@@ -19,7 +20,7 @@ def data_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fabric():
-    launched = Fabric(accelerator="cpu", devices=1)
+    launched = Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
     launched.launch()
     return launched
 

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from mlpot.training.averaging import MovingAverage
+from mlpot.training.flat import FlatParameters
 
 
 def test_average_is_the_recursive_mean():
     module = torch.nn.Linear(2, 1, bias=False).double()
-    average = MovingAverage(module, decay=0.5)
+    average = MovingAverage(module, FlatParameters(module), decay=0.5)
     expected = module.weight.detach().clone()
     for step in range(1, 30):
         with torch.no_grad():
@@ -19,7 +20,7 @@ def test_average_is_the_recursive_mean():
 
 def test_average_is_a_copy_that_needs_no_gradient():
     module = torch.nn.Linear(2, 1)
-    average = MovingAverage(module, decay=0.9)
+    average = MovingAverage(module, FlatParameters(module), decay=0.9)
     assert average.module is not module
     assert not any(parameter.requires_grad for parameter in average.module.parameters())
     assert all(parameter.requires_grad for parameter in module.parameters())
@@ -27,7 +28,7 @@ def test_average_is_a_copy_that_needs_no_gradient():
 
 def test_constant_weights_stay_what_they_are():
     module = torch.nn.Linear(3, 1)
-    average = MovingAverage(module, decay=0.999)
+    average = MovingAverage(module, FlatParameters(module), decay=0.999)
     for step in range(1, 100):
         average.update(step)
     assert average.module.weight.flatten().tolist() == pytest.approx(module.weight.flatten().tolist(), rel=1e-6)
