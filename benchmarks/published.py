@@ -1,0 +1,126 @@
+"""Train and score on the published data sets of `published.yaml`.
+
+    python benchmarks/published.py acac --data FOLDER                     # both presets, three seeds
+    python benchmarks/published.py acac --data FOLDER --preset fast --seed 0
+
+Each run is a folder of its own, which goes on where it was stopped and is not repeated when it is complete. A test file
+is read once for each run, after its end. The table of all complete runs is written to `published.csv` in the output
+folder: mean over the seeds and their standard deviation.
+"""
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import ase.io
+import typer
+import yaml
+
+from mlpot.data.reading import iterate_atoms
+from mlpot.training.run import SUMMARY_NAME
+
+SETS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text())
+"""Splits by name of the set."""
+
+
+def main(
+    name: Annotated[str, typer.Argument(help=f"one of {', '.join(SETS)}")],
+    data: Annotated[Path, typer.Option(help="folder of the data sets")],
+    output: Annotated[Path, typer.Option(help="folder of the runs and of the table")] = Path("published"),
+    preset: Annotated[list[str] | None, typer.Option(help="fast, accurate, max; by default fast and accurate")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="by default 0, 1, 2")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="as for `mlpot train`")] = None,
+) -> None:
+    """Train and score on one data set."""
+    for chosen in preset or ["fast", "accurate"]:
+        for number in seed or [0, 1, 2]:
+            folder = output.resolve() / name / f"{chosen}-{number}"
+            if not is_complete(folder):
+                train(SETS[name], data, folder, chosen, number, setting or [])
+            if not (folder / "test.json").exists():
+                score(SETS[name], data, folder)
+    write_table(output)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a training has run to its end."""
+    summary = folder / SUMMARY_NAME
+    return summary.exists() and bool(json.loads(summary.read_text())["complete"])
+
+
+def train(split: dict[str, Any], data: Path, folder: Path, preset: str, seed: int, settings: list[str]) -> None:
+    """Begin a training, or go on with it."""
+    if (folder / "checkpoint.pt").exists():
+        subprocess.run([sys.executable, "-m", "mlpot", "train", folder, "--resume"], check=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    isolated = any("isolated" in file or "iso_" in file for file in split["train"])
+    content = {
+        "data": {
+            "train": [str(local_copy(data, file, folder)) for file in split["train"]],
+            "reference_energies": "isolated" if isolated else "least_squares_min_norm",
+        },
+        "model": {"preset": preset},
+        "training": {"seed": seed},
+        "run": {"output": str(folder)},
+    }
+    if "validation" in split:
+        content["data"]["validation"] = [str(local_copy(data, file, folder)) for file in split["validation"]]
+    config = folder / "published.yaml"
+    config.write_text(yaml.safe_dump(content))
+    options = [word for setting in settings for word in ("--set", setting)]
+    subprocess.run([sys.executable, "-m", "mlpot", "train", config, *options], check=True)
+
+
+def local_copy(data: Path, file: str, folder: Path) -> Path:
+    """Frames of a file, as a file in the folder of the run."""
+    name, _, index = file.partition("@")
+    plain = data / name
+    source = plain if plain.exists() else plain.with_name(plain.name + ".xz")
+    target = folder / f"{plain.stem}{index.replace(':', '_')}.extxyz"
+    ase.io.write(target, list(iterate_atoms(source, index or ":")), format="extxyz")
+    return target
+
+
+def score(split: dict[str, Any], data: Path, folder: Path) -> None:
+    """Errors on the test files: meV per structure or meV/atom, meV/A."""
+    errors = {}
+    for name, file in split["test"].items():
+        report = folder / "evaluation.json"
+        command = [sys.executable, "-m", "mlpot", "evaluate", folder / "model.pt", local_copy(data, file, folder)]
+        subprocess.run([*command, "--json", report], check=True)
+        found = json.loads(report.read_text())
+        kinds = found["by_config_type"]["all"]
+        per_structure = 1e3 * found["n_atoms"] / found["n_structures"]
+        for label, kind in split["errors"].items():
+            factor = per_structure if label == "energy" else 1e3
+            errors[f"{name}: {label} {kind}"] = factor * kinds[label.removesuffix("_per_atom")][kind]
+    (folder / "test.json").write_text(json.dumps(errors, indent=1) + "\n")
+
+
+def write_table(output: Path) -> None:
+    """Mean and standard deviation over the seeds of every set, preset and error."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    minutes: dict[tuple[str, str], list[float]] = {}
+    for file in sorted(output.glob("*/*-*/test.json")):
+        name, preset = file.parent.parent.name, file.parent.name.rpartition("-")[0]
+        seconds = json.loads((file.parent / SUMMARY_NAME).read_text())["wall_time_s"]
+        minutes.setdefault((name, preset), []).append(seconds / 60)
+        for label, value in json.loads(file.read_text()).items():
+            found.setdefault((name, preset, label), []).append(value)
+    with (output / "published.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["set", "preset", "error", "mean", "standard deviation", "seeds", "minutes"])
+        for (name, preset, label), values in found.items():
+            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+            time = statistics.mean(minutes[name, preset])
+            row = [f"{statistics.mean(values):.4g}", f"{spread:.2g}", len(values), f"{time:.1f}"]
+            table.writerow([name, preset, label, *row])
+
+
+if __name__ == "__main__":
+    typer.run(main)
