@@ -195,10 +195,11 @@ class FitConfig(StrictModel):
         "so that the schedule ends when the time does",
     )
     batch_atoms: int = Field(80, ge=1, description="atoms in a batch (of all devices together), about")
-    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate of AdamW")
+    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate")
     weight_decay: float = Field(5e-7, ge=0.0, description="decoupled weight decay")
+    momentum: float = Field(0.95, ge=0.0, lt=1.0, description="of Muon, which moves the linear maps of the model")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.999), description="decay of the running moments"
+        (0.9, 0.999), description="decay of the running moments of AdamW, which moves all other weights"
     )
     amsgrad: bool = Field(True, description="keep the largest second moment seen")
     gradient_clip: float | None = Field(

@@ -23,6 +23,7 @@ from mlpot.training.batching import IntArray, count_batches, plan_epoch, plan_ev
 from mlpot.training.flat import FlatParameters
 from mlpot.training.loss import ErrorSums, Loss, residuals, stage_index
 from mlpot.training.native import choose_derivatives
+from mlpot.training.optimizer import make_optimizers
 from mlpot.training.samples import SampleSet
 from mlpot.training.schedule import (
     Plan,
@@ -139,14 +140,7 @@ class Fit:
         self.threads = torch.get_num_threads()
         self.weights = FlatParameters(potential)
         self.average = MovingAverage(potential, self.weights, self.settings.ema_decay)
-        self.optimizer = torch.optim.AdamW(
-            [self.weights.values],
-            lr=self.settings.lr,
-            betas=self.settings.betas,
-            weight_decay=self.settings.weight_decay,
-            amsgrad=self.settings.amsgrad,
-            fused=True,
-        )
+        self.optimizers = make_optimizers(potential, self.settings)
         self.loss = Loss(config.loss, scale, train.counts, self.n_batches)
         self.validation_loss = None if validation is None else Loss(config.loss, scale, validation.counts, 1)
         self._started = time.monotonic()
@@ -169,8 +163,6 @@ class Fit:
             Loss or gradient not finite; the weights are those before the step.
         """
         self._enter_stage()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
         self.weights.gradient.zero_()
         loss, agreed_stop, elapsed = self._add_up(self._backward(indices), stop)
         norm = self._clip()
@@ -180,10 +172,16 @@ class Fit:
                 f"step {self.state.step} is not finite: loss {loss_value}, gradient norm {norm_value}",
                 indices.tolist(),
             )
-        self.optimizer.step()
+        self._move(self.learning_rate())
         self.state.step += 1
         self.average.update(self.state.step)
         return StepResult(loss_value, agreed_stop, elapsed)
+
+    def _move(self, lr: float) -> None:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
 
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
@@ -199,7 +197,8 @@ class Fit:
         stage = stage_index(self.config.loss, self.state.plan.progress(self.state.step))
         if stage != self.state.stage:
             self.state.stage, self.state.stage_step = stage, self.state.step
-            self.optimizer.state.clear()
+            for optimizer in self.optimizers:
+                optimizer.state.clear()
 
     def _backward(self, indices: IntArray) -> Tensor:
         """Loss of this process's share of a batch; its gradient is left in the parameters."""
@@ -336,7 +335,7 @@ class Fit:
             "weights": self.potential.state_dict(),
             "constants": dict(self.potential.named_buffers()),
             "average": self.average.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
 
     def load_state_dict(self, content: Mapping[str, Any]) -> None:
@@ -344,7 +343,8 @@ class Fit:
         self.state = FitState.from_dict(content["state"])
         self.potential.load_state_dict(content["weights"])
         self.average.module.load_state_dict(content["average"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         # Tables that a module computes for itself differ in the last bit from one process to the next.
         for module in (self.potential, self.average.module):
             for name, constant in module.named_buffers():

@@ -133,7 +133,7 @@ def test_a_new_stage_does_not_destroy_what_was_learned(make_fit):
             before = fit.weights.values.detach().clone()
             fit.step(indices, stop=False)
             moved = (fit.weights.values.detach() - before).abs().max().item()
-            changes.append(moved / fit.optimizer.param_groups[0]["lr"])
+            changes.append(moved / fit.optimizers[0].param_groups[0]["lr"])
         fit.close_epoch()
     assert fit.state.stage == 1
     assert fit.state.stage_step == 90
