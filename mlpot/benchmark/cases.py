@@ -18,7 +18,7 @@ from mlpot.errors import MLPotError
 from mlpot.manifest import read_manifest
 from mlpot.shipped import find_potential
 
-_BASE_ATOMS = 4096
+_BASE_ATOMS = 32768
 """Size at which ranks and threads are compared, about."""
 _SAMPLE_ATOMS = 512
 """Size at which neighbours are counted."""

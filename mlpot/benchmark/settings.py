@@ -13,7 +13,7 @@ from mlpot.errors import ConfigError
 from mlpot.export import PRECISIONS
 
 ATOMS = (4096,)
-SCALING_ATOMS = (512, 4096, 13824, 64000, 216000, 512000)
+SCALING_ATOMS = (512, 4096, 32768, 64000, 216000, 512000)
 """Cubes of 4, 8, 12, 20, 30 and 40 unit cells of diamond."""
 
 
