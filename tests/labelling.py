@@ -1,0 +1,29 @@
+"""Copper to be labelled, and settings of codes that fail."""
+
+from ase.build import bulk
+
+from mlpot.active.settings import LabelSettings
+
+
+def shaken_copper(count, seed=0):
+    """Small cells of 4 and 8 atoms in turn."""
+    frames = []
+    for index in range(count):
+        atoms = bulk("Cu", cubic=True) * (1 + index % 2, 1, 1)
+        atoms.rattle(0.1, seed=seed + index)
+        frames.append(atoms)
+    return frames
+
+
+def ask(store, settings, count=4, seed=0):
+    """Jobs for shaken copper; the hash of the settings."""
+    identity = store.add_settings(settings.identity())
+    structures = [store.add_structure(atoms, {"kind": "rattle"}) for atoms in shaken_copper(count, seed)]
+    store.add_jobs(structures, identity)
+    return identity
+
+
+def faulty(factory, ladder=(), **limits):
+    """Settings of a code of `faulty_codes`, called as `name` or `name, parameters`."""
+    name, parameters = factory if isinstance(factory, tuple) else (factory, {})
+    return LabelSettings(code=f"faulty_codes:{name}", parameters=parameters, ladder=list(ladder), **limits)
