@@ -1,8 +1,11 @@
 """Copper to be labelled, and settings of codes that fail."""
 
+import subprocess
+import sys
+
 from ase.build import bulk
 
-from mlpot.active.settings import LabelSettings
+from mlpot.active.settings import ExecutorSettings, LabelSettings
 
 
 def shaken_copper(count, seed=0):
@@ -27,3 +30,21 @@ def faulty(factory, ladder=(), **limits):
     """Settings of a code of `faulty_codes`, called as `name` or `name, parameters`."""
     name, parameters = factory if isinstance(factory, tuple) else (factory, {})
     return LabelSettings(code=f"faulty_codes:{name}", parameters=parameters, ladder=list(ladder), **limits)
+
+
+DRIVER = """
+import sys
+from mlpot.active.label.driver import label_waiting
+from mlpot.active.settings import ExecutorSettings, LabelSettings
+from mlpot.active.store import Store
+settings, executor = LabelSettings.model_validate_json(sys.argv[2]), ExecutorSettings.model_validate_json(sys.argv[3])
+with Store(sys.argv[1]) as store:
+    label_waiting(store, settings, executor)
+"""
+
+
+def start(store, settings, executor=None):
+    """Start a driver in a process of its own, which may be killed."""
+    executor = executor or ExecutorSettings(workers=2)
+    arguments = [str(store.path), settings.model_dump_json(), executor.model_dump_json()]
+    return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments], start_new_session=True)

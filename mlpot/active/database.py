@@ -58,7 +58,8 @@ class Database:
             raise StoreError(f"{self.path} is not a store of active learning, but another SQLite file: name another")
         if version != SCHEMA_VERSION:
             raise StoreError(
-                f"{self.path} has version {version} of the store, expected {SCHEMA_VERSION}: use the mlpot that wrote it"
+                f"{self.path} has version {version} of the store, expected {SCHEMA_VERSION}: "
+                "use the mlpot that wrote it"
             )
         self._pragma("synchronous = FULL")
         self._pragma("foreign_keys = ON")

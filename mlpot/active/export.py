@@ -95,12 +95,14 @@ def _write(path: Path, frames: Iterator[Atoms]) -> int:
     count = 0
     if path.suffix == ".db":
         with ase.db.connect(path, type="db", use_lock_file=False) as database:
-            for count, atoms in enumerate(frames, 1):
+            for atoms in frames:
                 database.write(atoms, data={"info": atoms.info})
+                count += 1
         return count
     with path.open("w", encoding="utf-8") as file:
-        for count, atoms in enumerate(frames, 1):
+        for atoms in frames:
             ase.io.write(file, atoms, format="extxyz")
+            count += 1
     return count
 
 

@@ -102,7 +102,7 @@ class History:
         )
 
     def selections(self, structure: str | None = None, *, chosen: bool | None = None) -> list[SelectionRecord]:
-        """Selections in the order in which they were made.
+        """List selections in the order in which they were made.
 
         Parameters
         ----------

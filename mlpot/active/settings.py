@@ -30,14 +30,15 @@ class LabelSettings(StrictModel):
     )
     ladder: list[dict[str, Any]] = Field(
         [],
-        description="for calculations that fail: parameters laid over `parameters`, rung by rung, such as slower mixing; "
-        "they must lead to the same numbers",
+        description="for calculations that fail: parameters laid over `parameters`, rung by rung, such as slower "
+        "mixing; they must lead to the same numbers",
     )
     stress: bool = Field(True, description="stress too, of structures that are periodic in three directions")
     command: str | None = Field(None, description="how the code is started (espresso, cp2k, vasp); null: its own")
     launcher: list[str] = Field(
         [],
-        description="command that runs Python for a calculation, e.g. [mpiexec, -n, '4', gpaw, python]; empty: this one",
+        description="command that runs Python for a calculation, e.g. [mpiexec, -n, '4', gpaw, python]; "
+        "empty: this one",
     )
     threads: int = Field(1, ge=1, description="OMP_NUM_THREADS of each calculation")
     time_limit: Duration = Field(86400.0, description="of each rung of the ladder (seconds, or 6h)")

@@ -3,34 +3,17 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from labelling import ask, faulty
+from labelling import ask, faulty, start
 
 from mlpot.active.label.driver import label_waiting
 from mlpot.active.settings import LabelSettings
 from mlpot.active.store import Store
-
-DRIVER = """
-import sys
-from mlpot.active.label.driver import label_waiting
-from mlpot.active.settings import ExecutorSettings, LabelSettings
-from mlpot.active.store import Store
-settings = LabelSettings.model_validate_json(sys.argv[2])
-with Store(sys.argv[1]) as store:
-    label_waiting(store, settings, ExecutorSettings(workers=2))
-"""
-
-
-def start(store, settings):
-    command = [sys.executable, "-c", DRIVER, str(store.path), settings.model_dump_json()]
-    return subprocess.Popen(command, start_new_session=True)
 
 
 def children(pid):
@@ -93,7 +76,7 @@ def torture(store, settings, n_kills, rng):
 )
 def test_kills_lose_nothing_and_repeat_nothing(store, tmp_path, n_kills, n_jobs):
     log = tmp_path / "log"
-    settings = faulty(("slow", {"log": str(log), "seconds": 0.15}), max_losses=30, keep_outputs=False)
+    settings = faulty(("slow", {"log": str(log), "seconds": 0.15}), max_losses=30, keep_outputs=False, check_every=0)
     ask(store, settings, n_jobs)
     kills = torture(store, settings, n_kills, np.random.default_rng(n_kills))
     assert sum(kills.values()) >= n_kills, f"all was labelled after {kills}"

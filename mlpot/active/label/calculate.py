@@ -24,7 +24,7 @@ from ase.calculators.calculator import (
 
 from mlpot.active.label.calculators import code_version, make_calculator, unconverged
 from mlpot.active.label.task import OUTCOME, Outcome, Task, read_task, write_outcome
-from mlpot.data.structure import LabelledStructure
+from mlpot.data.structure import FloatArray, LabelledStructure
 from mlpot.errors import ConfigError, DataError, LabelError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -123,9 +123,9 @@ def _energy(calculator: Calculator, atoms: Any) -> tuple[float, str]:  # noqa: A
         return calculator.get_property("energy", atoms), "energy"
 
 
-def _stress(calculator: Calculator, atoms: Any) -> object:  # noqa: ANN401  # ase has no types
+def _stress(calculator: Calculator, atoms: Any) -> FloatArray | None:  # noqa: ANN401  # ase has no types
     try:
-        stress: object = calculator.get_property("stress", atoms)
+        stress: FloatArray = calculator.get_property("stress", atoms)
     except (PropertyNotImplementedError, NotImplementedError):
         return None
     return stress
@@ -133,8 +133,9 @@ def _stress(calculator: Calculator, atoms: Any) -> object:  # noqa: ANN401  # as
 
 def _no_command(error: Exception, place: Path) -> bool:
     """Whether the command of the code is not there: a missing file that is none of the calculation's own."""
-    if isinstance(error, FileNotFoundError):
-        return bool(error.filename) and place not in Path(error.filename).absolute().parents
+    if isinstance(error, FileNotFoundError) and error.filename:
+        name = Path(os.fsdecode(error.filename))
+        return len(name.parts) == 1 or place not in name.absolute().parents
     return isinstance(error, CalculationFailed) and "127" in str(error)
 
 

@@ -20,7 +20,7 @@ UNCONVERGED = (b"convergence NOT achieved", b"SCF run NOT converged", b"Did not 
 
 
 def make_calculator(code: str, parameters: Mapping[str, Any], command: str | None, folder: Path) -> Calculator:
-    """Calculator of a DFT code.
+    """Make the calculator of a DFT code.
 
     Parameters
     ----------

@@ -148,7 +148,7 @@ def kill_marked(folder: Path, patience: float = 5.0) -> int:
 
 
 def _marked(folder: Path) -> list[int]:
-    """Processes, this one apart, whose environment names the task."""
+    """Find processes, this one apart, whose environment names the task."""
     mark = f"{MARK}={token(folder)}".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):

@@ -78,7 +78,8 @@ class ReferenceCheck:
             f"{difference:.3g} eV/atom from its label, expected below {self.settings.check_tolerance:g}: version, "
             "pseudopotentials or input of the code changed? Put them back, or name new parameters"
             if outcome.state == "done"
-            else f"the reference structure {reference.job.structure_id[:12]} cannot be computed any more: {outcome.reason}"
+            else f"the reference structure {reference.job.structure_id[:12]} cannot be computed any more: "
+            f"{outcome.reason}"
         )
         self._keep(reference.job.id, difference if outcome.state == "done" else 0.0, passed, reason)
         return outcome
@@ -108,7 +109,8 @@ class ReferenceCheck:
     def _n_checked(self) -> int:
         return int(
             self.store.database.number(
-                "SELECT max(c.n_labels) FROM checks c JOIN jobs j ON j.id = c.job_id WHERE j.settings_id = ? AND passed",
+                "SELECT max(c.n_labels) FROM checks c JOIN jobs j ON j.id = c.job_id "
+                "WHERE j.settings_id = ? AND passed",
                 (self.settings_id,),
             )
         )
