@@ -28,7 +28,7 @@ def export_labels(store: Store, target: Path, settings: str | None = None) -> in
     target : Path
         ``*.extxyz``, ``*.xyz`` or ``*.db``; must not exist.
     settings : str, optional
-        Hash of the settings; needed where the store holds labels of several.
+        Beginning of the hash of the settings; needed where the store holds labels of several.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def export_labels(store: Store, target: Path, settings: str | None = None) -> in
         raise DataError(f"expected a target *.extxyz, *.xyz or *.db, got {target}")
     if target.exists():
         raise DataError(f"{target} exists already: delete it, or choose another name")
-    chosen = settings or _only_settings(store)
+    chosen = _settings(store, settings or "")
     partial = target.with_name(f".partial-{target.name}")
     partial.unlink(missing_ok=True)
     try:
@@ -106,12 +106,15 @@ def _write(path: Path, frames: Iterator[Atoms]) -> int:
     return count
 
 
-def _only_settings(store: Store) -> str:
+def _settings(store: Store, name: str) -> str:
+    """Hash of the settings whose hash begins so and that have labels."""
     rows = store.database.rows(
-        "SELECT j.settings_id, count(*) AS n FROM labels l JOIN jobs j ON j.id = l.job_id GROUP BY j.settings_id"
+        "SELECT j.settings_id, count(*) AS n FROM labels l JOIN jobs j ON j.id = l.job_id "
+        "WHERE substr(j.settings_id, 1, ?) = ? GROUP BY j.settings_id",
+        (len(name), name),
     )
     if not rows:
-        raise StoreError(f"{store.path} holds no labels yet")
+        raise StoreError(f"{store.path} holds no labels" + (f" of settings {name}" if name else " yet"))
     if len(rows) > 1:
         listed = ", ".join(f"{row['settings_id'][:12]} ({row['n']} labels)" for row in rows)
         raise StoreError(

@@ -56,7 +56,7 @@ def test_a_job_whose_worker_is_killed_is_done_again(store, tmp_path):
         return False
 
     report = label_waiting(store, settings, ExecutorSettings(kind="slurm", workers=2), stop=stop)
-    assert (report.done, report.lost, report.halted) == (3, 1, None)
+    assert (report.done, report.lost, report.halted) == (3, 1, None), store.history.events()
     assert len(list(store.labelled(identity))) == 3
     assert sorted(beginnings(log).values()) == [1, 1, 2]
     assert [event.kind for event in store.history.events()] == ["lost"]

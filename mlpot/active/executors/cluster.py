@@ -6,13 +6,14 @@ found in the queue and waited for.
 """
 
 import shutil
+import subprocess
 import time
 from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
 from typing import Any
 
 from mlpot.active.executors.interface import Ended
-from mlpot.active.label.supervise import perform
+from mlpot.active.label.supervise import LostError, perform
 from mlpot.active.label.task import RESULT
 from mlpot.active.settings import ExecutorSettings
 from mlpot.errors import ConfigError
@@ -65,7 +66,7 @@ class ClusterExecutor:
         self._futures: dict[Future[str], Path] = {}
         self._cache = folder / "executorlib"
         self._cache.mkdir(parents=True, exist_ok=True)
-        resources: dict[str, Any] = {"cores": settings.cores, "partition": settings.partition}
+        resources: dict[str, Any] = {"cores": settings.cores, "partition": settings.partition or _default_partition()}
         resources["run_time_max"] = None if settings.run_time is None else int(settings.run_time)
         self._resources = {key: value for key, value in resources.items() if value is not None}
         self._executor = SlurmClusterExecutor(
@@ -116,10 +117,25 @@ class ClusterExecutor:
             return Ended(folder)
         try:
             answer = future.result()
-        except (Exception, CancelledError) as error:  # whatever killed the job
-            return Ended(folder, lost=" ".join(f"{type(error).__name__}: {error}".split())[:300])
+        except (LostError, RuntimeError, CancelledError) as error:  # executorlib raises the second for jobs that died
+            return Ended(folder, lost=_sentence(error))
+        except Exception as error:  # the queue refuses the job: it would refuse the next one too
+            return Ended(folder, broken=f"the queue does not take jobs: {_sentence(error)}")
         return Ended(folder, broken=answer) if answer else Ended(folder, lost="the job left no result")
 
     def close(self) -> None:
         """Cancel all jobs."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _default_partition() -> str:
+    """Name of the partition that Slurm marks as its default; executorlib must be told one."""
+    answer = subprocess.run(["sinfo", "-h", "-o", "%P"], capture_output=True, text=True, check=False)
+    names = answer.stdout.split()
+    if not names:
+        raise ConfigError(f"Slurm names no partition: {answer.stderr.strip() or 'is it running?'}")
+    return next((name for name in names if name.endswith("*")), names[0]).rstrip("*")
+
+
+def _sentence(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
