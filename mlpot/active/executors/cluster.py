@@ -8,6 +8,7 @@ found in the queue and waited for.
 import shutil
 import subprocess
 import time
+import warnings
 from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,11 @@ class ClusterExecutor:
         folder : Path
         """
         resources = {**self._resources, "cache_key": folder.name, "cwd": str(folder)}
-        self._futures[self._executor.submit(perform_task, str(folder), resource_dict=resources)] = folder
+        with warnings.catch_warnings():
+            # executorlib passes the partition on to its own template and yet calls it unknown.
+            warnings.filterwarnings("ignore", message="The following keys are not recognized")
+            future = self._executor.submit(perform_task, str(folder), resource_dict=resources)
+        self._futures[future] = folder
 
     def wait(self, timeout: float) -> list[Ended]:
         """Tasks that ended.
