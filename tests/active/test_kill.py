@@ -62,7 +62,7 @@ def torture(store, settings, n_kills, rng):
         victims = {"driver": [driver.pid], "worker": workers[:1], "calculation": calculations[:1]}
         for pid in victims.get(kind, [driver.pid, *workers]):
             kill(pid)
-            kills[kind] += pid in (driver.pid, workers[0], *calculations[:1])
+        kills[kind] += kind != "calculation" or bool(calculations)  # moments, not victims
         if kind.startswith("driver"):
             driver.wait()
             wait_until_gone(workers + calculations)
