@@ -27,3 +27,11 @@ class TrainingError(MLPotError):
 
 class PropertyError(MLPotError):
     """A property that cannot be computed: a structure that does not fit it, a relaxation that does not converge."""
+
+
+class StoreError(MLPotError):
+    """A store of active learning that cannot be read or written: not ours, newer, damaged, or the disk is full."""
+
+
+class LabelError(MLPotError):
+    """A label that could not be computed, or that cannot be believed."""

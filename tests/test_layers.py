@@ -19,7 +19,7 @@ LAYERS = [
     {"training", "calculator", "lammps"},
     {"benchmark", "evaluation", "info", "simulation", "doctor"},
     {"properties", "quickstart"},
-    {"check"},
+    {"active", "check"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,156 @@
+"""The work behind `mlpot active query`, `why` and `status`: tables of what the store holds."""
+
+import time
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from mlpot.active.records import JobState
+from mlpot.active.store import Store
+from mlpot.errors import StoreError
+
+SHORT = 12
+
+
+def print_status(store: Store, console: Console) -> int:
+    """Print what is done, what runs, what failed, what it cost, and whether the run is halted.
+
+    Parameters
+    ----------
+    store : Store
+    console : rich.console.Console
+
+    Returns
+    -------
+    int
+        Exit status: 1 where the run is halted.
+    """
+    columns = ("settings", "code", "done", "running", "waiting", "set aside", "lost", "cost")
+    table = Table(*columns, title=store.path.name)
+    for row in store.database.rows("SELECT id, json_extract(content, '$.code') AS code FROM settings ORDER BY created"):
+        counts = store.jobs.counts(row["id"])
+        numbers = store.database.rows(
+            "SELECT coalesce(sum(a.seconds), 0), coalesce(sum(a.outcome = 'lost'), 0) "
+            "FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE j.settings_id = ?",
+            (row["id"],),
+        )[0]
+        states = [str(counts[state]) for state in ("done", "running", "waiting", "set_aside")]
+        table.add_row(row["id"][:SHORT], row["code"], *states, str(numbers[1]), duration(numbers[0]))
+    console.print(table)
+    halted = store.database.rows("SELECT id, halted FROM settings WHERE halted IS NOT NULL")
+    for row in halted:
+        console.print(f"[bold red]halted[/] {row['id'][:SHORT]}: {row['halted']}")
+    warnings = len(store.history.selections(chosen=False))
+    if warnings:
+        console.print(f"{warnings} frames were refused as unphysical: `mlpot active query --refused`")
+    for event in store.history.events(limit=5):
+        console.print(f"[dim]{moment(event.created)}[/] {event.kind}: {event.message}", highlight=False)
+    return int(bool(halted))
+
+
+def print_jobs(store: Store, console: Console, *, state: JobState | None, formula: str | None, limit: int) -> None:
+    """Print jobs, the newest first.
+
+    Parameters
+    ----------
+    store : Store
+    console : rich.console.Console
+    state : str, optional
+        Only jobs in this state.
+    formula : str, optional
+        Only structures with this formula.
+    limit : int
+        At most so many.
+    """
+    rows = store.database.rows(
+        "SELECT j.*, t.formula, t.n_atoms, json_extract(t.origin, '$.kind') AS kind, l.energy, l.seconds, l.rung "
+        "FROM jobs j JOIN structures t ON t.id = j.structure_id LEFT JOIN labels l ON l.job_id = j.id "
+        "WHERE (?1 IS NULL OR j.state = ?1) AND (?2 IS NULL OR t.formula = ?2) ORDER BY j.changed DESC LIMIT ?3",
+        (state, formula, limit),
+    )
+    table = Table("structure", "formula", "kind", "state", "eV/atom", "rung", "cost", "reason")
+    for row in rows:
+        energy = "" if row["energy"] is None else f"{row['energy'] / row['n_atoms']:.4f}"
+        rung = "" if row["rung"] is None else str(row["rung"])
+        cost = "" if row["seconds"] is None else duration(row["seconds"])
+        name = row["structure_id"][:SHORT]
+        table.add_row(name, row["formula"], row["kind"] or "", row["state"], energy, rung, cost, row["reason"] or "")
+    console.print(table)
+
+
+def print_refused(store: Store, console: Console, limit: int) -> None:
+    """Print frames that were not sent to DFT, with their reasons."""
+    table = Table("structure", "iteration", "reason")
+    for one in store.history.selections(chosen=False)[-limit:]:
+        table.add_row(one.structure_id[:SHORT], str(one.iteration), one.reason)
+    console.print(table)
+
+
+def print_why(store: Store, name: str, console: Console) -> None:
+    """Print the history of one structure: origin, selection, attempts, label, first model.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Beginning of its hash.
+    console : rich.console.Console
+
+    Raises
+    ------
+    StoreError
+        No structure, or several, begin so.
+    """
+    row = store.database.rows("SELECT * FROM structures WHERE id = ?", (find_structure(store, name),))[0]
+    console.print(f"[bold]{row['formula']}[/] {row['id']}\nfrom: {row['origin']}", highlight=False)
+    for one in store.history.selections(row["id"]):
+        verdict = "chosen" if one.chosen else "refused"
+        console.print(f"{verdict} in iteration {one.iteration}: {one.reason} {dict(one.details)}", highlight=False)
+    for job in store.database.rows("SELECT * FROM jobs WHERE structure_id = ?", (row["id"],)):
+        console.print(f"label {job['state']}, settings {job['settings_id'][:SHORT]}", highlight=False)
+        console.print(_attempts(store, job["id"]))
+        if (label := store.label(job["id"])) is not None:
+            console.print(
+                f"{label.energy_kind} {label.energy:.6f} eV, rung {label.rung}, {duration(label.seconds)} on "
+                f"{label.host}, {label.code_version}; outputs: {label.raw_file or 'not kept'}",
+                highlight=False,
+            )
+        if (model := store.history.first_model_of(job["id"])) is not None:
+            console.print(f"first seen by {model['path']} of iteration {model['iteration']}", highlight=False)
+
+
+def _attempts(store: Store, job: str) -> Table:
+    table = Table("attempt", "began", "outcome", "cost", "reason")
+    for row in store.database.rows("SELECT * FROM attempts WHERE job_id = ? ORDER BY attempt", (job,)):
+        cost = "" if row["seconds"] is None else duration(row["seconds"])
+        table.add_row(str(row["attempt"]), moment(row["began"]), row["outcome"] or "running", cost, row["reason"] or "")
+    return table
+
+
+def find_structure(store: Store, name: str) -> str:
+    """Full hash of a structure from its beginning.
+
+    Raises
+    ------
+    StoreError
+        None or several begin so.
+    """
+    rows = store.database.rows("SELECT id FROM structures WHERE substr(id, 1, ?) = ? LIMIT 2", (len(name), name))
+    if len(rows) != 1:
+        many = "several structures" if rows else "no structure"
+        raise StoreError(f"{many} of {store.path} begin with {name!r}: `mlpot active query` lists them")
+    return str(rows[0]["id"])
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def moment(seconds: float) -> str:
+    """Time of day and, where it was not today, the date."""
+    then = datetime.fromtimestamp(seconds)
+    return f"{then:%H:%M:%S}" if time.time() - seconds < 43200 else f"{then:%Y-%m-%d %H:%M}"

@@ -1,0 +1,248 @@
+"""Hands out jobs, takes results in, and knows when to stop: the loop between the store and an executor.
+
+Killed at any moment and started again, it first takes in what was finished without it, then goes on. It stops by
+itself where going on would waste calculations: a code that does not start, a reference structure with another energy,
+too many failures in a row, a full disk.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpot.active.executors import Ended, Executor, make_executor
+from mlpot.active.label.intake import take_in
+from mlpot.active.label.processes import kill_marked
+from mlpot.active.label.reference import ReferenceCheck
+from mlpot.active.label.task import RESULT, TASK, Outcome, Task, write_task
+from mlpot.active.records import Job
+from mlpot.active.settings import ExecutorSettings, LabelSettings
+from mlpot.active.store import Store
+from mlpot.errors import StoreError
+
+BEAT = 10.0
+"""Seconds between signs of life."""
+
+POLL = 0.5
+"""Seconds after which a driver that waits looks around."""
+
+
+@dataclass(frozen=True)
+class LabellingReport:
+    """What a call of `label_waiting` did.
+
+    Attributes
+    ----------
+    done, set_aside, lost : int
+        Labels that came in, jobs that were given up, calculations whose worker vanished.
+    halted : str or None
+        Why it stopped before all was done.
+    stopped : bool
+        It was asked to stop.
+    """
+
+    done: int
+    set_aside: int
+    lost: int
+    halted: str | None
+    stopped: bool
+
+
+def label_waiting(
+    store: Store,
+    settings: LabelSettings,
+    executor: ExecutorSettings | None = None,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    on_change: Callable[[], None] = lambda: None,
+) -> LabellingReport:
+    """Compute all labels that the store waits for, with one kind of settings.
+
+    Parameters
+    ----------
+    store : Store
+    settings : LabelSettings
+    executor : ExecutorSettings
+        One local process by default.
+    stop : callable
+        Asked again and again; True ends the run after giving back what is under way.
+    on_change : callable
+        Called when a job ended.
+
+    Returns
+    -------
+    LabellingReport
+
+    Raises
+    ------
+    StoreError
+        The store cannot be written: the disk is full, for instance. Nothing that was finished is lost.
+    ConfigError
+        The executor is not there.
+    """
+    identity = store.add_settings(settings.identity())
+    halted = store.jobs.halted(identity)
+    if halted is not None and halted[0] != "check":
+        store.jobs.resume(identity)  # whoever starts again has mended it
+    place = make_executor(executor or ExecutorSettings(), store.work_folder)
+    session = store.jobs.begin_session()
+    driver = _Driver(store, settings, identity, place, session, on_change)
+    try:
+        try:
+            driver.run(stop)
+        finally:
+            place.close()
+            driver.clear_up()
+    except OSError as error:
+        raise StoreError(
+            f"calculations cannot be written below {store.work_folder} ({error}): free space and start again; "
+            "nothing that was finished is lost"
+        ) from error
+    return driver.report(stopped=bool(stop()))
+
+
+class _Driver:
+    """State of one run of `label_waiting`."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: LabelSettings,
+        identity: str,
+        executor: Executor,
+        session: int,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.identity = identity
+        self.executor = executor
+        self.session = session
+        self.check = ReferenceCheck(store, settings, identity)
+        self.running: dict[Path, Job] = {}
+        self.counts = {"done": 0, "failed": 0, "lost": 0}
+        self.failures_in_row = 0
+        self.checking = False
+        self.check_failed = False
+        self._on_change = on_change
+        self._last_beat = time.monotonic()
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Go on until nothing waits, or nothing may go on."""
+        self._take_over()
+        while not stop():
+            self._fill()
+            if not self.running and not self.checking and not self._others_run():
+                return
+            for ended in self.executor.wait(POLL):
+                self._handle(ended)
+            self._beat()
+
+    def report(self, *, stopped: bool) -> LabellingReport:
+        """Account of the run."""
+        halted = self.store.jobs.halted(self.identity)
+        counts = self.counts
+        return LabellingReport(
+            counts["done"], counts["failed"], counts["lost"], None if halted is None else halted[1], stopped
+        )
+
+    def clear_up(self) -> None:
+        """Take in what was finished meanwhile, give back the rest."""
+        for folder, job in list(self.running.items()):
+            if take_in(self.store, job, folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+        self.store.jobs.end_session(self.session)
+
+    # --- jobs
+
+    def _folder(self, job: Job) -> Path:
+        return self.store.work_folder / f"{job.id[:32]}-{job.attempt}"
+
+    def _fill(self) -> None:
+        """Keep the executor busy."""
+        if not self.checking and not self.check_failed and self.executor.n_free > 0 and self.check.due():
+            self.executor.submit(self.check.prepare())
+            self.checking = True
+        for job in self.store.jobs.claim(self.session, self.identity, self.executor.n_free):
+            self._submit(job)
+
+    def _submit(self, job: Job) -> None:
+        folder = self._folder(job)
+        if not (folder / TASK).exists():
+            write_task(folder, Task(self.store.structure(job.structure_id), self.settings))
+        self.running[folder] = job
+        self.executor.submit(folder)
+
+    def _take_over(self) -> None:
+        """Go on with what a dead process left: take results in, wait for what still runs, do the rest again."""
+        for job in self.store.jobs.take_over(self.session, self.identity):
+            folder = self._folder(job)
+            self.running[folder] = job
+            if (folder / RESULT).exists():
+                self._handle(Ended(folder))
+            elif self.executor.survives_driver and (folder / TASK).exists():
+                self.executor.submit(folder)
+            else:
+                kill_marked(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                del self.running[folder]
+                self.store.jobs.give_back(job.id, "the driver was killed")
+
+    def _others_run(self) -> bool:
+        """Whether another driver has jobs that may come back to us."""
+        if self.store.jobs.halted(self.identity):
+            return False
+        self._take_over()
+        counts = self.store.jobs.counts(self.identity)
+        return counts["waiting"] + counts["running"] > 0
+
+    # --- results
+
+    def _handle(self, ended: Ended) -> None:
+        if ended.folder == self.check.folder:
+            self._handle_check(ended)
+            return
+        job = self.running.pop(ended.folder)
+        outcome = take_in(self.store, job, ended.folder)
+        if outcome is not None:
+            self._count(outcome)
+        elif ended.broken is not None:
+            self.running[ended.folder] = job  # given back with the session
+            raise StoreError(f"calculations cannot be done here: {ended.broken}; free space and start again")
+        else:
+            shutil.rmtree(ended.folder, ignore_errors=True)
+            self.store.jobs.lose(job.id, ended.lost or "it left no result", self.settings.max_losses)
+            self.counts["lost"] += 1
+        self._on_change()
+
+    def _handle_check(self, ended: Ended) -> None:
+        self.checking = False
+        outcome = self.check.conclude()
+        self.check_failed = self.store.jobs.halted(self.identity) is not None
+        if outcome is not None and outcome.state == "unusable":
+            self._halt_unusable(outcome.reason)
+        elif outcome is None and ended.broken is not None:
+            raise StoreError(f"calculations cannot be done here: {ended.broken}; free space and start again")
+
+    def _count(self, outcome: Outcome) -> None:
+        if outcome.state == "unusable":
+            self._halt_unusable(outcome.reason)
+            return
+        self.counts[outcome.state] += 1
+        self.failures_in_row = self.failures_in_row + 1 if outcome.state == "failed" else 0
+        if self.failures_in_row >= self.settings.failures_in_row:
+            self.store.jobs.halt(
+                self.identity,
+                "failures",
+                f"{self.failures_in_row} jobs in a row were set aside, the last one because: {outcome.reason}. "
+                "Mend the settings, then let them wait again with `mlpot active retry`",
+            )
+
+    def _halt_unusable(self, reason: str) -> None:
+        self.store.jobs.halt(self.identity, "unusable", f"no label can be computed: {reason}")
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._last_beat > BEAT:
+            self.store.jobs.beat(self.session)
+            self._last_beat = time.monotonic()

@@ -1,0 +1,107 @@
+"""kill -9 of driver, worker or calculation at random moments: no label is lost, none is computed again."""
+
+import contextlib
+import os
+import signal
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labelling import ask, faulty, start
+
+from mlpot.active.label.driver import label_waiting
+from mlpot.active.settings import LabelSettings
+from mlpot.active.store import Store
+
+
+def children(pid):
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def family(pid):
+    """Workers and calculations of a driver."""
+    workers = children(pid)
+    return workers, [one for worker in workers for one in children(worker)]
+
+
+def kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_until_gone(pids, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left, "processes outlive their driver"
+
+
+def torture(store, settings, n_kills, rng):
+    """Kill until it was done often enough, or everything is labelled; then let it end."""
+    driver, kills = start(store, settings), defaultdict(int)
+    while sum(kills.values()) < n_kills:
+        time.sleep(rng.uniform(0.0, 1.0))
+        workers, calculations = family(driver.pid)
+        if driver.poll() is not None:
+            break
+        if not workers:
+            continue
+        kind = rng.choice(["driver", "worker", "calculation", "driver and workers"])
+        victims = {"driver": [driver.pid], "worker": workers[:1], "calculation": calculations[:1]}
+        for pid in victims.get(kind, [driver.pid, *workers]):
+            kill(pid)
+        kills[kind] += kind != "calculation" or bool(calculations)  # moments, not victims
+        if kind.startswith("driver"):
+            driver.wait()
+            wait_until_gone(workers + calculations)
+            driver = start(store, settings)
+    assert driver.wait(300) == 0
+    return dict(kills)
+
+
+@pytest.mark.parametrize(
+    ("n_kills", "n_jobs"), [(6, 40), pytest.param(100, 400, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_kills_lose_nothing_and_repeat_nothing(store, tmp_path, n_kills, n_jobs):
+    log = tmp_path / "log"
+    settings = faulty(("slow", {"log": str(log), "seconds": 0.15}), max_losses=30, keep_outputs=False, check_every=0)
+    ask(store, settings, n_jobs)
+    kills = torture(store, settings, n_kills, np.random.default_rng(n_kills))
+    assert sum(kills.values()) >= n_kills, f"all was labelled after {kills}"
+    assert store.jobs.counts()["done"] == n_jobs
+    assert labels_of_structures(store) == undisturbed(tmp_path, n_jobs)
+    begun = defaultdict(list)
+    for line in log.read_text().splitlines():
+        structure, moment = line.split()
+        begun[structure].append(float(moment))
+    in_store = {
+        r["structure_id"]: r["created"]
+        for r in store.database.rows("SELECT j.structure_id, l.created FROM labels l JOIN jobs j ON j.id = l.job_id")
+    }
+    assert all(moment < in_store[structure] for structure, moments in begun.items() for moment in moments)
+    repeated = sum(len(moments) - 1 for moments in begun.values())
+    assert repeated <= 2 * n_kills + 2, "more was computed again than was in flight"
+
+
+def labels_of_structures(store):
+    return {one.job.structure_id: (one.label.energy, one.label.forces.tobytes()) for one in store.labelled()}
+
+
+def undisturbed(folder, n_jobs):
+    with Store(folder / "undisturbed.db", create=True) as store:
+        settings = LabelSettings(code="emt", keep_outputs=False)
+        ask(store, settings, n_jobs)
+        label_waiting(store, settings)
+        return labels_of_structures(store)

@@ -1,0 +1,130 @@
+"""ASE calculators that behave as DFT codes do on bad days; named as `faulty_codes:factory` in label settings."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from ase.calculators.calculator import CalculationFailed, Calculator, all_changes
+from ase.calculators.emt import EMT
+
+from mlpot.active.identity import canonical_atoms, structure_id
+
+
+class Faulty(EMT):
+    """EMT that does something before, and something to the results after."""
+
+    def __init__(self, before=lambda atoms: None, after=lambda results: None):
+        super().__init__()
+        self._before, self._after = before, after
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
+        self._before(atoms)
+        super().calculate(atoms, properties, system_changes)
+        self._after(self.results)
+
+
+def slow(log, seconds=0.1):
+    """Takes some time, and notes every beginning with its time."""
+
+    def before(atoms):
+        line = f"{structure_id(canonical_atoms(atoms))} {time.time()!r}\n"
+        with open(log, "ab", buffering=0) as file:
+            file.write(line.encode())
+        time.sleep(seconds)
+
+    return Faulty(before)
+
+
+def shifted(offset_file):
+    """An energy per atom that somebody changes behind our back."""
+
+    def after(results):
+        offset = float(Path(offset_file).read_text())
+        results["energy"] += offset * len(results["forces"])
+        results["free_energy"] += offset * len(results["forces"])
+
+    return Faulty(after=after)
+
+
+def converging(mixing, needed=0.1):
+    """Needs a small mixing parameter."""
+
+    def before(atoms):
+        if mixing > needed:
+            raise CalculationFailed(f"no convergence with mixing {mixing}")
+
+    return Faulty(before)
+
+
+def garbage(kind):
+    """Numbers that cannot be right."""
+
+    def after(results):
+        if kind == "nan":
+            results["forces"][0, 0] = np.nan
+        elif kind == "shape":
+            results["forces"] = results["forces"][:-1]
+        elif kind == "huge":
+            results["forces"] *= 1e9
+        elif kind == "text":
+            results["energy"] = results["free_energy"] = "no energy"
+
+    return Faulty(after=after)
+
+
+def hanging(pid_file):
+    """Starts a child in a session of its own, as MPI launchers do, and never ends."""
+
+    def before(atoms):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        Path(pid_file).write_text(f"{os.getpid()} {child.pid}")
+        time.sleep(600)
+
+    return Faulty(before)
+
+
+def crashing(sizes=None):
+    """Segmentation fault, for structures of some sizes or for all."""
+
+    def before(atoms):
+        if sizes is None or len(atoms) in sizes:
+            ctypes.string_at(0)
+
+    return Faulty(before)
+
+
+def killed():
+    """Killed from outside, as by the system when memory is short."""
+    return Faulty(lambda atoms: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def silent(directory):
+    """Says that it did not converge in its output only, as some codes do."""
+    return Faulty(lambda atoms: Path(directory, "code.out").write_text("... convergence NOT achieved after 1 step"))
+
+
+def filling(directory, megabytes):
+    """Writes until the disk is full."""
+
+    def before(atoms):
+        with open(Path(directory) / "wavefunctions", "wb") as file:
+            for _ in range(megabytes):
+                file.write(os.urandom(1 << 20))
+                file.flush()
+
+    return Faulty(before)
+
+
+class OnlyEnergy(Calculator):
+    """Without forces."""
+
+    implemented_properties = ("energy",)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
+        super().calculate(atoms, properties, system_changes)
+        self.results = {"energy": 0.0}
