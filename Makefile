@@ -11,7 +11,7 @@ PLUGIN_SOURCES := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*.cmake plu
 PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 
 .DELETE_ON_ERROR:
-.PHONY: help environment quickstart test sanitize check lint format types wheel clean
+.PHONY: help environment quickstart test faults sanitize check lint format types wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
@@ -21,6 +21,9 @@ quickstart: .venv/.installed ## train a potential on DFT data, use it with ASE a
 
 test: .venv/.engine ## run the default test suite
 	$(PYTEST)
+
+faults: .venv/.installed ## kill, hang and starve calculations of active learning: none may be lost
+	$(PYTEST) -m faults tests/active
 
 sanitize: .venv/.installed ## run the C++ engine under the sanitizers of the compiler
 	$(PYTEST) -n 0 -m sanitize tests/engine

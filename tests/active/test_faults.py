@@ -13,6 +13,8 @@ from mlpot.active.settings import ExecutorSettings, LabelSettings, section
 from mlpot.active.store import Store
 from mlpot.errors import ConfigError, StoreError
 
+pytestmark = [pytest.mark.faults]
+
 
 def run(store, settings, count=2, **executor):
     identity = ask(store, settings, count)

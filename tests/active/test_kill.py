@@ -72,7 +72,9 @@ def torture(store, settings, n_kills, rng):
 
 
 @pytest.mark.parametrize(
-    ("n_kills", "n_jobs"), [(6, 40), pytest.param(100, 400, marks=pytest.mark.slow)], ids=["some", "many"]
+    ("n_kills", "n_jobs"),
+    [pytest.param(6, 40, marks=pytest.mark.faults), pytest.param(100, 400, marks=pytest.mark.slow)],
+    ids=["some", "many"],
 )
 def test_kills_lose_nothing_and_repeat_nothing(store, tmp_path, n_kills, n_jobs):
     log = tmp_path / "log"

@@ -124,6 +124,7 @@ with Store(sys.argv[1], create=True) as store:
 """
 
 
+@pytest.mark.faults
 def test_several_processes_share_the_work_and_do_nothing_twice(tmp_path):
     path = tmp_path / "shared.db"
     writers = [
