@@ -14,8 +14,6 @@ interpreted. No Python pickle is ever loaded.
 
 import io
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from mlpot.errors import ModelFileError
 from mlpot.graph import Graph
 from mlpot.manifest import (
     MANIFEST,
+    TENSORS,
     Calibration,
     CommitteeInfo,
     DistanceInfo,
@@ -44,6 +43,7 @@ from mlpot.manifest import (
     parse_manifest,
     read_sealed,
     seal,
+    write_atomically,
 )
 from mlpot.model import (
     AnyPotential,
@@ -59,7 +59,6 @@ from mlpot.model import (
 from mlpot.model.repulsion import Repulsion
 from mlpot.neighbors import graph_from_atoms
 
-TENSORS = "mlpot.safetensors"
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
 AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
@@ -132,7 +131,7 @@ def save_model(
     buffer = io.BytesIO()
     with _torchscript():
         torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
-    _write_atomically(Path(path), seal(buffer.getvalue()))
+    write_atomically(Path(path), seal(buffer.getvalue()))
     return manifest
 
 
@@ -399,16 +398,6 @@ def _deviation(got: tuple[torch.Tensor, ...], answer: ProbeAnswer) -> float:
 def _max_or_nan(values: list[float]) -> float:
     """Largest of some numbers; a NaN does not hide behind ``max()``."""
     return float("nan") if any(np.isnan(values)) else max(values)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,9 @@ than this, so that ASE runs without loading torch.
 
 import io
 import json
+import os
 import struct
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,6 +24,7 @@ FORMAT_VERSION = 2
 """Newest format. A file without a committee, a calibration or a feature distance is written in format 1."""
 
 MANIFEST = "mlpot.json"
+TENSORS = "mlpot.safetensors"
 SEAL = b"mlpot-crc32:"
 
 Precision = Literal["mixed", "double"]
@@ -64,15 +67,16 @@ class CommitteeInfo(_Strict):
 
 
 class Scaling(_Strict):
-    """From the spread of a committee to an error bar: ``sigma^2 = (scale * spread)^2 + floor^2``.
+    """From the spread of a committee to an error bar: ``sigma = scale * spread``.
 
-    `scale` and `floor` have one value for each element of the model (forces), or one (energy, stress). A share
-    ``levels[k]`` of the held-out errors was below ``quantiles[k] * sigma``; `norm_quantiles` are the same for the
-    length of the error of a force.
+    `scale` has one value for each element of the model (forces), or one (energy, stress). A share ``levels[k]`` of
+    the held-out errors was below ``quantiles[k] * sigma``; `norm_quantiles` are the same for the length of the error
+    of a force. Forces have a further factor where the file has a feature distance d: ``sqrt(d * max(1, d / limit))``
+    with `distance_limit`, below which 90 % of the held-out atoms lie.
     """
 
     scale: list[float]
-    floor: list[float]
+    distance_limit: float | None = None
     levels: list[float]
     quantiles: list[float]
     norm_quantiles: list[float] | None = None
@@ -92,13 +96,12 @@ class Calibration(_Strict):
 class DistanceInfo(_Strict):
     """Distance of descriptors from those of a training set; its tensors are named ``distance.*``.
 
-    `levels` are shares of held-out (or else training) atoms, `quantiles` the distances below which they lie.
+    It was fitted to `n_atoms` atoms.
     """
 
     n_structures: int
+    n_atoms: int
     data_hash: str | None
-    levels: list[float]
-    quantiles: list[float]
 
 
 class Manifest(_Strict):
@@ -242,3 +245,44 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error
+
+
+def replace_extras(path: Path, target: Path, manifest: Manifest, tensors: bytes) -> None:
+    """Write a model file again with another manifest and other plain tensors; the module in it stays as it is.
+
+    Parameters
+    ----------
+    path, target : Path
+        May be the same.
+    manifest : Manifest
+    tensors : bytes
+        In the safetensors format.
+    """
+    changed = {MANIFEST: manifest.to_json().encode(), TENSORS: tensors}
+    archive = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(read_sealed(path))) as source,
+        zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as copy,
+    ):
+        for entry in source.namelist():
+            _, _, name = entry.rpartition("/extra/")
+            copy.writestr(entry, changed.get(name) or source.read(entry))
+    write_atomically(target, seal(archive.getvalue()))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if need be.
+    content : bytes
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
+from mlpot.members import last_weights
 from mlpot.model.potential import Potential
 
 
@@ -213,30 +214,12 @@ def members_of(committee: Committee) -> list[Potential]:
         with torch.random.fork_rng(devices=[]):
             member = Potential(*arguments, committee.energy_scale, committee.average_neighbors)
         member.to(device=deviation.device, dtype=deviation.dtype)
-        member.load_state_dict(weights | deviated_readouts(weights, deviation, committee.n_layers))
+        own = dict(weights)
+        for name, place in last_weights(committee.config).items():
+            own[name] = weights[name] + deviation[place].view_as(weights[name])
+        member.load_state_dict(own)
         result.append(member)
     return result
-
-
-def deviated_readouts(weights: dict[str, Tensor], deviation: Tensor, n_layers: int) -> dict[str, Tensor]:
-    """Last weights of one member of a shallow committee, by their names in a potential.
-
-    Parameters
-    ----------
-    weights : dict
-        Weights of the potential by name.
-    deviation : (descriptor_width,)
-    n_layers : int
-
-    Returns
-    -------
-    dict
-        As many tensors as there are readouts.
-    """
-    names = [f"layers.{index}.readout" for index in range(n_layers)]
-    names.append(f"layers.{n_layers - 1}.readout_network.2.weight")
-    parts = torch.split(deviation, [weights[name].numel() for name in names])
-    return {name: weights[name] + part.view_as(weights[name]) for name, part in zip(names, parts, strict=True)}
 
 
 def _check_number(n_members: int) -> None:
