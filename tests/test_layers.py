@@ -19,7 +19,7 @@ LAYERS = [
     {"atoms_engine"},
     {"uncertainty"},
     {"training", "calculator", "lammps"},
-    {"benchmark", "evaluation", "info", "simulation", "doctor"},
+    {"benchmark", "evaluation", "info", "ood", "simulation", "doctor"},
     {"properties", "quickstart"},
     {"active", "check"},
     {"cli"},

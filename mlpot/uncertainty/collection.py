@@ -95,6 +95,7 @@ class _Rows:
             stresses[:, 0],
             stresses[:, 1],
             joined(self.distances, (0,)),
+            np.repeat(np.arange(len(self.species)), [len(species) for species in self.species]),
             self.n_structures,
         )
 

@@ -26,6 +26,8 @@ class ErrorTable(NamedTuple):
     stress_errors, stress_spreads : (n_structures_with_stress, 3, 3), eV/A^3
     distances : (n_atoms,)
         Feature distances; empty where the model has none.
+    structure : (n_atoms,)
+        Which structure each atom belongs to, counted from 0.
     n_structures : int
     """
 
@@ -37,6 +39,7 @@ class ErrorTable(NamedTuple):
     stress_errors: FloatArray
     stress_spreads: FloatArray
     distances: FloatArray
+    structure: NDArray[np.int64]
     n_structures: int
 
 
