@@ -196,22 +196,6 @@ def potential_from_file(path: str | Path) -> AnyPotential:
     return potential.to(PRECISIONS[manifest.precision])
 
 
-def read_tensors(path: str | Path, prefix: str) -> dict[str, torch.Tensor]:
-    """Plain tensors of a model file whose names begin with a prefix.
-
-    Parameters
-    ----------
-    path : str or Path
-    prefix : str
-
-    Returns
-    -------
-    dict
-    """
-    tensors = safetensors.torch.load(member(read_sealed(Path(path)), TENSORS))
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
 @contextmanager
 def _torchscript() -> Iterator[None]:
     """TorchScript is the format that was chosen: that torch would rather have another is no news to the user."""

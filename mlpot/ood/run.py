@@ -89,7 +89,7 @@ def run_ood(data: Sequence[Path], settings: Settings, output: Path, console: Con
 def _cases(structures: Structures, settings: Settings) -> list[tuple[str, Structures, Structures]]:
     if settings.test is not None:
         return [(settings.test.stem, structures, read_structures(settings.test, group_key=settings.group_key))]
-    cases = []
+    cases: list[tuple[str, Structures, Structures]] = []
     for name, indices in divide(structures, settings.holdout, settings.value).items():
         rest = sorted(set(range(len(structures))).difference(indices))
         cases.append((f"{settings.holdout} {name}", Subset(structures, rest), Subset(structures, indices)))

@@ -1,9 +1,9 @@
 """A shallow committee around a trained model: last weights whose spread of forces is that of the errors.
 
-Forces are linear in the last weights, ``F = F_0 + J deviation``, so the members need no training of the whole model:
-``J`` is computed once. The deviations begin as draws from the Gaussian posterior of a linear model with the trained
-features, ``covariance = sigma^2 (J^T J + ridge)^-1``, and are then fitted by the likelihood of the force errors on
-the training set,
+Forces and energies are linear in the last weights, ``F = F_0 + J deviation``, so the members need no training of the
+whole model: ``J`` is computed once. The deviations begin as draws from the Gaussian posterior of a linear model with
+the trained features, ``covariance = (sum over labels of J^T J / error^2 + ridge)^-1``, and are then fitted by the
+likelihood of the force errors on the training set,
 
     - log p = |error_i|^2 / (2 s_i^2) + 3 log s_i,    s_i^2 = mean over x, y, z of the variance of J_i deviation
 
@@ -35,11 +35,13 @@ MOST_ATOMS = 20_000
 _TOGETHER = 400
 
 
-class _Forces(NamedTuple):
-    """Labelled forces and what they depend on."""
+class _Labels(NamedTuple):
+    """Errors, and what forces and energies per atom depend on."""
 
     jacobian: Tensor  # (n_atoms, 3, descriptor_width), float32, eV/A
     errors: Tensor  # (n_atoms, 3), float64, eV/A
+    energy_jacobian: Tensor  # (n_structures, descriptor_width), float64, eV/atom
+    energy_errors: Tensor  # (n_structures,), float64, eV/atom
 
 
 def attach_readouts(potential: Potential, samples: SampleSet, n_members: int, seed: int = 0) -> ShallowCommittee:
@@ -65,10 +67,10 @@ def attach_readouts(potential: Potential, samples: SampleSet, n_members: int, se
         No structure has forces.
     """
     evaluate, _ = choose_derivatives(potential, "auto")
-    parts = [_linear_forces(potential, evaluate, samples, chosen) for chosen in _chunks(samples, seed)]
+    parts = [_linear_labels(potential, evaluate, samples, chosen) for chosen in _chunks(samples, seed)]
     if not parts:
         raise TrainingError("no labelled forces: the members of a committee are fitted to errors of forces")
-    data = _Forces(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+    data = _Labels(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
     return shallow_committee(potential, _fit(data, n_members, seed))
 
 
@@ -89,20 +91,27 @@ def _chunks(samples: SampleSet, seed: int) -> Iterator[list[int]]:
         yield chosen
 
 
-def _linear_forces(potential: Potential, evaluate: Derivatives, samples: SampleSet, chosen: list[int]) -> _Forces:
-    """Errors of the forces, and the forces of each last weight alone."""
+def _linear_labels(potential: Potential, evaluate: Derivatives, samples: SampleSet, chosen: list[int]) -> _Labels:
+    """Errors of forces and energies, and the forces and energies of each last weight alone."""
     weight = next(potential.parameters())
     batch = samples.batch(chosen).to(weight.device)
-    errors = evaluate(potential, batch.graph).forces - batch.forces
+    trained = evaluate(potential, batch.graph)
     probe = copy.deepcopy(potential)
 
-    def forces(index: int | None) -> Tensor:
+    def alone(index: int | None) -> tuple[Tensor, Tensor]:
         _set_last_weights(probe, index)
-        return evaluate(probe, batch.graph).forces.detach()
+        prediction = evaluate(probe, batch.graph)
+        return prediction.forces.detach(), prediction.energy.detach() / batch.n_atoms
 
-    without = forces(None)
-    columns = [(forces(index) - without).to(torch.float32) for index in range(potential.descriptor_width)]
-    return _Forces(torch.stack(columns, -1).cpu(), errors.detach().cpu())
+    no_forces, no_energy = alone(None)
+    columns = [alone(index) for index in range(potential.descriptor_width)]
+    labelled = batch.has_energy > 0
+    return _Labels(
+        torch.stack([(forces - no_forces).to(torch.float32) for forces, _ in columns], -1).cpu(),
+        (trained.forces - batch.forces).detach().cpu(),
+        torch.stack([energy - no_energy for _, energy in columns], -1)[labelled].cpu(),
+        ((trained.energy - batch.energy) / batch.n_atoms)[labelled].detach().cpu(),
+    )
 
 
 @torch.no_grad()
@@ -116,7 +125,7 @@ def _set_last_weights(potential: Potential, index: int | None) -> None:
         parameters[name].copy_(values.view_as(parameters[name]))
 
 
-def _fit(data: _Forces, n_members: int, seed: int) -> Tensor:
+def _fit(data: _Labels, n_members: int, seed: int) -> Tensor:
     """Deviations ``(n_members, descriptor_width)``, float64."""
     generator = torch.Generator().manual_seed(seed)
     factor = _posterior_factor(data)
@@ -136,15 +145,18 @@ def _fit(data: _Forces, n_members: int, seed: int) -> Tensor:
     return (draws - draws.mean(0)).detach() @ factor.T
 
 
-def _posterior_factor(data: _Forces) -> Tensor:
+def _posterior_factor(data: _Labels) -> Tensor:
     """Lower triangular ``(descriptor_width, descriptor_width)``; its square is the covariance of the last weights."""
     width = data.jacobian.shape[2]
     hessian = torch.zeros(width, width, dtype=torch.float64)
     for part in torch.split(data.jacobian, 2000):
         rows = part.reshape(-1, width).double()
         hessian += rows.T @ rows
+    hessian /= data.errors.square().mean()
+    if len(data.energy_errors):
+        # Without them the members would drift apart in what changes all energies and no force.
+        hessian += data.energy_jacobian.T @ data.energy_jacobian / data.energy_errors.square().mean()
     ridge = RIDGE * hessian.diagonal().mean() * torch.eye(width, dtype=torch.float64)
-    noise = data.errors.square().mean()
-    inverse = torch.linalg.inv(hessian + ridge) * noise
+    inverse = torch.linalg.inv(hessian + ridge)
     factor: Tensor = torch.linalg.cholesky(0.5 * (inverse + inverse.T))
     return factor
