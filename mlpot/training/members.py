@@ -108,7 +108,8 @@ class _Pool:
                     process.terminate()  # it writes a checkpoint and ends
             for folder in [folder for folder, process in self.running.items() if process.poll() is not None]:
                 status = self.running.pop(folder).returncode
-                if status not in (0, UNFINISHED_STATUS):
+                # A process that was told to stop before it was ready to write a checkpoint just ends.
+                if status not in (0, UNFINISHED_STATUS) and not (told and status < 0):
                     self._end_others()
                     raise TrainingError(f"{folder.name} failed with status {status}: see above, or {folder}.log")
 
