@@ -21,7 +21,7 @@ LAYERS = [
     {"training", "calculator", "lammps"},
     {"benchmark", "evaluation", "info", "ood", "simulation", "doctor"},
     {"properties", "quickstart"},
-    {"active", "check"},
+    {"active", "check", "cli_error_bars"},
     {"cli"},
     {"__main__"},
 ]
