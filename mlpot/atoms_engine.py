@@ -4,20 +4,27 @@ Data flow: ASE atoms -> `skin` or `neighbor_rows` (neighbours, kept between call
 -> `AtomsAnswer`. Both engines give the same numbers; the native one gets by without torch being loaded.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from mlpot.engine import AtomsAnswer, NativeModel
+from mlpot.errors import EngineError
+from mlpot.members import MembersAnswer
 from mlpot.neighbor_rows import SkinRows
-from mlpot.neighbors import species_of
+from mlpot.neighbors import FloatArray, species_of
 from mlpot.skin import SkinNeighborList
 
 if TYPE_CHECKING:
     from mlpot.export import LoadedModel
+    from mlpot.graph import Graph
     from mlpot.model.derivatives import Prediction
+
+
+Answer = TypeVar("Answer")
 
 
 class AtomsEngine(Protocol):
@@ -25,6 +32,12 @@ class AtomsEngine(Protocol):
 
     def compute(self, atoms: Atoms, *, atomic_virials: bool = False) -> AtomsAnswer:
         """Energies and their derivatives; what is not finite is given back as it is."""
+
+    def compute_members(self, atoms: Atoms) -> MembersAnswer:
+        """Energy and its derivatives as each member of a committee has them."""
+
+    def descriptors(self, atoms: Atoms) -> FloatArray:
+        """Descriptors of the atoms ``(n_atoms, descriptor_width)``."""
 
     def twin(self) -> "AtomsEngine":
         """Another one with the same model and no list."""
@@ -58,6 +71,7 @@ class NativeAtomsEngine:
         self._model, self._width = model, skin
         self._neighbors = SkinRows(model.manifest.cutoff, skin)
         self._species = _Species(model.manifest.atomic_numbers)
+        self._describer: TorchAtomsEngine | None = None
 
     def compute(self, atoms: Atoms, *, atomic_virials: bool = False) -> AtomsAnswer:
         """Energies and their derivatives.
@@ -79,6 +93,37 @@ class NativeAtomsEngine:
         """
         species = self._species.of(atoms)
         return self._model.compute(species, atoms.positions, self._neighbors.rows(atoms), atomic_virials=atomic_virials)
+
+    def compute_members(self, atoms: Atoms) -> MembersAnswer:
+        """Energy and its derivatives as each member of a committee has them.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+
+        Returns
+        -------
+        MembersAnswer
+        """
+        return self._model.compute_members(self._species.of(atoms), atoms.positions, self._neighbors.rows(atoms))
+
+    def descriptors(self, atoms: Atoms) -> FloatArray:
+        """Descriptors of the atoms, which only torch computes: it is loaded at the first call.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+
+        Returns
+        -------
+        descriptors : (n_atoms, descriptor_width)
+        """
+        if self._describer is None:
+            from mlpot.export import load_model  # noqa: PLC0415  # torch, which the native engine does without
+
+            module = load_model(self._model.path, precision=self._model.precision)
+            self._describer = TorchAtomsEngine(module, self._width, "cpu")
+        return self._describer.descriptors(atoms)
 
     def twin(self) -> "NativeAtomsEngine":
         """Another one with the same model and no list.
@@ -123,21 +168,64 @@ class TorchAtomsEngine:
         DataError
             Atoms that no engine can compute.
         """
+        if len(atoms) == 0:
+            return _answer_of_nothing()
+        return self._outside_of_inference(
+            lambda: _in_numpy(self._model.evaluate(self._graph(atoms), atomic_virials=atomic_virials))
+        )
+
+    def compute_members(self, atoms: Atoms) -> MembersAnswer:
+        """Energy and its derivatives as each member of a committee has them.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+
+        Returns
+        -------
+        MembersAnswer
+        """
+        committee = self._model.manifest.committee
+        if committee is None:
+            raise EngineError(f"{self._model.path} holds a single model, not a committee: it has no members")
+        if len(atoms) == 0:
+            n = committee.n_members
+            return MembersAnswer(np.zeros(n), np.zeros((n, 0, 3)), np.zeros((n, 3, 3)))
+        answer = self._outside_of_inference(lambda: self._model.evaluate_members(self._graph(atoms)))
+        energy, _, forces, virial = (tensor.cpu().numpy() for tensor in answer)
+        return MembersAnswer(energy[:, 0], forces, virial[:, 0])
+
+    def descriptors(self, atoms: Atoms) -> FloatArray:
+        """Descriptors of the atoms.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+
+        Returns
+        -------
+        descriptors : (n_atoms, descriptor_width)
+        """
+        descriptors = self._outside_of_inference(lambda: self._model.descriptors(self._graph(atoms)))
+        return descriptors.cpu().numpy().astype(np.float64)
+
+    @staticmethod
+    def _outside_of_inference(action: Callable[[], Answer]) -> Answer:
+        """Run an action where the caller's inference_mode does not reach the gradient that makes the forces."""
         import torch  # noqa: PLC0415  # the native engine does without
+
+        with torch.inference_mode(False):
+            return action()
+
+    def _graph(self, atoms: Atoms) -> "Graph":
+        import torch  # noqa: PLC0415
 
         from mlpot.graph import Graph  # noqa: PLC0415
 
-        if len(atoms) == 0:
-            return _answer_of_nothing()
-        # A caller's inference_mode must not reach the gradient that makes the forces.
-        with torch.inference_mode(False):
-            species = torch.from_numpy(self._species.of(atoms)).long()
-            edge_index, edge_vectors = (torch.from_numpy(array) for array in self._neighbors.edges(atoms))
-            batch = torch.zeros(len(atoms), dtype=torch.int64)
-            graph = Graph(species, edge_index, edge_vectors, batch, 1)
-            if self._device != "cpu":
-                graph = graph.to(self._device)
-            return _in_numpy(self._model.evaluate(graph, atomic_virials=atomic_virials))
+        species = torch.from_numpy(self._species.of(atoms)).long()
+        edge_index, edge_vectors = (torch.from_numpy(array) for array in self._neighbors.edges(atoms))
+        graph = Graph(species, edge_index, edge_vectors, torch.zeros(len(atoms), dtype=torch.int64), 1)
+        return graph if self._device == "cpu" else graph.to(self._device)
 
     def twin(self) -> "TorchAtomsEngine":
         """Another one with the same model and no list.

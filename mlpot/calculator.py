@@ -5,6 +5,9 @@ Data flow: ASE atoms -> `atoms_engine` (neighbours, kept between calls; native o
 Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
 per-atom virials divided by the volume of the whole cell, so they sum to ``stress``.
 
+A committee has more: ``forces_spread`` and its like always, ``forces_std`` and its like where it is calibrated, each
+computed when it is asked for (`mlpot.uncertainty.properties`).
+
 Stress needs a volume. It is given for three periodic directions, where the volume is that of the cell: of a slab in a
 box periodic in all directions the vacuum counts (multiply by cell height / slab thickness for the stress inside the
 slab). With fewer periodic directions the volume is a matter of taste, and stress is refused instead of being wrong by
@@ -29,9 +32,13 @@ from mlpot.errors import ConfigError, EngineError, ModelFileError
 from mlpot.manifest import Precision
 from mlpot.neighbors import FloatArray
 from mlpot.shipped import find_potential
+from mlpot.uncertainty.properties import Uncertainty
 
 if TYPE_CHECKING:
     from mlpot.export import LoadedModel
+
+STRESSES = {"stress", "stresses", "stress_std", "stress_spread"}
+"""Properties that need a volume."""
 
 
 class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
@@ -76,14 +83,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         A device that is not there.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
-        "energy",
-        "free_energy",
-        "energies",
-        "forces",
-        "stress",
-        "stresses",
-    ]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]  # noqa: RUF012  # ASE
     ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
     def __init__(
@@ -111,6 +111,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         self.model: LoadedModel | NativeModel = open_model(path, engine, device, precision, threads)
         self.engine_description = engine_description(self.model)
         self._engine = atoms_engine(self.model, skin, device)
+        self._uncertainty = Uncertainty(self.model)
+        self.implemented_properties = [*type(self).implemented_properties, *self._uncertainty.properties]
 
     def calculate(
         self,
@@ -125,7 +127,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         atoms : ase.Atoms, optional
             None: those of the last call.
         properties : sequence of str
-            ``stresses`` needs a little more work; everything else is always computed.
+            ``stresses`` needs a little more work, and what `mlpot.uncertainty.properties` has is computed where it is
+            asked for: members of a committee cost as much as so many models. Everything else is always computed.
         system_changes : sequence of str
             Not used: what changed is found by comparison.
 
@@ -141,7 +144,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         atoms = self.atoms if atoms is None else atoms
         if atoms is None:
             raise ConfigError("no atoms to compute: pass `atoms`, or attach the calculator with `atoms.calc = ...`")
-        if not atoms.pbc.all() and not {"stress", "stresses"}.isdisjoint(properties):
+        if not atoms.pbc.all() and not STRESSES.isdisjoint(properties):
             raise PropertyNotImplementedError(
                 f"stress needs three periodic directions, got pbc = {atoms.pbc.tolist()}: the volume of this system is "
                 "undefined. Set `atoms.pbc = True` (with vacuum where nothing repeats; stress then refers to the "
@@ -150,6 +153,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         self.reset()
         per_atom = "stresses" in properties
         results = _results(atoms, self._engine.compute(atoms, atomic_virials=per_atom))
+        results |= self._uncertainty.compute(self._engine, atoms, properties)
         # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
         self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results

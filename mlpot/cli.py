@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
+from mlpot.cli_error_bars import calibrate, committee_app, ood
 from mlpot.errors import MLPotError
 
 
@@ -258,6 +259,10 @@ def quickstart(
 
     run_quickstart(output, parse_duration(budget), Console())
 
+
+app.command()(calibrate)
+app.command()(ood)
+app.add_typer(committee_app, name="committee")
 
 data_app = typer.Typer(no_args_is_help=True, help="Check and convert reference data.")
 app.add_typer(data_app, name="data")

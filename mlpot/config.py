@@ -182,6 +182,29 @@ class ScheduleConfig(StrictModel):
     factor: float = Field(0.5, gt=0.0, lt=1.0, description="plateau: factor by which it falls")
 
 
+class CommitteeConfig(StrictModel):
+    """Several models in one file, whose spread becomes an error bar."""
+
+    kind: Literal["shallow", "deep"] = Field(
+        "shallow", description="shallow: members share all but the last weights; deep: whole models, M times the cost"
+    )
+    members: int = Field(8, ge=2, le=64, description="number of members; 4 are usual for deep")
+    bootstrap: bool = Field(
+        False, description="deep: each member sees a random draw of the training structures, with repetition"
+    )
+    member: int | None = Field(
+        None, ge=0, description="deep: train this member alone, e.g. in an array job; `mlpot committee join` joins them"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CommitteeConfig":
+        if self.kind == "shallow" and (self.bootstrap or self.member is not None):
+            raise ValueError("bootstrap and member are for kind: deep")
+        if self.member is not None and self.member >= self.members:
+            raise ValueError(f"member must be below members, got {self.member} of {self.members}")
+        return self
+
+
 class FitConfig(StrictModel):
     """Optimizer, schedule and length of the run."""
 
@@ -212,6 +235,7 @@ class FitConfig(StrictModel):
         "auto", description="what computes gradients; auto: the native kernels on the cpu, torch elsewhere"
     )
     seed: int = Field(0, ge=0, description="initial weights, order of the data, split")
+    committee: CommitteeConfig | None = Field(None, description="several models with error bars; null: one model")
 
     @model_validator(mode="before")
     @classmethod
@@ -224,6 +248,24 @@ class FitConfig(StrictModel):
         return values if given else {**values, "epochs": 200}
 
 
+_MEMBER_STRIDE = 1_000_003
+
+
+def member_seed(training: FitConfig) -> int:
+    """Seed of initial weights and of the order of the data: that of the run, another for each member of a committee.
+
+    Parameters
+    ----------
+    training : FitConfig
+
+    Returns
+    -------
+    int
+    """
+    member = None if training.committee is None else training.committee.member
+    return training.seed + _MEMBER_STRIDE * (member or 0)
+
+
 class RunConfig(StrictModel):
     """Where and how the run is carried out; may change when a run is resumed."""
 
@@ -233,6 +275,7 @@ class RunConfig(StrictModel):
     threads: int | None = Field(None, ge=1, description="CPU threads of each process; null: torch's choice")
     checkpoint_every: Duration = Field(60.0, description="longest time between checkpoints (seconds, or 5m)")
     validate_every: int = Field(1, ge=1, description="epochs between validations")
+    parallel_members: int = Field(1, ge=1, description="members of a deep committee that are trained at a time")
     tensorboard: bool = Field(False, description="also write TensorBoard events (needs the tensorboard package)")
 
 

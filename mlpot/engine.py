@@ -6,9 +6,11 @@ engine stores nothing of the size of the edges and builds no graph of operations
 torch; it runs on the CPU only and has no second derivatives. Torch is loaded only where it is asked for.
 """
 
+import functools
 import importlib.util
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -16,12 +18,13 @@ import numpy as np
 
 from mlpot.errors import EngineError, ModelFileError
 from mlpot.manifest import Manifest, Precision, read_manifest
+from mlpot.members import MembersAnswer, write_members
 from mlpot.neighbors import FloatArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlpot._native import NeighborRows
+    from mlpot._native import NativeEngine, NeighborRows
     from mlpot.export import LoadedModel
     from mlpot.graph import Graph
     from mlpot.model.derivatives import Prediction
@@ -93,10 +96,11 @@ class NativeModel:
         self.path = Path(path)
         self.manifest: Manifest = read_manifest(path)
         self.threads = default_threads() if threads is None else threads
-        try:
-            self._engine = NativeEngine(str(path), precision or "", self.threads)
-        except RuntimeError as error:
-            raise ModelFileError(str(error)) from error
+        self._load = functools.partial(_load, NativeEngine, precision=precision or "", threads=self.threads)
+        self._members: list[NativeEngine] = []
+        # The mean of whole members is computed from them; that of a shallow committee is a single model.
+        self._is_deep = self.manifest.committee is not None and self.manifest.committee.kind == "deep"
+        self._engine = self._member_engines()[0] if self._is_deep else self._load(self.path)
         self.name: str = self._engine.name
         self.precision: Precision = self._engine.precision
 
@@ -125,7 +129,40 @@ class NativeModel:
         AtomsAnswer
             What is not finite is given back as it is.
         """
-        return AtomsAnswer(*self._engine.evaluate(species, positions, rows, atomic_virials))
+        engines = self._member_engines() if self._is_deep else [self._engine]
+        answers = [AtomsAnswer(*engine.evaluate(species, positions, rows, atomic_virials)) for engine in engines]
+        return answers[0] if len(answers) == 1 else _mean(answers)
+
+    def compute_members(
+        self, species: "NDArray[np.int32]", positions: FloatArray, rows: "NeighborRows"
+    ) -> MembersAnswer:
+        """Energy and its derivatives as each member of a committee has them; arguments as of `compute`.
+
+        Returns
+        -------
+        MembersAnswer
+
+        Raises
+        ------
+        EngineError
+            The model is not a committee.
+        """
+        engines = self._member_engines()
+        answers = [AtomsAnswer(*engine.evaluate(species, positions, rows, False)) for engine in engines]
+        return MembersAnswer(
+            np.array([answer.energy for answer in answers]),
+            np.stack([answer.forces for answer in answers]),
+            np.stack([answer.virial for answer in answers]),
+        )
+
+    def _member_engines(self) -> "list[NativeEngine]":
+        """One engine for each member, made when first needed."""
+        if self.manifest.committee is None:
+            raise EngineError(f"{self.path} holds a single model, not a committee: it has no members")
+        if not self._members:
+            with tempfile.TemporaryDirectory(prefix="mlpot-members-") as folder:
+                self._members = [self._load(file) for file in write_members(self.path, Path(folder))]
+        return self._members
 
     def evaluate(self, graph: "Graph", *, atomic_virials: bool = False) -> "Prediction":
         """Energies and their derivatives of structures in a graph.
@@ -162,6 +199,24 @@ class NativeModel:
             virial = torch.zeros(graph.n_structures, 3, 3, dtype=torch.float64).index_add(0, graph.batch, shares)
         forces = torch.from_numpy(answer.forces)
         return Prediction(energy, atomic_energies, forces, virial, shares if atomic_virials else None)
+
+
+def _load(engine: "type[NativeEngine]", path: Path, precision: str, threads: int) -> "NativeEngine":
+    try:
+        return engine(str(path), precision, threads)
+    except RuntimeError as error:
+        raise ModelFileError(str(error)) from error
+
+
+def _mean(answers: list[AtomsAnswer]) -> AtomsAnswer:
+    shares = [answer.atomic_virials for answer in answers if answer.atomic_virials is not None]
+    return AtomsAnswer(
+        float(np.mean([answer.energy for answer in answers])),
+        np.mean([answer.atomic_energies for answer in answers], axis=0),
+        np.mean([answer.forces for answer in answers], axis=0),
+        np.mean([answer.virial for answer in answers], axis=0),
+        np.mean(shares, axis=0) if shares else None,
+    )
 
 
 def _rows_of(graph: "Graph") -> "NeighborRows":

@@ -28,6 +28,10 @@ from mlpot.model import Prediction
 from mlpot.neighbors import graph_from_atoms
 from mlpot.training.plots import plot_parity
 from mlpot.training.scoring import LabelPairs
+from mlpot.uncertainty.collection import collect_errors
+from mlpot.uncertainty.command import judge, quality_as_dict, quality_table
+from mlpot.uncertainty.plots import plot_reliability
+from mlpot.uncertainty.quality import ForceQuality
 
 FloatArray = NDArray[np.float64]
 
@@ -214,7 +218,7 @@ def evaluate_file(
     json_path : Path, optional
         Where to write `Evaluation.as_dict`.
     plot : Path, optional
-        Where to draw predictions against labels, PNG.
+        Where to draw predictions against labels, PNG; of a committee, ``*-reliability.png`` shows its error bars.
     console : rich.console.Console, optional
 
     Returns
@@ -232,12 +236,40 @@ def evaluate_file(
             loaded, structures, on_structures=lambda done: progress.update(task, completed=done)
         )
     console.print(evaluation_table(evaluation))
+    quality = None if loaded.manifest.committee is None else _judge(loaded, structures, device, plot, console)
     if json_path is not None:
         content = {"model": str(model), "data": str(data)} | evaluation.as_dict()
+        if quality is not None:
+            content["error_bars"] = quality_as_dict(quality)
         json_path.write_text(json.dumps(content, indent=1) + "\n")
     if plot is not None:
         plot_parity(evaluation.sample, plot, title=f"{model.name} on {data.name}")
     return evaluation
+
+
+def _judge(
+    model: LoadedModel | NativeModel,
+    structures: Iterable[LabelledStructure],
+    device: str,
+    plot: Path | None,
+    console: Console,
+) -> ForceQuality | None:
+    """Quality of the error bars of a committee, printed and drawn."""
+    table = collect_errors(model, structures, device=device)
+    calibration = model.manifest.calibration
+    quality = judge(model.manifest, table)
+    if calibration is None or quality is None:
+        console.print(
+            "the committee is not calibrated: its spread is not an error bar. Calibrate it on data that it was not "
+            "trained on: mlpot calibrate",
+            highlight=False,
+        )
+        return None
+    console.print(quality_table(quality, f"error bars of {quality.n_atoms} forces"))
+    if plot is not None:
+        path = plot.with_name(f"{plot.stem}-reliability.png")
+        plot_reliability({"data": table}, calibration.forces, path, "reliability")
+    return quality
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:

@@ -2,7 +2,8 @@
 
 The file is a TorchScript archive, that is a zip with stored entries, and its members are
 
-- the scripted module in float64, plain ATen operators only (float32 weights are exact in it);
+- the scripted module (one potential or a committee) in float64, plain ATen operators only (float32 weights are exact
+  in it);
 - ``extra/mlpot.json``: the `Manifest`, with a probe structure and what the model must answer for it;
 - ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
 
@@ -13,13 +14,11 @@ interpreted. No Python pickle is ever loaded.
 
 import io
 import json
-import os
-import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import safetensors.torch
@@ -30,12 +29,38 @@ from ase.data import chemical_symbols, covalent_radii
 from mlpot import __version__
 from mlpot.errors import ModelFileError
 from mlpot.graph import Graph
-from mlpot.manifest import MANIFEST, Manifest, Precision, Probe, member, parse_manifest, read_sealed, seal
-from mlpot.model import Potential, Prediction, evaluate
+from mlpot.manifest import (
+    MANIFEST,
+    TENSORS,
+    Calibration,
+    CommitteeInfo,
+    DistanceInfo,
+    Manifest,
+    Precision,
+    Probe,
+    ProbeAnswer,
+    member,
+    parse_manifest,
+    read_sealed,
+    seal,
+    write_atomically,
+)
+from mlpot.model import (
+    AnyPotential,
+    Committee,
+    DeepCommittee,
+    MemberPredictions,
+    Potential,
+    Prediction,
+    ShallowCommittee,
+    evaluate,
+    evaluate_members,
+)
+from mlpot.model.repulsion import Repulsion
 from mlpot.neighbors import graph_from_atoms
 
-TENSORS = "mlpot.safetensors"
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
+AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
 
 class LoadedModel(NamedTuple):
@@ -59,20 +84,41 @@ class LoadedModel(NamedTuple):
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             return evaluate(self.module, graph, atomic_virials=atomic_virials)
 
+    def evaluate_members(self, graph: Graph) -> MemberPredictions:
+        """Energies and their derivatives for each member of a committee."""
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            return evaluate_members(self.module, graph)
+
+    def descriptors(self, graph: Graph) -> torch.Tensor:
+        """Descriptors ``(n_atoms, descriptor_width)``, as `mlpot.model.Potential.descriptors` gives them."""
+        with torch.jit.optimized_execution(False), torch.no_grad():  # type: ignore[attr-defined]
+            return cast(torch.Tensor, self.module.descriptors(graph.species, graph.edge_index, graph.edge_vectors))
+
 
 def save_model(
-    path: str | Path, potential: Potential, training: dict[str, Any] | None = None, license: str = ""
+    path: str | Path,
+    potential: AnyPotential,
+    training: dict[str, Any] | None = None,
+    license: str = "",
+    *,
+    calibration: Calibration | None = None,
+    feature_distance: DistanceInfo | None = None,
+    tensors: Mapping[str, torch.Tensor] | None = None,
 ) -> Manifest:
-    """Write a potential to one file, atomically.
+    """Write a potential or a committee to one file, atomically.
 
     Parameters
     ----------
     path : str or Path
-    potential : Potential
+    potential : Potential or DeepCommittee
         Its dtype decides the precision that engines use by default.
     training : dict
         What the model was trained on and how: goes into the manifest as it is, must be JSON.
     license : str
+    calibration, feature_distance : optional
+        As `mlpot.uncertainty` makes them.
+    tensors : mapping, optional
+        More plain tensors for the file: those of the feature distance.
 
     Returns
     -------
@@ -80,11 +126,12 @@ def save_model(
     """
     double = in_double(potential)
     manifest = _manifest(potential, double, training or {}, license)
-    extra = {MANIFEST: manifest.model_dump_json(indent=1), TENSORS: plain_tensors(double)}
+    manifest = manifest.model_copy(update={"calibration": calibration, "feature_distance": feature_distance})
+    extra = {MANIFEST: manifest.to_json(), TENSORS: plain_tensors(double, tensors or {})}
     buffer = io.BytesIO()
     with _torchscript():
         torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
-    _write_atomically(Path(path), seal(buffer.getvalue()))
+    write_atomically(Path(path), seal(buffer.getvalue()))
     return manifest
 
 
@@ -128,8 +175,13 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
     return loaded
 
 
-def potential_from_file(path: str | Path) -> Potential:
+def potential_from_file(path: str | Path) -> AnyPotential:
     """Eager potential with the weights of a model file, in the dtype it was trained in: to train it further.
+
+    Returns
+    -------
+    Potential or DeepCommittee
+        A `ShallowCommittee` is a `Potential`.
 
     Raises
     ------
@@ -152,61 +204,81 @@ def _torchscript() -> Iterator[None]:
         yield
 
 
-def _build(manifest: Manifest) -> Potential:
+def _build(manifest: Manifest) -> AnyPotential:
+    """Build a module of the kind that a file holds, with random weights."""
+    arguments = (
+        manifest.config,
+        manifest.atomic_numbers,
+        manifest.reference_energies,
+        manifest.energy_scale,
+        manifest.average_neighbors,
+    )
+    committee = manifest.committee
     with torch.random.fork_rng(devices=[]):
-        return Potential(
-            manifest.config,
-            manifest.atomic_numbers,
-            manifest.reference_energies,
-            manifest.energy_scale,
-            manifest.average_neighbors,
-        )
+        if committee is None:
+            return Potential(*arguments)
+        if committee.kind == "shallow":
+            return ShallowCommittee(*arguments, committee.n_members)
+        return DeepCommittee([Potential(*arguments) for _ in range(committee.n_members)])
 
 
-def in_double(potential: Potential) -> Potential:
+def in_double(potential: AnyModel) -> AnyModel:
     """Copy of a potential in float64, whose constants were never rounded to float32; on the CPU, without gradients.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or DeepCommittee
 
     Returns
     -------
-    Potential
+    Potential or DeepCommittee
     """
-    with torch.random.fork_rng(devices=[]):
-        double = Potential(
-            potential.config,
-            potential.atomic_numbers,
-            potential.reference_energies.tolist(),
-            potential.energy_scale,
-            potential.average_neighbors,
-        )
+    double = _twin(potential)
     double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
     for parameter in double.parameters():
         parameter.requires_grad_(False)
-    return double.eval()
+    double.eval()
+    return cast(AnyModel, double)
 
 
-def plain_tensors(potential: Potential) -> bytes:
+def _twin(potential: AnyPotential) -> AnyPotential:
+    """Build a module of the same kind in float64 with random weights."""
+    if isinstance(potential, DeepCommittee):
+        return DeepCommittee([cast(Potential, _twin(cast(Potential, member))) for member in potential.members])
+    arguments = (
+        potential.config,
+        potential.atomic_numbers,
+        potential.reference_energies.tolist(),
+        potential.energy_scale,
+        potential.average_neighbors,
+    )
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(potential, ShallowCommittee):
+            return ShallowCommittee(*arguments, potential.n_members)
+        return Potential(*arguments)
+
+
+def plain_tensors(potential: AnyPotential, more: Mapping[str, torch.Tensor] | None = None) -> bytes:
     """Weights and constants of a potential by name, in the safetensors format.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or DeepCommittee
+    more : mapping, optional
+        Other tensors by name.
 
     Returns
     -------
     bytes
     """
-    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
-    repulsion = potential.repulsion
-    if repulsion is not None:  # plain attributes of the module, for its own reasons
-        tensors |= {"repulsion.charge": repulsion.charge, "repulsion.radius": repulsion.radius}
+    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers()) | dict(more or {})
+    for name, module in potential.named_modules():
+        if isinstance(module, Repulsion):  # plain attributes of the module, for its own reasons
+            tensors |= {f"{name}.charge": module.charge, f"{name}.radius": module.radius}
     return safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
 
 
-def _manifest(potential: Potential, double: Potential, training: dict[str, Any], license: str) -> Manifest:
+def _manifest(potential: AnyPotential, double: AnyPotential, training: dict[str, Any], license: str) -> Manifest:
     try:
         json.dumps(training, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -230,10 +302,18 @@ def _manifest(potential: Potential, double: Potential, training: dict[str, Any],
         training=training,
         license=license,
         probe=_probe(double),
+        committee=_committee_info(potential),
     )
 
 
-def _probe(double: Potential) -> Probe:
+def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
+    if not isinstance(potential, Committee):
+        return None
+    kind = "deep" if isinstance(potential, DeepCommittee) else "shallow"
+    return CommitteeInfo(kind=kind, n_members=potential.n_members)
+
+
+def _probe(double: AnyPotential) -> Probe:
     """Two atoms of each element (at most 16) on a shaken lattice as dense as their radii allow."""
     rng = np.random.default_rng(0)
     numbers = np.resize(double.atomic_numbers, min(16, max(4, 2 * len(double.atomic_numbers))))
@@ -243,7 +323,8 @@ def _probe(double: Potential) -> Probe:
     positions = spacing * (grid + rng.uniform(-0.12, 0.12, (len(numbers), 3)))
     cell = side * spacing * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
     atoms = Atoms(numbers, positions, cell=cell, pbc=True)
-    answer = evaluate(double, graph_from_atoms(atoms, double.atomic_numbers, double.cutoff))
+    graph = graph_from_atoms(atoms, double.atomic_numbers, double.cutoff)
+    answer = evaluate(double, graph)
     return Probe(
         numbers=numbers.tolist(),
         positions=positions.tolist(),
@@ -251,17 +332,27 @@ def _probe(double: Potential) -> Probe:
         energy=answer.energy.item(),
         forces=answer.forces.tolist(),
         virial=answer.virial[0].tolist(),
+        members=_member_answers(double, graph) if isinstance(double, Committee) else None,
     )
+
+
+def _member_answers(committee: Committee, graph: Graph) -> list[ProbeAnswer]:
+    answers = evaluate_members(committee, graph)
+    return [
+        ProbeAnswer(energy=energy.item(), forces=forces.tolist(), virial=virial[0].tolist())
+        for energy, forces, virial in zip(answers.energy, answers.forces, answers.virial, strict=True)
+    ]
 
 
 def _check_probe(loaded: LoadedModel, precision: Precision, device: torch.device | str) -> None:
     path, manifest = loaded.path, loaded.manifest
     graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
     try:
-        answer = loaded.evaluate(graph)
-    except RuntimeError as error:
+        worst = probe_deviation(loaded.evaluate(graph), manifest.probe)
+        if manifest.probe.members is not None:
+            worst = _max_or_nan([worst, *_member_deviations(loaded.evaluate_members(graph), manifest.probe.members)])
+    except (RuntimeError, AttributeError) as error:
         raise ModelFileError(f"{path}: the module in it fails on its probe: {_first_line(error)}") from error
-    worst = probe_deviation(answer, manifest.probe)
     allowed = 1e-9 if precision == "double" else 2e-4
     if not worst <= allowed:
         raise ModelFileError(
@@ -272,26 +363,25 @@ def _check_probe(loaded: LoadedModel, precision: Precision, device: torch.device
 
 def probe_deviation(answer: Prediction, probe: Probe) -> float:
     """Largest deviation of energy, forces and virial from the probe, relative to their size."""
+    return _deviation((answer.energy[0], answer.forces, answer.virial[0]), probe)
+
+
+def _member_deviations(answers: MemberPredictions, expected: list[ProbeAnswer]) -> list[float]:
+    parts = zip(answers.energy[:, 0], answers.forces, answers.virial[:, 0], strict=True)
+    return [_deviation(got, wanted) for got, wanted in zip(parts, expected, strict=True)]
+
+
+def _deviation(got: tuple[torch.Tensor, ...], answer: ProbeAnswer) -> float:
     deviations = []
-    for got, expected in (
-        (answer.energy[0], probe.energy),
-        (answer.forces, probe.forces),
-        (answer.virial[0], probe.virial),
-    ):
+    for value, expected in zip(got, (answer.energy, answer.forces, answer.virial), strict=True):
         wanted = torch.tensor(expected, dtype=torch.float64)
-        deviations.append(((got.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
-    # A NaN must not hide behind max().
-    return float("nan") if any(np.isnan(deviations)) else max(deviations)
+        deviations.append(((value.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
+    return _max_or_nan(deviations)
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+def _max_or_nan(values: list[float]) -> float:
+    """Largest of some numbers; a NaN does not hide behind ``max()``."""
+    return float("nan") if any(np.isnan(values)) else max(values)
 
 
 def _first_line(error: Exception) -> str:

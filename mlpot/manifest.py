@@ -6,7 +6,9 @@ than this, so that ASE runs without loading torch.
 
 import io
 import json
+import os
 import struct
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,36 +20,94 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Newest format. A file without a committee, a calibration or a feature distance is written in format 1."""
+
 MANIFEST = "mlpot.json"
+TENSORS = "mlpot.safetensors"
 SEAL = b"mlpot-crc32:"
 
 Precision = Literal["mixed", "double"]
+_NEW_IN_2 = ("committee", "calibration", "feature_distance")
 
 
-class Probe(BaseModel):
-    """A structure and what the model answers for it in float64; every engine must reproduce it."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class ProbeAnswer(_Strict):
+    """What a model says of the structure of the probe: eV, eV/A, eV."""
+
+    energy: float
+    forces: list[list[float]]
+    virial: list[list[float]]
+
+
+class Probe(ProbeAnswer):
+    """A structure and what the model answers for it in float64; every engine must reproduce it.
+
+    `members` holds the answers of the members of a committee.
+    """
 
     numbers: list[int]
     positions: list[list[float]]
     cell: list[list[float]]
-    energy: float
-    forces: list[list[float]]
-    virial: list[list[float]]
+    members: list[ProbeAnswer] | None = None
 
     def atoms(self) -> Atoms:
         """Structure of the probe, periodic."""
         return Atoms(self.numbers, self.positions, cell=self.cell, pbc=True)
 
 
-class Manifest(BaseModel):
+class CommitteeInfo(_Strict):
+    """Committee in a file: members that share all but the last weights, or whole ones."""
+
+    kind: Literal["shallow", "deep"]
+    n_members: int
+
+
+class Scaling(_Strict):
+    """From the spread of a committee to an error bar: ``sigma = scale * spread``.
+
+    `scale` has one value for each element of the model (forces), or one (energy, stress). A share ``levels[k]`` of
+    the held-out errors was below ``quantiles[k] * sigma``; `norm_quantiles` are the same for the length of the error
+    of a force. Forces have a further factor where the file has a feature distance d: ``sqrt(d * max(1, d / limit))``
+    with `distance_limit`, below which 90 % of the held-out atoms lie.
+    """
+
+    scale: list[float]
+    distance_limit: float | None = None
+    levels: list[float]
+    quantiles: list[float]
+    norm_quantiles: list[float] | None = None
+
+
+class Calibration(_Strict):
+    """Error bars from held-out data: force components in eV/A, energies in eV, stress components in eV/A^3."""
+
+    n_structures: int
+    n_forces: int
+    data_hash: str | None
+    forces: Scaling
+    energy: Scaling | None = None
+    stress: Scaling | None = None
+
+
+class DistanceInfo(_Strict):
+    """Distance of descriptors from those of a training set; its tensors are named ``distance.*``.
+
+    It was fitted to `n_atoms` atoms.
+    """
+
+    n_structures: int
+    n_atoms: int
+    data_hash: str | None
+
+
+class Manifest(_Strict):
     """What a model file says of itself; units are eV and A throughout."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    format_version: int = FORMAT_VERSION
+    format_version: int = 1
     creator: str
     units: dict[str, str] = {"energy": "eV", "length": "A"}
     atomic_numbers: list[int]
@@ -65,6 +125,17 @@ class Manifest(BaseModel):
     training: dict[str, Any] = {}
     license: str = ""
     probe: Probe
+    committee: CommitteeInfo | None = None
+    calibration: Calibration | None = None
+    feature_distance: DistanceInfo | None = None
+
+    def to_json(self) -> str:
+        """Text for the file, without what is not there: programs of format 1 know nothing of it."""
+        absent = {name for name in _NEW_IN_2 if getattr(self, name) is None}
+        probe = {"members"} if self.probe.members is None else set()
+        newest = FORMAT_VERSION if len(absent) < len(_NEW_IN_2) else 1
+        content = self.model_copy(update={"format_version": newest})
+        return content.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "probe": probe})
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -174,3 +245,44 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error
+
+
+def replace_extras(path: Path, target: Path, manifest: Manifest, tensors: bytes) -> None:
+    """Write a model file again with another manifest and other plain tensors; the module in it stays as it is.
+
+    Parameters
+    ----------
+    path, target : Path
+        May be the same.
+    manifest : Manifest
+    tensors : bytes
+        In the safetensors format.
+    """
+    changed = {MANIFEST: manifest.to_json().encode(), TENSORS: tensors}
+    archive = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(read_sealed(path))) as source,
+        zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as copy,
+    ):
+        for entry in source.namelist():
+            _, _, name = entry.rpartition("/extra/")
+            copy.writestr(entry, changed.get(name) or source.read(entry))
+    write_atomically(target, seal(archive.getvalue()))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if need be.
+    content : bytes
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)

@@ -1,5 +1,9 @@
 """Model files with changed bytes, sealed as if they had been written so: only the reader itself can tell."""
 
+import io
+import json
+import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -32,3 +36,17 @@ def damaged(content, number, seed=0):
         if n % 10 == 9:
             del changed[rng.integers(len(content) // 2) : -30 if n % 20 == 9 else -8]
         yield sealed(bytes(changed))
+
+
+def with_manifest(content, change):
+    """The file with a changed manifest and a valid checksum, as a foreign writer would produce it."""
+    source, target = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for entry in source.namelist():
+            data = source.read(entry)
+            if entry.endswith("mlpot.json"):
+                data = json.dumps(change(json.loads(data))).encode()
+            archive.writestr(entry, data)
+    seal = b"mlpot-crc32:"
+    body = target.getvalue()[:-2] + struct.pack("<H", len(seal) + 8) + seal
+    return body + b"%08x" % zlib.crc32(body)

@@ -1,16 +1,14 @@
 """One file: the same numbers eager, scripted and reloaded; a damaged or foreign file never loads."""
 
 import io
-import json
 import os
-import struct
 import zipfile
-import zlib
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from damaged_files import with_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structures import structures
@@ -159,17 +157,3 @@ def global_state():
 def extra_file(content, name):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return archive.read(next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}")))
-
-
-def with_manifest(content, change):
-    """The file with a changed manifest and a valid checksum, as a foreign writer would produce it."""
-    source, target = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for entry in source.namelist():
-            data = source.read(entry)
-            if entry.endswith("mlpot.json"):
-                data = json.dumps(change(json.loads(data))).encode()
-            archive.writestr(entry, data)
-    seal = b"mlpot-crc32:"
-    body = target.getvalue()[:-2] + struct.pack("<H", len(seal) + 8) + seal
-    return body + b"%08x" % zlib.crc32(body)

@@ -1,6 +1,17 @@
 """Everything inside the exported file: edges, densities, contraction, repulsion, and the derivatives outside of it."""
 
-from mlpot.model.derivatives import Prediction, evaluate
+from mlpot.model.committee import AnyPotential, Committee, DeepCommittee, ShallowCommittee
+from mlpot.model.derivatives import MemberPredictions, Prediction, evaluate, evaluate_members
 from mlpot.model.potential import Potential
 
-__all__ = ["Potential", "Prediction", "evaluate"]
+__all__ = [
+    "AnyPotential",
+    "Committee",
+    "DeepCommittee",
+    "MemberPredictions",
+    "Potential",
+    "Prediction",
+    "ShallowCommittee",
+    "evaluate",
+    "evaluate_members",
+]

@@ -92,3 +92,53 @@ def assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_vir
         shares = torch.zeros(len(graph.species), 3, 3, dtype=gradient.dtype, device=gradient.device)
         shares = shares.index_add(0, center, 0.5 * edge_virials).index_add(0, neighbor, 0.5 * edge_virials)
     return Prediction(energy, atomic_energies, forces, virial, shares)
+
+
+class MemberPredictions(NamedTuple):
+    """Energies and their derivatives as each member of a committee has them, all float64.
+
+    Attributes
+    ----------
+    energy : (n_members, n_structures), eV
+    atomic_energies : (n_members, n_atoms), eV
+    forces : (n_members, n_atoms, 3), eV/A
+    virial : (n_members, n_structures, 3, 3), eV
+    """
+
+    energy: Tensor
+    atomic_energies: Tensor
+    forces: Tensor
+    virial: Tensor
+
+
+def evaluate_members(committee: nn.Module, graph: Graph) -> MemberPredictions:
+    """Evaluate each member of a committee, eager or scripted, and its derivatives: one gradient for each.
+
+    Parameters
+    ----------
+    committee : nn.Module
+        With ``member_energies(species, edge_index, edge_vectors) -> (n_members, n_atoms)``.
+    graph : Graph
+
+    Returns
+    -------
+    MemberPredictions
+    """
+    with torch.enable_grad():
+        edge_vectors = graph.edge_vectors.detach().requires_grad_(True)
+        energies: Tensor = committee.member_energies(graph.species, graph.edge_index, edge_vectors)  # type: ignore[operator]
+        totals = energies.sum(1)
+        gradients = [
+            torch.autograd.grad(total, edge_vectors, retain_graph=True, allow_unused=True, materialize_grads=True)[0]
+            for total in totals
+        ]
+    members = [
+        assemble(graph, own, gradient, atomic_virials=False)
+        for own, gradient in zip(energies.detach(), gradients, strict=True)
+    ]
+    return MemberPredictions(
+        torch.stack([member.energy for member in members]),
+        energies.detach(),
+        torch.stack([member.forces for member in members]),
+        torch.stack([member.virial for member in members]),
+    )

@@ -7,6 +7,9 @@
     message    x_i^t   = Linear(B_i) + element embedding, the input of the next layer's density
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
+The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
+descriptors of an atom, on which committees (`committee`) and distances from the training set rest.
+
 Nothing has a constant term, so an atom without neighbours has exactly its reference energy.
 
 TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
@@ -73,6 +76,21 @@ class Layer(nn.Module):
             energies = energies + network(updated).squeeze(1)
         return energies, updated, self.outgoing(contracted, centers)
 
+    def hidden(self, features: Tensor) -> Tensor:
+        """Values ``(n_centers, readout_width)`` to which the last weights of the readout apply; no columns before."""
+        network = self.readout_network
+        if network is None:
+            return features.new_zeros([features.size(0), 0])
+        result: Tensor = network[1](network[0](features))
+        return result
+
+    def last_weights(self) -> Tensor:
+        """Weights of the features and of the hidden values in the energy."""
+        network = self.readout_network
+        if network is None:
+            return self.readout
+        return torch.cat([self.readout, network[2].weight[0]])  # type: ignore[index]
+
     def outgoing(self, contracted: Tensor, centers: Tensor) -> Tensor:
         """Messages ``(n_centers, n_components * n_message_channels)``; no columns after the last layer."""
         if self.is_last:
@@ -121,6 +139,7 @@ class Potential(nn.Module):
         self.n_layers = config.n_layers
         self.feature_width = config.n_channels
         self.message_width = 0 if config.n_layers == 1 else config.message_channels * (config.message_lmax + 1) ** 2
+        self.descriptor_width = config.n_layers * config.n_channels + config.readout_width
         self.energy_scale = float(energy_scale)
         self.average_neighbors = float(average_neighbors)
         # A plain attribute, not a buffer: total energies need float64 also in a float32 model.
@@ -203,6 +222,29 @@ class Potential(nn.Module):
                 energy, features, messages = block(species, features, messages, edges)
                 energies = energies + self.energy_scale * energy.to(energies.dtype)
         return energies, features, messages
+
+    @torch.jit.export
+    def descriptors(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        """Vectors that the energy of each atom is linear in; arguments as of `forward`.
+
+        Returns
+        -------
+        descriptors : (n_atoms, descriptor_width)
+            Features of each layer, then the hidden values of the last readout.
+        """
+        return self.describe(species, edge_index, edge_vectors)[1]
+
+    def describe(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies before any layer ``(n_atoms,)``, eV, and descriptors."""
+        energies, edges = self.prepare(species, edge_index, edge_vectors, species.numel())
+        features = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
+        messages = features
+        parts: list[Tensor] = []
+        for layer in self.layers:
+            _, features, messages = layer(species, features, messages, edges)
+            parts.append(features)
+            parts.append(layer.hidden(features))  # type: ignore[operator]
+        return energies, torch.cat(parts, 1)
 
     def prepare(
         self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int

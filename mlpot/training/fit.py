@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from mlpot.config import TrainConfig
+from mlpot.config import TrainConfig, member_seed
 from mlpot.errors import TrainingError
 from mlpot.model import Potential
 from mlpot.training.averaging import MovingAverage
@@ -266,7 +266,7 @@ class Fit:
 
     def batches(self) -> list[IntArray]:
         """Batches of the present epoch."""
-        return plan_epoch(self.train.n_atoms, self.settings.batch_atoms, self.settings.seed, self.state.epoch)
+        return plan_epoch(self.train.n_atoms, self.settings.batch_atoms, member_seed(self.settings), self.state.epoch)
 
     def is_over(self) -> bool:
         """Whether all steps are done."""

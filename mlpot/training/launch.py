@@ -5,10 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlpot.config import parse_duration
+from mlpot.config import TrainConfig, parse_duration
 from mlpot.config_file import read_config
 from mlpot.errors import ConfigError
+from mlpot.training.committee import make_shallow
 from mlpot.training.display import describe_errors
+from mlpot.training.members import train_members
+from mlpot.training.preparation import training_parts
 from mlpot.training.run import train
 
 # An unfinished run must not look finished to a shell script, nor like a failure: EX_TEMPFAIL, "try again later".
@@ -48,6 +51,9 @@ def train_command(
     config = read_config(source, overrides, given)
     longest = None if max_time is None else parse_duration(max_time)
     console = Console(stderr=True)
+    committee = config.training.committee
+    if committee is not None and committee.kind == "deep" and committee.member is None:
+        return _train_deep(config, resume, longest, console)
     result = train(config, resume=resume, max_time=longest, console=console)
     place = f"epoch {result.epochs}, step {result.steps}, {result.wall_time:.0f} s"
     if result.stopped is not None:
@@ -58,6 +64,19 @@ def train_command(
             soft_wrap=True,
         )
         return UNFINISHED_STATUS
+    if committee is not None and committee.kind == "shallow":
+        training, validation = training_parts(config, None)
+        make_shallow(result.model, result.model, training, validation, committee.members, console)
     errors = describe_errors(result.validation) if result.validation else "not validated"
     console.print(f"done: {place}; {errors}\n{result.model}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _train_deep(config: TrainConfig, resume: bool, max_time: float | None, console: Console) -> int:
+    model = train_members(config, resume=resume, max_time=max_time, console=console)
+    if model is None:
+        folder = config.run.output
+        console.print(f"stopped; go on with: the same command and --resume; members are in {folder}", highlight=False)
+        return UNFINISHED_STATUS
+    console.print(f"done: {model}", highlight=False, soft_wrap=True)
     return 0

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
-from mlpot.config import DataConfig, TrainConfig
+from mlpot.config import DataConfig, TrainConfig, member_seed
 from mlpot.data import (
     LabelledStructure,
     ReferenceEnergies,
@@ -44,6 +45,8 @@ class Problem:
     validation, test : SampleSet or None
     scale : float, eV/A
         See `samples.energy_scale`.
+    average_neighbors : float
+        Like `scale` and `references` of the whole training set, also where a member sees a draw of it.
     hashes : dict of split to str or None
         Content of the training and validation parts.
     summary : dict
@@ -56,6 +59,7 @@ class Problem:
     validation: SampleSet | None
     test: SampleSet | None
     scale: float
+    average_neighbors: float
     hashes: dict[str, str | None]
     summary: dict[str, Any]
 
@@ -76,13 +80,16 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
     TrainingError
         Nothing to learn from.
     """
-    train, validation = _parts(config, console)
+    train, validation = training_parts(config, console)
     atomic_numbers = elements_of(train)
     references = _references(config.data, train, atomic_numbers)
     if console is not None:
         console.print(references)
     train_set = _sample_set(train, atomic_numbers, config)
     _refuse_empty(train_set)
+    scale = energy_scale(train_set, references.values.tolist())
+    average_neighbors = train_set.average_neighbors
+    train_set = _bootstrapped(train_set, config)
     test = None if config.data.test is None else _read(config.data, config.data.test, console)
     return Problem(
         atomic_numbers=atomic_numbers,
@@ -90,7 +97,8 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
         train=train_set,
         validation=None if validation is None else _sample_set(validation, atomic_numbers, config),
         test=None if test is None else _sample_set(test, atomic_numbers, config),
-        scale=energy_scale(train_set, references.values.tolist()),
+        scale=scale,
+        average_neighbors=average_neighbors,
         hashes={"train": dataset_hash(train), "validation": None if validation is None else dataset_hash(validation)},
         summary=summarize(train).as_dict(),
     )
@@ -99,20 +107,32 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
 def initial_potential(config: TrainConfig, problem: Problem, device: torch.device) -> Potential:
     """Potential with weights drawn from the run's seed; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
+        torch.manual_seed(member_seed(config.training))
         potential = Potential(
             config.model.architecture(),
             problem.atomic_numbers,
             problem.references.values.tolist(),
             energy_scale=problem.scale,
-            average_neighbors=problem.train.average_neighbors,
+            average_neighbors=problem.average_neighbors,
         )
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
     return potential.to(device=device, dtype=dtype)
 
 
-def _parts(config: TrainConfig, console: Console | None) -> tuple[Structures, Structures | None]:
-    """Training and validation structures."""
+def training_parts(config: TrainConfig, console: Console | None) -> tuple[Structures, Structures | None]:
+    """Read the data of a run and divide them.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    console : Console or None
+        Where what was found is printed.
+
+    Returns
+    -------
+    training : sequence of LabelledStructure
+    validation : sequence of LabelledStructure or None
+    """
     data = config.data
     structures = _read(data, data.train, console)
     if not isinstance(data.validation, float):
@@ -152,6 +172,17 @@ def _sample_set(structures: Structures, atomic_numbers: Sequence[int], config: T
     """Make samples of all structures but isolated atoms, whose energy is the reference energy by construction."""
     kept = [index for index, structure in enumerate(structures) if not structure.is_isolated_atom]
     return SampleSet(Subset(structures, kept), atomic_numbers, config.model.cutoff, config.data.in_memory)
+
+
+def _bootstrapped(train: SampleSet, config: TrainConfig) -> SampleSet:
+    """Draw as many structures as there are, with repetition, if a member of a committee is to see such a draw."""
+    committee = config.training.committee
+    if committee is None or not committee.bootstrap or committee.member is None:
+        return train
+    drawn = np.random.default_rng(member_seed(config.training)).integers(len(train), size=len(train))
+    return SampleSet(
+        Subset(train.structures, drawn.tolist()), train.atomic_numbers, train.cutoff, config.data.in_memory
+    )
 
 
 def _refuse_empty(train: SampleSet) -> None:

@@ -11,7 +11,7 @@ namespace mlpot {
 
 namespace {
 
-  constexpr int FORMAT_VERSION = 1;
+  constexpr int FORMAT_VERSION = 2;
 
   Probe read_probe(const Json &json, const std::vector<int> &atomic_numbers)
   {

@@ -52,6 +52,14 @@ namespace {
     return a;
   }
 
+  /* A shallow committee has the weights of its mean where those of a single model are. */
+  void refuse_deep_committee(const Json &manifest)
+  {
+    if (manifest.has("committee") && manifest.at("committee").at("kind").string() == "deep")
+      throw std::runtime_error("it is a committee of whole members, which the native engine does "
+                               "not evaluate yet: use the engine torch");
+  }
+
   bool is_path(int l1, int l2, int L)
   {
     return std::abs(l1 - l2) <= L && L <= l1 + l2 && (l1 + l2 + L) % 2 == 0;
@@ -186,6 +194,7 @@ Parameters read_parameters(const ModelFile &file)
 Parameters read_parameters(const std::string &manifest_text, const std::string &safetensors)
 {
   const Json manifest = Json::parse(manifest_text);
+  refuse_deep_committee(manifest);
   const SafeTensors tensors(safetensors);
   Parameters parameters;
   parameters.architecture = read_architecture(manifest);

@@ -1,0 +1,89 @@
+"""What error bars were worth on structures of a kind that the model never saw, beside those of known kinds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpot.manifest import Scaling
+from mlpot.uncertainty.quality import ErrorTable, ForceQuality, auroc, force_quality, sigmas
+
+FloatArray = NDArray[np.float64]
+LARGE_ERROR = 0.99
+"""An error is large if it is above this quantile of the errors on known kinds."""
+ALARM = 0.95
+"""A signal gives alarm above this quantile of its values on known kinds."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Outcome of one case.
+
+    Attributes
+    ----------
+    known, unknown : ForceQuality
+        On structures of known kinds that were not trained on, and on the held-out kind.
+    frames_by_sigma, frames_by_distance : float
+        AUROC of the mean sigma, and of the mean distance, of a frame, for the held-out kind against the known ones.
+    large_errors : float
+        Share of the atoms of the held-out kind whose error is above the 99 % quantile of the known kinds.
+    missed_by_sigma, missed_by_distance, missed_by_both : float
+        Share of those atoms at which the signal stays below the 95 % quantile of the known kinds: false negatives.
+    refused : int
+        Structures with an element that the model does not know: no engine computes them.
+    """
+
+    known: ForceQuality
+    unknown: ForceQuality
+    frames_by_sigma: float
+    frames_by_distance: float
+    large_errors: float
+    missed_by_sigma: float
+    missed_by_distance: float
+    missed_by_both: float
+    refused: int
+
+
+def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: int) -> Findings:
+    """Compare the held-out kind with the known ones.
+
+    Parameters
+    ----------
+    known, unknown : ErrorTable
+    scaling : Scaling
+        Of forces.
+    refused : int
+
+    Returns
+    -------
+    Findings
+    """
+    sigma, distance = (sigmas(known, scaling), sigmas(unknown, scaling)), (known.distances, unknown.distances)
+    lengths = [np.linalg.norm(table.force_errors, axis=1) for table in (known, unknown)]
+    large = lengths[1] > np.quantile(lengths[0], LARGE_ERROR)
+    quiet = [values[1] <= np.quantile(values[0], ALARM) for values in (sigma, distance)]
+
+    def missed(silent: NDArray[np.bool_]) -> float:
+        return float(silent[large].mean()) if large.any() else float("nan")
+
+    return Findings(
+        known=force_quality(known, scaling),
+        unknown=force_quality(unknown, scaling),
+        frames_by_sigma=_frames(known, unknown, *sigma),
+        frames_by_distance=_frames(known, unknown, *distance),
+        large_errors=float(large.mean()),
+        missed_by_sigma=missed(quiet[0]),
+        missed_by_distance=missed(quiet[1]),
+        missed_by_both=missed(quiet[0] & quiet[1]),
+        refused=refused,
+    )
+
+
+def _frames(known: ErrorTable, unknown: ErrorTable, known_values: FloatArray, unknown_values: FloatArray) -> float:
+    """AUROC of the mean of a signal over each frame."""
+    scores = [
+        np.bincount(table.structure, values) / np.bincount(table.structure)
+        for table, values in ((known, known_values), (unknown, unknown_values))
+    ]
+    held_out = np.concatenate([np.zeros(len(scores[0]), dtype=bool), np.ones(len(scores[1]), dtype=bool)])
+    return auroc(np.concatenate(scores), held_out)

@@ -1,0 +1,153 @@
+"""From spread to error bar: a scale for each element, and quantiles that need no assumption on how errors are spread.
+
+    sigma_i = scale(z_i) * spread_i * sqrt(d_i max(1, d_i / limit))
+    |error| < quantile(level) * sigma   for a share `level` of held-out errors
+
+``d`` is the feature distance, ``limit`` the one below which 90 % of the held-out atoms lie. Far from the training set
+the spread grows more slowly than the error does; the last factor, which is about 1 close to it, makes up for that.
+
+All of it comes from data that the model was not trained on. The scale makes the mean square of error over sigma one;
+the quantiles are those of split conformal prediction, which hold for new data of the same kind whatever the
+distribution.
+
+References
+----------
+Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), algorithm 2 (split conformal prediction with normalised residuals);
+Palmer et al., npj Comput. Mater. 8, 115 (2022): scaling of ensembles by held-out residuals.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpot.errors import DataError
+from mlpot.manifest import Calibration, Manifest, Scaling
+from mlpot.uncertainty.quality import ErrorTable, distance_factor, force_sigmas
+from mlpot.uncertainty.spread import Spread
+
+FloatArray = NDArray[np.float64]
+LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
+LIMIT_LEVEL = 0.9
+FEWEST_ATOMS = 50
+"""An element with fewer held-out atoms takes the scale of all elements together."""
+
+
+def calibrate(table: ErrorTable, n_species: int, data_hash: str | None) -> Calibration:
+    """Find scales and quantiles.
+
+    Parameters
+    ----------
+    table : ErrorTable
+        Errors and spreads on held-out data.
+    n_species : int
+        Elements of the model.
+    data_hash : str or None
+        Of the held-out data, for the file.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    DataError
+        No forces, or members that all say the same.
+    """
+    if len(table.force_errors) == 0:
+        raise DataError("no labelled forces: error bars are calibrated on forces")
+    if not (table.force_spreads > 0.0).all():
+        raise DataError("the members of the committee agree exactly on some atom: there is no spread to scale")
+    return Calibration(
+        n_structures=table.n_structures,
+        n_forces=len(table.force_errors),
+        data_hash=data_hash,
+        forces=_force_scaling(table, n_species),
+        energy=_scaling(table.energy_errors, table.energy_spreads),
+        stress=_scaling(table.stress_errors.ravel(), table.stress_spreads.ravel()),
+    )
+
+
+def _force_scaling(table: ErrorTable, n_species: int) -> Scaling:
+    limit = None
+    if len(table.distances):
+        limit = float(np.quantile(table.distances, LIMIT_LEVEL))
+    spreads = table.force_spreads * distance_factor(table.distances, limit)
+    ratios = table.force_errors / spreads[:, None]
+    overall = _rms(ratios)
+    scale = np.full(n_species, overall)
+    for index in range(n_species):
+        own = table.species == index
+        if own.sum() >= FEWEST_ATOMS:
+            scale[index] = _rms(ratios[own])
+    ratios = ratios / scale[table.species][:, None]
+    return Scaling(
+        scale=scale.tolist(),
+        distance_limit=limit,
+        levels=list(LEVELS),
+        quantiles=conformal_quantiles(np.abs(ratios).ravel(), LEVELS),
+        norm_quantiles=conformal_quantiles(np.linalg.norm(ratios, axis=1), LEVELS),
+    )
+
+
+def _scaling(errors: FloatArray, spreads: FloatArray) -> Scaling | None:
+    kept = spreads > 0.0
+    if kept.sum() < 2:
+        return None
+    ratios = errors[kept] / spreads[kept]
+    scale = _rms(ratios)
+    quantiles = conformal_quantiles(np.abs(ratios) / scale, LEVELS)
+    return Scaling(scale=[scale], levels=list(LEVELS), quantiles=quantiles)
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def conformal_quantiles(scores: FloatArray, levels: Sequence[float]) -> list[float]:
+    """Quantiles of scores with the correction for their finite number; the largest score where they are too few.
+
+    Parameters
+    ----------
+    scores : (n,)
+    levels : sequence of float
+
+    Returns
+    -------
+    list of float
+    """
+    ordered, n = np.sort(scores), len(scores)
+    return [float(ordered[min(n, math.ceil((n + 1) * level)) - 1]) for level in levels]
+
+
+def error_bars(
+    manifest: Manifest, spread: Spread, species: NDArray[np.integer], distances: FloatArray
+) -> dict[str, float | FloatArray]:
+    """Calibrated error bars of one structure.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    spread : Spread
+    species : (n_atoms,)
+    distances : (n_atoms,)
+        Feature distances; empty where the file has none.
+
+    Returns
+    -------
+    dict
+        ``energy`` (eV), ``forces`` ((n_atoms,), eV/A, of a component) and ``virial`` ((3, 3), eV), each one standard
+        deviation; those that were calibrated.
+    """
+    calibration = manifest.calibration
+    if calibration is None:
+        return {}
+    bars: dict[str, float | FloatArray] = {
+        "forces": force_sigmas(calibration.forces, spread.forces, species, distances)
+    }
+    if calibration.energy is not None:
+        bars["energy"] = spread.energy * calibration.energy.scale[0]
+    if calibration.stress is not None:
+        bars["virial"] = spread.virial * calibration.stress.scale[0]
+    return bars

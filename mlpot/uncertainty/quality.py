@@ -1,0 +1,178 @@
+"""How good error bars are: coverage, sharpness, and whether large ones stand where errors are large."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata, spearmanr
+
+from mlpot.manifest import Scaling
+
+FloatArray = NDArray[np.float64]
+WORST = 0.05
+"""Share of the atoms with the largest force errors that error bars should point out."""
+
+
+class ErrorTable(NamedTuple):
+    """Errors of the mean of a committee beside the spread of its members, over a data set.
+
+    Attributes
+    ----------
+    species : (n_atoms,)
+    force_errors : (n_atoms, 3), eV/A
+    force_spreads : (n_atoms,), eV/A
+    energy_errors, energy_spreads : (n_structures_with_energy,), eV
+    stress_errors, stress_spreads : (n_structures_with_stress, 3, 3), eV/A^3
+    distances : (n_atoms,)
+        Feature distances; empty where the model has none.
+    structure : (n_atoms,)
+        Which structure each atom belongs to, counted from 0.
+    n_structures : int
+    """
+
+    species: NDArray[np.int64]
+    force_errors: FloatArray
+    force_spreads: FloatArray
+    energy_errors: FloatArray
+    energy_spreads: FloatArray
+    stress_errors: FloatArray
+    stress_spreads: FloatArray
+    distances: FloatArray
+    structure: NDArray[np.int64]
+    n_structures: int
+
+
+@dataclass(frozen=True)
+class ForceQuality:
+    """How good the error bars of forces are.
+
+    Attributes
+    ----------
+    coverage : dict
+        Level -> share of force components whose error is inside of the interval of that level.
+    sharpness : float, eV/A
+        Mean half width of the 90 % interval: the smaller, at the same coverage, the better.
+    rmse : float, eV/A
+    mean_sigma : float, eV/A
+        Root of the mean square sigma, which should be the RMSE.
+    spearman : float
+        Rank correlation of sigma with the length of the error.
+    auroc : float
+        Probability that an atom out of the worst 5 % has a larger sigma than one out of the rest.
+    distance_auroc : float or None
+        The same of the feature distance.
+    """
+
+    n_atoms: int
+    coverage: dict[float, float]
+    sharpness: float
+    rmse: float
+    mean_sigma: float
+    spearman: float
+    auroc: float
+    distance_auroc: float | None = None
+
+
+def sigmas(table: ErrorTable, scaling: Scaling) -> FloatArray:
+    """Error bar of the force components of each atom.
+
+    Parameters
+    ----------
+    table : ErrorTable
+    scaling : Scaling
+
+    Returns
+    -------
+    sigma : (n_atoms,), eV/A
+    """
+    return force_sigmas(scaling, table.force_spreads, table.species, table.distances)
+
+
+def force_sigmas(
+    scaling: Scaling, spreads: FloatArray, species: NDArray[np.integer], distances: FloatArray
+) -> FloatArray:
+    """Error bar of the force components of each atom, from its spread and its feature distance.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Of forces.
+    spreads : (n_atoms,), eV/A
+    species : (n_atoms,)
+    distances : (n_atoms,)
+        Empty where there are none; `scaling` has no limit then.
+
+    Returns
+    -------
+    sigma : (n_atoms,), eV/A
+    """
+    scale: FloatArray = np.array(scaling.scale)[species]
+    return spreads * scale * distance_factor(distances, scaling.distance_limit)
+
+
+def distance_factor(distances: FloatArray, limit: float | None) -> FloatArray:
+    """Factor on the spread of forces, ``sqrt(d max(1, d / limit))``; 1 where there is no distance.
+
+    Parameters
+    ----------
+    distances : (n_atoms,)
+    limit : float or None
+
+    Returns
+    -------
+    factor : (n_atoms,) or (1,)
+    """
+    if limit is None:
+        return np.ones(1)
+    return np.asarray(np.sqrt(distances * np.maximum(1.0, distances / limit)))
+
+
+def force_quality(table: ErrorTable, scaling: Scaling) -> ForceQuality:
+    """Compare error bars with errors.
+
+    Parameters
+    ----------
+    table : ErrorTable
+    scaling : Scaling
+
+    Returns
+    -------
+    ForceQuality
+    """
+    sigma, errors = sigmas(table, scaling), np.abs(table.force_errors)
+    lengths = np.linalg.norm(errors, axis=1)
+    factors = dict(zip(scaling.levels, scaling.quantiles, strict=True))
+    inside = {level: float((errors <= factor * sigma[:, None]).mean()) for level, factor in factors.items()}
+    worst = lengths > np.quantile(lengths, 1.0 - WORST)
+    return ForceQuality(
+        n_atoms=len(sigma),
+        coverage=inside,
+        sharpness=float(factors[0.9] * sigma.mean()),
+        rmse=float(np.sqrt(np.mean(errors**2))),
+        mean_sigma=float(np.sqrt(np.mean(sigma**2))),
+        spearman=float(spearmanr(sigma, lengths)[0]),
+        auroc=auroc(sigma, worst),
+        distance_auroc=auroc(table.distances, worst) if len(table.distances) else None,
+    )
+
+
+def auroc(scores: FloatArray, positive: NDArray[np.bool_]) -> float:
+    """Probability that a positive has a higher score than a negative (Mann and Whitney); ties count half.
+
+    Parameters
+    ----------
+    scores : (n,)
+    positive : (n,)
+
+    Returns
+    -------
+    float
+        NaN where there are only positives or only negatives.
+    """
+    n_positive = int(positive.sum())
+    n_negative = len(positive) - n_positive
+    if n_positive == 0 or n_negative == 0:
+        return float("nan")
+    ranks = rankdata(scores)[positive].sum()
+    return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))

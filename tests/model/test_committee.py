@@ -1,0 +1,153 @@
+"""A committee is its members: each a potential of its own, the prediction their mean, eager, scripted and in a file."""
+
+import pytest
+import safetensors.torch
+import torch
+from committees import COMMITTEES, random_deep, random_shallow
+from damaged_files import with_manifest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structures import random_structure, structures
+
+from mlpot.errors import ConfigError, ModelFileError
+from mlpot.export import load_model, potential_from_file, save_model
+from mlpot.manifest import TENSORS, member, read_manifest, read_sealed
+from mlpot.model import DeepCommittee, evaluate, evaluate_members
+from mlpot.model.committee import members_of, shallow_committee
+from mlpot.neighbors import graph_from_atoms
+from potentials import random_potential
+
+EAGER = {name: make() for name, make in COMMITTEES.items()}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Each committee, and each of its members alone, as files."""
+    folder = tmp_path_factory.mktemp("committees")
+    result = {}
+    for name, committee in EAGER.items():
+        save_model(folder / f"{name}.pt", committee)
+        singles = []
+        for index, one in enumerate(members_of(committee)):
+            save_model(folder / f"{name} {index}.pt", one)
+            singles.append(load_model(folder / f"{name} {index}.pt", precision="double"))
+        result[name] = (load_model(folder / f"{name}.pt", precision="double"), singles)
+    return result
+
+
+def graph_of(committee, atoms):
+    return graph_from_atoms(atoms, committee.atomic_numbers, committee.cutoff)
+
+
+def scale_of(answer):
+    return 1.0 + answer.forces.abs().max().item() + answer.virial.abs().max().item()
+
+
+@settings(max_examples=15, deadline=None)
+@given(name=st.sampled_from(list(EAGER)), atoms=structures())
+def test_members_are_the_separately_exported_models(files, name, atoms):
+    committee, singles = files[name]
+    graph = graph_of(EAGER[name], atoms)
+    members = committee.evaluate_members(graph)
+    assert len(members.energy) == len(singles)
+    for index, single in enumerate(singles):
+        expected = single.evaluate(graph)
+        for got, wanted in zip(members, expected[:4], strict=True):
+            torch.testing.assert_close(got[index], wanted, atol=1e-12 * scale_of(expected), rtol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(name=st.sampled_from(list(EAGER)), atoms=structures())
+def test_the_prediction_is_the_mean_of_the_members(files, name, atoms):
+    committee, _ = files[name]
+    graph = graph_of(EAGER[name], atoms)
+    expected = committee.evaluate(graph)
+    for got, wanted in zip(committee.evaluate_members(graph), expected[:4], strict=True):
+        torch.testing.assert_close(got.mean(0), wanted, atol=1e-12 * scale_of(expected), rtol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(name=st.sampled_from(list(EAGER)), atoms=structures())
+def test_scripted_equals_eager(files, name, atoms):
+    committee, _ = files[name]
+    graph = graph_of(EAGER[name], atoms)
+    scale = scale_of(evaluate(EAGER[name], graph))
+    for got, wanted in zip(committee.evaluate_members(graph), evaluate_members(EAGER[name], graph), strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-13 * scale, rtol=1e-13)
+    descriptors = EAGER[name].descriptors(graph.species, graph.edge_index, graph.edge_vectors)
+    torch.testing.assert_close(committee.descriptors(graph), descriptors, atol=1e-11, rtol=1e-11)
+
+
+def test_a_shallow_committee_predicts_what_its_potential_did():
+    potential = random_potential(n_layers=2)
+    committee = random_shallow(n_layers=2)
+    graph = graph_of(potential, random_structure("triclinic", 6, seed=1))
+    before, after = evaluate(potential, graph), evaluate(committee, graph)
+    assert torch.equal(before.forces, after.forces)
+    assert torch.equal(before.atomic_energies, after.atomic_energies)
+    assert evaluate_members(committee, graph).forces.std(0).min() > 0.0
+
+
+def test_stages_of_a_deep_committee_add_up_to_the_whole():
+    committee = random_deep(n_layers=2)
+    graph = graph_of(committee, random_structure("triclinic", 6, seed=2))
+    features = messages = torch.zeros(6, 0, dtype=torch.float64)
+    total = torch.zeros(6, dtype=torch.float64)
+    for layer in range(committee.n_layers):
+        energies, features, messages = committee.stage(
+            layer, 6, graph.species, graph.edge_index, graph.edge_vectors, features, messages
+        )
+        total += energies
+        if layer == 0:
+            assert messages.shape == (6, committee.message_width)
+    torch.testing.assert_close(total, evaluate(committee, graph).atomic_energies, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", EAGER)
+def test_a_committee_comes_back_from_its_file(files, name):
+    committee, singles = files[name]
+    manifest = read_manifest(committee.path)
+    assert manifest.format_version == 2
+    assert manifest.committee.kind == name.split(",")[0]
+    assert manifest.committee.n_members == len(singles) == len(manifest.probe.members)
+    again = potential_from_file(committee.path)
+    assert type(again) is type(EAGER[name])
+    for key, value in EAGER[name].state_dict().items():
+        assert torch.equal(again.state_dict()[key], value)
+
+
+def test_a_shallow_file_has_the_tensors_of_a_single_model(files):
+    committee, _ = files["shallow, one layer"]
+    single, tensors = (
+        safetensors.torch.load(member(read_sealed(path), TENSORS))
+        for path in (files["shallow, one layer"][1][0].path, committee.path)
+    )
+    assert set(tensors) - set(single) == {"deviations"}
+    assert set(single) <= set(tensors)
+
+
+def test_a_single_model_stays_in_format_1(files):
+    single = files["shallow, one layer"][1][0]
+    assert single.manifest.format_version == 1
+
+
+def test_a_file_whose_members_disagree_with_the_probe_is_refused(files, tmp_path):
+    """The mean alone would not tell."""
+
+    def change(fields):
+        fields["probe"]["members"][1]["forces"][0][0] += 0.1
+        return fields
+
+    content = files["shallow, one layer"][0].path.read_bytes()
+    (tmp_path / "model.pt").write_bytes(with_manifest(content, change))
+    with pytest.raises(ModelFileError, match="disagrees with its own probe"):
+        load_model(tmp_path / "model.pt")
+
+
+def test_members_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigError, match="same config"):
+        DeepCommittee([random_potential(), random_potential(n_layers=2)])
+    with pytest.raises(ConfigError, match="at least 2 members"):
+        DeepCommittee([random_potential()])
+    with pytest.raises(ConfigError, match=r"shape \(n_members, 11\), got \(2, 10\)"):
+        shallow_committee(random_potential(), torch.zeros(2, 10))

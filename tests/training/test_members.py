@@ -1,0 +1,77 @@
+"""Deep committees: members with seeds of their own, stopped and resumed, joined into one calibrated file."""
+
+import subprocess
+import sys
+
+import ase.io
+import numpy as np
+import pytest
+from emt_structures import emt_structures, small_config
+
+from mlpot.config import member_seed
+from mlpot.config_file import write_config
+from mlpot.errors import ConfigError
+from mlpot.export import potential_from_file
+from mlpot.manifest import read_manifest
+from mlpot.training.preparation import prepare
+
+
+@pytest.fixture
+def data(tmp_path):
+    ase.io.write(tmp_path / "alloy.extxyz", emt_structures(30), format="extxyz")
+    return tmp_path / "alloy.extxyz"
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "mlpot", *map(str, arguments)], check=False, capture_output=True, text=True
+    )
+
+
+def test_a_deep_committee_is_trained_resumed_and_calibrated(data, tmp_path):
+    committee = {"kind": "deep", "members": 2}
+    config = small_config(data, tmp_path / "run", training={"epochs": 3, "committee": committee})
+    write_config(config, tmp_path / "deep.yaml")
+    stopped = command("train", tmp_path / "deep.yaml", "--max-time", "0.01s")
+    assert stopped.returncode == 75, stopped.stderr
+    assert not (tmp_path / "run/model.pt").exists()
+    resumed = command("train", tmp_path / "deep.yaml", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    refused = command("train", tmp_path / "deep.yaml")
+    assert refused.returncode == 1
+    assert "holds a run already" in refused.stderr
+    manifest = read_manifest(tmp_path / "run/model.pt")
+    assert (manifest.committee.kind, manifest.committee.n_members) == ("deep", 2)
+    assert manifest.calibration.n_structures == 6
+    assert manifest.feature_distance.n_structures == 24
+    first, second = potential_from_file(tmp_path / "run/model.pt").members
+    assert abs(first.layers[0].readout - second.layers[0].readout).max() > 1e-3
+
+
+def test_bootstrap_changes_what_a_member_sees_but_not_its_scales(data, tmp_path):
+    def problem(member, bootstrap):
+        committee = {"kind": "deep", "members": 3, "member": member, "bootstrap": bootstrap}
+        return prepare(small_config(data, tmp_path / "run", training={"committee": committee}), None)
+
+    whole, drawn, other = problem(0, False), problem(1, True), problem(2, True)
+    assert len(whole.train) == len(drawn.train)
+    assert (whole.scale, whole.average_neighbors) == (drawn.scale, drawn.average_neighbors)
+    np.testing.assert_array_equal(whole.references.values, drawn.references.values)
+    assert whole.hashes == drawn.hashes
+    energies = [sorted(one.energy for one in problem.train.structures) for problem in (whole, drawn, other)]
+    assert set(energies[1]) < set(energies[0])
+    assert energies[1] != energies[2]
+
+
+def test_members_have_seeds_of_their_own(data, tmp_path):
+    seeds = [
+        member_seed(small_config(data, tmp_path, training={"committee": committee}).training)
+        for committee in (None, *({"kind": "deep", "members": 3, "member": index} for index in range(3)))
+    ]
+    assert seeds[0] == seeds[1] == 0
+    assert len(set(seeds[1:])) == 3
+
+
+def test_a_member_beyond_the_committee_is_refused(data, tmp_path):
+    with pytest.raises(ConfigError, match="member must be below members"):
+        small_config(data, tmp_path, training={"committee": {"kind": "deep", "members": 3, "member": 3}})

@@ -1,0 +1,125 @@
+"""Readouts attached to a trained model: the prediction stays, the spread follows the errors."""
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from emt_structures import emt_structures, small_config
+
+import mlpot
+from mlpot.data import Subset, read_structures
+from mlpot.engine import open_model
+from mlpot.errors import ConfigError
+from mlpot.export import potential_from_file
+from mlpot.manifest import read_manifest
+from mlpot.model import ShallowCommittee, evaluate, evaluate_members
+from mlpot.training import train
+from mlpot.training.committee import attach, join
+from mlpot.training.native import choose_derivatives
+from mlpot.training.readouts import _linear_labels
+from mlpot.training.samples import SampleSet
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short training on copper-gold, and its data."""
+    folder = tmp_path_factory.mktemp("readouts")
+    ase.io.write(folder / "alloy.extxyz", emt_structures(40), format="extxyz")
+    config = small_config(folder / "alloy.extxyz", folder / "run", training={"epochs": 10})
+    return train(config).model, folder / "alloy.extxyz"
+
+
+@pytest.fixture(scope="module")
+def committee_file(run, tmp_path_factory):
+    model, data = run
+    target = tmp_path_factory.mktemp("committee") / "model.pt"
+    attach(model, [data], target, 4)
+    return target
+
+
+@pytest.fixture(scope="module")
+def alloy(run):
+    return read_structures(run[1])
+
+
+def test_the_validation_part_is_found_again(committee_file, alloy):
+    manifest = read_manifest(committee_file)
+    assert manifest.calibration.n_structures == round(0.2 * len(alloy))
+    assert manifest.feature_distance.n_structures == len(alloy) - manifest.calibration.n_structures
+    assert manifest.calibration.data_hash == manifest.training["data_hash"]["validation"]
+
+
+def test_predictions_stay_what_they_were(run, committee_file, alloy):
+    before, after = (open_model(path, "torch", "cpu", None) for path in (run[0], committee_file))
+    graph = SampleSet(Subset(alloy, [0, 1, 2]), before.manifest.atomic_numbers, 3.5).batch([0, 1, 2]).graph
+    assert torch.equal(before.evaluate(graph).forces, after.evaluate(graph).forces)
+
+
+def test_forces_are_linear_in_the_last_weights(run, committee_file, alloy):
+    """What the deviations are fitted with is what the members then do."""
+    potential, committee = potential_from_file(run[0]), potential_from_file(committee_file)
+    assert isinstance(committee, ShallowCommittee)
+    samples = SampleSet(Subset(alloy, [0, 1]), potential.atomic_numbers, potential.cutoff)
+    labels = _linear_labels(potential, choose_derivatives(potential, "auto")[0], samples, [0, 1])
+    graph = samples.batch([0, 1]).graph
+    members, mean = evaluate_members(committee, graph), evaluate(committee, graph)
+    expected = torch.einsum("nap,mp->mna", labels.jacobian.double(), committee.deviations.detach())
+    scale = expected.abs().max().item()
+    torch.testing.assert_close(members.forces - mean.forces, expected, atol=1e-6 * scale, rtol=1e-5)
+    energies = labels.energy_jacobian @ committee.deviations.detach().T
+    per_atom = (members.energy - mean.energy) / samples.batch([0, 1]).n_atoms
+    torch.testing.assert_close(per_atom.T, energies, atol=1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_ase_gets_error_bars(committee_file, alloy, engine):
+    atoms = alloy[1].atoms.copy()
+    atoms.calc = mlpot.load(committee_file, engine=engine)
+    results = {}
+    for name in ("energy_std", "forces_std", "stress_std", "feature_distance", "forces_members", "forces_spread"):
+        results[name] = atoms.calc.get_property(name, atoms)
+    assert results["forces_std"].shape == results["feature_distance"].shape == (len(atoms),)
+    assert results["stress_std"].shape == (6,)
+    np.testing.assert_allclose(results["forces_members"].mean(axis=0), atoms.get_forces(), atol=1e-9)
+    spread = np.sqrt(results["forces_members"].var(axis=0, ddof=1).mean(axis=1))
+    np.testing.assert_allclose(results["forces_spread"], spread, rtol=1e-12)
+    scaling = atoms.calc.model.manifest.calibration.forces
+    species = (atoms.numbers == 79).astype(int)
+    away = results["feature_distance"]
+    factor = np.sqrt(away * np.maximum(1.0, away / scaling.distance_limit))
+    np.testing.assert_allclose(results["forces_std"], spread * np.array(scaling.scale)[species] * factor, rtol=1e-12)
+
+
+def test_engines_agree_on_error_bars(committee_file, alloy):
+    atoms = alloy[1].atoms.copy()
+    answers = []
+    for engine in ("native", "torch"):
+        atoms.calc = mlpot.load(committee_file, engine=engine)
+        names = ("energy_std", "forces_std", "stress_std", "feature_distance")
+        answers.append([atoms.calc.get_property(name, atoms) for name in names])
+    for native, torchs in zip(*answers, strict=True):
+        np.testing.assert_allclose(native, torchs, rtol=1e-8)
+
+
+def test_what_is_not_asked_for_is_not_computed(committee_file, alloy):
+    atoms = alloy[0].atoms.copy()
+    atoms.calc = mlpot.load(committee_file)
+    atoms.get_forces()
+    assert not any("std" in name or "spread" in name for name in atoms.calc.results)
+
+
+def test_a_deep_committee_in_the_native_engine_is_the_mean_of_its_members(run, alloy, tmp_path):
+    model, data = run
+    other = train(small_config(data, tmp_path / "other", training={"epochs": 2, "seed": 0, "lr": 0.02})).model
+    join([model, other], tmp_path / "deep.pt", alloy, None)
+    atoms = alloy[0].atoms.copy()
+    forces = {}
+    for name in (model, other, tmp_path / "deep.pt"):
+        for engine in ("native", "torch"):
+            atoms.calc = mlpot.load(name, engine=engine)
+            forces[name, engine] = atoms.get_forces()
+    for engine in ("native", "torch"):
+        mean = 0.5 * (forces[model, engine] + forces[other, engine])
+        np.testing.assert_allclose(forces[tmp_path / "deep.pt", engine], mean, atol=1e-12)
+    with pytest.raises(ConfigError, match="is a committee itself"):
+        join([model, tmp_path / "deep.pt"], tmp_path / "deeper.pt")
