@@ -42,6 +42,7 @@ DEPENDENCIES = {
     "pyyaml": "yaml",
     "rich": "rich",
     "safetensors": "safetensors",
+    "scipy": "scipy",
     "torch": "torch",
     "typer": "typer",
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mlpot import torch_engine
+from mlpot.manifest import FORMAT_VERSION
 
 pytestmark = pytest.mark.lammps
 
@@ -108,7 +109,7 @@ def test_a_newer_format_is_refused_with_what_to_do(api, model_file, tmp_path):
     path.write_bytes(sealed(content.replace(b'"format_version": 1,', b'"format_version": 9,')))
     handle, _, message = create(api, path)
     assert not handle
-    assert "format 9; this mlpot reads formats up to 1: upgrade mlpot" in message
+    assert f"format 9; this mlpot reads formats up to {FORMAT_VERSION}: upgrade mlpot" in message
 
 
 def sealed(content):

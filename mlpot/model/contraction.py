@@ -7,6 +7,7 @@ couplings ``U`` are then applied to them as matrix products.
 """
 
 import math
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
 from mlpot.model.coupling import symmetric_couplings
+
+POWER_DECAY: Final = 0.5
+"""Factor on the couplings for each further power of the density: what few atoms do together is learned first."""
 
 
 class SymmetricContraction(nn.Module):
@@ -87,7 +91,7 @@ class Coupling(nn.Module):
         width = max(len(monomials) for monomials, _ in blocks)
         coefficients = torch.zeros(2 * degree + 1, n_couplings, width, dtype=torch.float64)
         for component, (monomials, values) in enumerate(blocks):
-            coefficients[component, :, : len(monomials)] = torch.from_numpy(values)
+            coefficients[component, :, : len(monomials)] = torch.from_numpy(values * POWER_DECAY ** (power - 1))
         self.register_buffer("coefficients", coefficients, persistent=False)
         # power! undoes the growth of a product's variance with its power.
         scale = math.sqrt(max(n_couplings, 1) * math.factorial(power))

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from mlpot.model.radial import envelope
 
-HAND_OVER: Final = 0.85
-"""Distance at which the repulsion is zero, as a fraction of the sum of the covalent radii."""
+HAND_OVER: Final = 0.7
+"""Distance at which the repulsion is zero, as a fraction of the sum of the covalent radii; double and triple bonds are
+longer."""
 
 COULOMB: Final = 14.399645
 """e^2 / (4 pi epsilon_0) in eV A."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mlpot.config import ModelConfig
-from mlpot.model.contraction import SymmetricContraction, component_couplings
+from mlpot.model.contraction import POWER_DECAY, SymmetricContraction, component_couplings
 from mlpot.model.coupling import symmetric_couplings
 
 
@@ -28,7 +28,7 @@ def test_contraction_equals_sum_over_monomials(lmax, correlation, vector_correla
         monomials = density.numpy()[polynomials.monomials].prod(axis=1)
         weights = coupling.weights.detach().numpy()[:, species]
         first = coupling.degree**2
-        expected[first : first + 2 * coupling.degree + 1] += np.einsum(
+        expected[first : first + 2 * coupling.degree + 1] += POWER_DECAY ** (coupling.power - 1) * np.einsum(
             "eMp,pnk,enk->Mnk", polynomials.coefficients, monomials, weights
         )
     torch.testing.assert_close(

@@ -36,7 +36,7 @@ def test_gradient_of_the_loss_agrees_with_finite_differences(make_fit):
 
 
 def test_steps_lower_the_loss(make_fit):
-    fit = make_fit(training={"epochs": 15, "lr": 0.02}, loss={"stages": [{"start": 0.0}]})
+    fit = make_fit(training={"epochs": 15, "lr": 0.05}, loss={"stages": [{"start": 0.0}]})
     losses = []
     while not fit.is_over():
         for indices in fit.batches():

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from mlpot.config import FitConfig
-from mlpot.training.optimizer import Muon, linear_maps, make_optimizers, orthogonalized
+from mlpot.training.optimizer import STEP_SIZE, Muon, linear_maps, make_optimizers, orthogonalized
 from potentials import random_potential
 
 
@@ -33,10 +33,10 @@ def test_several_matrices_of_several_parameters_are_moved_each_on_its_own():
     stacked.grad = torch.randn(2, 8, 10, generator=generator, dtype=torch.float64)
     alone.grad = stacked.grad[1].clone()
     Muon([stacked, alone], lr=0.5, momentum=0.9, weight_decay=0.0).step()
-    expected = -0.5 * 0.2 * 10**0.5 * orthogonalized(stacked.grad)
+    expected = -0.5 * STEP_SIZE * 10**0.5 * orthogonalized(stacked.grad)
     torch.testing.assert_close(stacked.detach(), expected, rtol=1e-12, atol=0.0)
     torch.testing.assert_close(alone.detach(), expected[1], rtol=1e-12, atol=0.0)
-    assert stacked.detach().square().mean().sqrt().item() == pytest.approx(0.5 * 0.2, rel=0.2)
+    assert stacked.detach().square().mean().sqrt().item() == pytest.approx(0.5 * STEP_SIZE, rel=0.2)
 
 
 def test_every_weight_has_one_optimizer():

@@ -22,7 +22,7 @@ from mlpot.training import train
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint
 
 CPU = torch.device("cpu")
-LONG = {"epochs": 12, "batch_atoms": 12, "precision": "float64"}
+LONG = {"epochs": 12, "lr": 0.05, "batch_atoms": 12, "precision": "float64"}
 COMMAND = [sys.executable, "-m", "mlpot"]
 
 
@@ -35,8 +35,9 @@ def assert_equal_ends(folder, other):
     first, second = final(folder), final(other)
     for part in ("weights", "average"):
         assert all(torch.equal(first[part][key], second[part][key]) for key in first[part])
-    for key, state in first["optimizer"]["state"].items():
-        assert all(torch.equal(state[name], second["optimizer"]["state"][key][name]) for name in state)
+    for one, another in zip(first["optimizers"], second["optimizers"], strict=True):
+        for key, state in one["state"].items():
+            assert all(torch.equal(state[name], another["state"][key][name]) for name in state)
     without_time = [
         [{k: v for k, v in r.items() if k != "time"} for r in c["state"]["history"]] for c in (first, second)
     ]
@@ -181,7 +182,7 @@ def without_mpi():
 
 def test_resume_refuses_changed_settings(whole_run, data_file):
     config = small_config(data_file, whole_run.folder, training={**LONG, "lr": 0.001})
-    with pytest.raises(TrainingError, match=r"training\.lr: 0\.01 -> 0\.001"):
+    with pytest.raises(TrainingError, match=r"training\.lr: 0\.05 -> 0\.001"):
         train(config, resume=True)
 
 
