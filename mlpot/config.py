@@ -127,10 +127,17 @@ class LossStage(StrictModel):
 
 
 class LossConfig(StrictModel):
-    """What is minimised: residuals divided by the rms force of the training set, so that weights carry over."""
+    """What is minimised: sizes of the residuals of energy, force vectors and virials.
 
-    kind: Literal["mse", "huber"] = Field("mse", description="mse: squared residuals; huber: linear beyond huber_delta")
-    huber_delta: float = Field(0.01, gt=0.0, description="end of the quadratic range: eV per atom, eV/A")
+    They are divided by the rms force of the training set, so that weights carry over from one set to another.
+    """
+
+    huber_delta: float = Field(
+        0.003,
+        gt=0.0,
+        description="sizes of residuals beyond this (eV per atom, eV/A) count linearly, smaller ones by their square; "
+        "1000: mean squares",
+    )
     stages: list[LossStage] = Field(
         [LossStage(start=0.0), LossStage(start=0.75, energy=15.0, forces=1.0, stress=3.0)],
         min_length=1,
@@ -226,7 +233,7 @@ class FitConfig(StrictModel):
     )
     amsgrad: bool = Field(True, description="keep the largest second moment seen")
     gradient_clip: float | None = Field(
-        0.05, gt=0.0, description="largest norm of the gradient of the loss (in units of the rms force); null: none"
+        None, gt=0.0, description="largest norm of the gradient of the loss; null: no limit"
     )
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the averaged weights, which are exported")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="course of the learning rate")

@@ -35,12 +35,27 @@ def untrained_model(preset: str, elements: Sequence[str], neighbors: float, fold
     ConfigError
         No such preset.
     """
-    config = preset_config(preset)
+    return write_untrained(preset_config(preset), elements, neighbors, folder / f"{preset}.pt")
+
+
+def write_untrained(config: ModelConfig, elements: Sequence[str], neighbors: float, path: Path) -> Path:
+    """Write a potential of any architecture with random weights, in mixed precision.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    elements, neighbors
+        As of `untrained_model`.
+    path : Path
+
+    Returns
+    -------
+    Path
+    """
     numbers = [atomic_numbers[element] for element in elements]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         potential = Potential(config, numbers, [0.0] * len(numbers), _ENERGY_SCALE, max(neighbors, 1.0))
-    path = folder / f"{preset}.pt"
     save_model(path, potential.float(), training={"data": "none, random weights"})
     return path
 

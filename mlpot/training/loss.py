@@ -82,7 +82,7 @@ class Loss:
             Scalar, float64, dimensionless.
         """
         total = errors.energy.new_zeros(())
-        of_structure = (batch.weight, batch.weight[batch.graph.batch, None], batch.weight[:, None, None])
+        of_structure = (batch.weight, batch.weight[batch.graph.batch], batch.weight)
         for weight, expected, error, factor in zip(
             (weights.energy, weights.forces, weights.stress), self.per_batch, errors, of_structure, strict=True
         ):
@@ -91,12 +91,16 @@ class Loss:
         return total
 
     def _penalty(self, error: Tensor) -> Tensor:
-        if self.config.kind == "mse":
-            return error.square()
-        # Twice torch's form, so that small residuals weigh as in `mse`.
-        return 2.0 * torch.nn.functional.huber_loss(
-            error, torch.zeros_like(error), reduction="none", delta=self.config.huber_delta
-        )
+        """Square of the size of each residual (energy, force vector, virial), continued linearly beyond the delta.
+
+        Sizes do not depend on the axes. A few structures that are hard to fit do not outweigh all others.
+        """
+        delta = self.config.huber_delta
+        square = error.reshape(error.size(0), -1).square().sum(1)
+        is_small = square <= delta**2
+        # the root of zero has no derivative
+        size = torch.where(is_small, torch.ones_like(square), square).sqrt()
+        return torch.where(is_small, square, 2.0 * delta * size - delta**2)
 
 
 class ErrorSums:

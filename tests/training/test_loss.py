@@ -50,20 +50,21 @@ def labelled_errors(prediction, structures):
 def test_loss_is_the_weighted_mean_square_over_existing_labels(structures, samples):
     batch = samples.batch(range(10))
     prediction = made_up_prediction(batch)
-    loss = Loss(LossConfig(), 0.7, samples.counts, 1)(residuals(prediction, batch), batch, WEIGHTS)
+    loss = Loss(LossConfig(huber_delta=1e3), 0.7, samples.counts, 1)(residuals(prediction, batch), batch, WEIGHTS)
     means = [np.mean(errors**2) for errors in labelled_errors(prediction, structures)]
     assert loss.item() == pytest.approx(np.dot([2.0, 3.0, 5.0], means) / 0.7**2, rel=1e-12)
 
 
-def test_huber_is_quadratic_near_zero_and_linear_far_away(structures, samples):
+def test_sizes_of_vectors_count_quadratically_near_zero_and_linearly_far_away(structures, samples):
     batch = samples.batch(range(10))
     prediction = made_up_prediction(batch)
-    config = LossConfig(kind="huber", huber_delta=0.3)
-    loss = Loss(config, 1.0, samples.counts, 1)(residuals(prediction, batch), batch, WEIGHTS)
-    means = [
-        np.mean(np.where(np.abs(e) < 0.3, e**2, 0.6 * np.abs(e) - 0.09))
-        for e in labelled_errors(prediction, structures)
-    ]
+    loss = Loss(LossConfig(huber_delta=1.0), 1.0, samples.counts, 1)(residuals(prediction, batch), batch, WEIGHTS)
+    means = []
+    for width, errors in zip((1, 3, 9), labelled_errors(prediction, structures), strict=True):
+        size = np.linalg.norm(errors.reshape(-1, width), axis=1)
+        assert (size < 1.0).any()
+        assert (size > 1.0).any() or width == 1
+        means.append(np.where(size < 1.0, size**2, 2.0 * size - 1.0).sum() / errors.size)
     assert loss.item() == pytest.approx(np.dot([2.0, 3.0, 5.0], means), rel=1e-12)
 
 
@@ -90,6 +91,14 @@ def test_weight_of_a_structure_multiplies_its_part(samples):
 
     assert with_weights(3.0, 0.0) == pytest.approx(3 * with_weights(1.0, 0.0), rel=1e-12)
     assert with_weights(1.0, 1.0) == pytest.approx(with_weights(1.0, 0.0) + with_weights(0.0, 1.0), rel=1e-12)
+
+
+def test_a_residual_of_zero_has_a_gradient(samples):
+    batch = samples.batch([0, 1])
+    forces = batch.forces.clone().requires_grad_()
+    errors = residuals(Prediction(batch.energy, torch.zeros(0), forces, batch.virial, None), batch)
+    Loss(LossConfig(), 1.0, samples.counts, 1)(errors, batch, WEIGHTS).backward()
+    assert torch.equal(forces.grad, torch.zeros_like(forces))
 
 
 def test_stages_hold_from_their_start():
