@@ -34,6 +34,7 @@ def main(
     preset: Annotated[list[str] | None, typer.Option(help="fast, accurate, max; by default fast and accurate")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="by default 0, 1, 2")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="as for `mlpot train`")] = None,
+    train_only: Annotated[bool, typer.Option("--train-only", help="leave the test files unread")] = False,
 ) -> None:
     """Train and score on one data set."""
     for chosen in preset or ["fast", "accurate"]:
@@ -41,7 +42,7 @@ def main(
             folder = output.resolve() / name / f"{chosen}-{number}"
             if not is_complete(folder):
                 train(SETS[name], data, folder, chosen, number, setting or [])
-            if not (folder / "test.json").exists():
+            if not train_only and not (folder / "test.json").exists():
                 score(SETS[name], data, folder)
     write_table(output)
 
@@ -65,7 +66,7 @@ def train(split: dict[str, Any], data: Path, folder: Path, preset: str, seed: in
             "reference_energies": "isolated" if isolated else "least_squares_min_norm",
         },
         "model": {"preset": preset},
-        "training": {"seed": seed},
+        "training": {"seed": seed, "epochs": split["epochs"]},
         "run": {"output": str(folder)},
     }
     if "validation" in split:

@@ -46,8 +46,8 @@ Preset = Literal["fast", "accurate", "max"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
-    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 12},
-    "max": {"n_layers": 2, "n_channels": 128, "lmax": 3, "correlation": 3, "n_radial": 12, "readout_width": 64},
+    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
+    "max": {"n_layers": 2, "n_channels": 128, "lmax": 3, "correlation": 3, "n_radial": 8, "readout_width": 64},
 }
 
 
