@@ -242,6 +242,9 @@ class FitConfig(StrictModel):
         "auto", description="what computes gradients; auto: the native kernels on the cpu, torch elsewhere"
     )
     seed: int = Field(0, ge=0, description="initial weights, order of the data, split")
+    start: Path | None = Field(
+        None, description="model.pt to begin from, of the same elements and architecture; null: random weights"
+    )
     committee: CommitteeConfig | None = Field(None, description="several models with error bars; null: one model")
 
     @model_validator(mode="before")
