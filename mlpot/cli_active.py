@@ -24,15 +24,30 @@ def active_run(config: Annotated[Path, typer.Argument(help="YAML; see docs/activ
 
 
 @active_app.command("status")
-def active_status(path: StorePath) -> None:
-    """Print what is done, what runs, what failed, what it cost; status 1 where the run is halted."""
+def active_status(
+    path: StorePath, live: Annotated[bool, typer.Option("--live", help="again and again, until Ctrl-C")] = False
+) -> None:
+    """Print what is done, what runs, what failed, what it cost, how much is left; status 1 where the run is halted."""
     from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
 
-    from mlpot.active.commands import print_status  # noqa: PLC0415
+    from mlpot.active.status import print_status  # noqa: PLC0415
     from mlpot.active.store import Store  # noqa: PLC0415
 
     with Store(path) as store:
-        raise typer.Exit(print_status(store, Console()))
+        raise typer.Exit(print_status(store, Console(), live=live))
+
+
+@active_app.command("report")
+def active_report(
+    path: StorePath, target: Annotated[Path, typer.Option("--output", help="PNG")] = Path("report.png")
+) -> None:
+    """Draw how the loop went: learning curve, error bars against errors, what was selected and why, cost."""
+    from mlpot.active.report import draw_report  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.active.store import Store  # noqa: PLC0415
+
+    with Store(path) as store:
+        draw_report(store, target)
+    typer.echo(str(target))
 
 
 @active_app.command("query")
