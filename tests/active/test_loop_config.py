@@ -1,11 +1,15 @@
 """Configurations of loops: what is refused, and in which words."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from loops import SMALL, loop_config, written
 
 from mlpot.active.config import read_loop_config
 from mlpot.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,15 @@ def test_what_must_be_given(tmp_path):
         read_loop_config(path)
     with pytest.raises(ConfigError, match="no such file"):
         read_loop_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_examples_are_valid(path):
+    assert read_loop_config(path).systems
+
+
+def test_the_page_names_what_must_be_given(tmp_path):
+    page = (EXAMPLES.parent / "docs" / "active.md").read_text()
+    (tmp_path / "loop.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    config = read_loop_config(tmp_path / "loop.yaml")
+    assert (config.label.code, config.stop.force_error, config.store) == ("gpaw", 0.1, tmp_path / "loop.db")
