@@ -22,6 +22,7 @@ from mlpot.active.beginning import Start, first_structures, starts_of_walks
 from mlpot.active.config import LoopConfig
 from mlpot.active.explore import Frame, Walk, walk
 from mlpot.active.history import SelectionRecord
+from mlpot.active.identity import settings_id
 from mlpot.active.judge import Judge
 from mlpot.active.label.driver import label_waiting
 from mlpot.active.learn import Parts, learn, parts_until
@@ -140,14 +141,12 @@ class _Loop:
         """Hash of the settings of labels; another loop's store is refused before anything is written to it."""
         content = self.config.label.identity()
         known = {row["id"] for row in self.store.database.rows("SELECT id FROM settings")}
-        identity = self.store.add_settings(content)
-        if known and identity not in known:
-            self.store.database.write("DELETE FROM settings WHERE id = ?", (identity,))
+        if known and settings_id(content) not in known:
             raise ConfigError(
                 f"{self.store.path} holds labels of other settings than `label` asks for, and the two must not be "
                 "mixed: put label.code and label.parameters back, or name another `store`"
             )
-        return identity
+        return self.store.add_settings(content)
 
     # --- steps
 

@@ -42,7 +42,7 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
 
 
-def wait_until_gone(pids, seconds=10.0):
+def wait_until_gone(pids, seconds=60.0):  # a worker that still imports notices at the end of that
     deadline = time.monotonic() + seconds
     while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
         time.sleep(0.02)

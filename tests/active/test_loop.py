@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from labelling import faulty
 from loops import loop_config, written
 
@@ -15,6 +16,7 @@ import mlpot
 from mlpot.active.loop import run_loop
 from mlpot.active.store import Store
 from mlpot.errors import ConfigError, StoreError
+from mlpot.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,18 @@ def test_a_loop_that_ended_does_nothing_more_until_its_budget_is_raised(tmp_path
     assert "untrusted" in walk.result["ended"]
     assert walk.result["picoseconds"] < 0.06
     assert walk.result["expected_share"] < 0.9
+
+
+def test_what_is_quiet_is_calibrated_and_not_trained_again(tmp_path):
+    stop = {"force_error": 50.0, "share": 0.995, "quiet_time": 0.2, "iterations": 5}
+    result = run_loop(loop_config(tmp_path, stop=stop))
+    assert "nothing uncertain was found in 0.24 ps (stop.quiet_time 0.2 ps)" in result.ended
+    assert result.iteration == 2
+    first, last = (read_manifest(result.model.with_name(f"000{index}.pt")) for index in (0, 2))
+    assert last.calibration.n_structures == first.calibration.n_structures + 2
+    atoms = bulk("Cu", a=3.7)
+    energies = [mlpot.load(result.model.with_name(f"000{index}.pt")).get_property("energy", atoms) for index in (0, 2)]
+    assert energies[0] == energies[1]
 
 
 def test_a_code_that_is_not_there_halts_the_loop(tmp_path):
