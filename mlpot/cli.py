@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
+from mlpot.cli_active import active_app
 from mlpot.cli_error_bars import calibrate, committee_app, ood
 from mlpot.errors import MLPotError
 
@@ -263,6 +264,7 @@ def quickstart(
 app.command()(calibrate)
 app.command()(ood)
 app.add_typer(committee_app, name="committee")
+app.add_typer(active_app, name="active")
 
 data_app = typer.Typer(no_args_is_help=True, help="Check and convert reference data.")
 app.add_typer(data_app, name="data")
@@ -306,76 +308,3 @@ def data_convert(
     keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key, "virial_key": virial_key}
     store = convert(source, target, keys, group_key)
     typer.echo(f"{len(store)} structures in {target}")
-
-
-active_app = typer.Typer(no_args_is_help=True, help="Learn actively: what was computed, why, and what it cost.")
-app.add_typer(active_app, name="active")
-StorePath = Annotated[Path, typer.Argument(help="store of active learning, *.db")]
-
-
-@active_app.command("status")
-def active_status(path: StorePath) -> None:
-    """Print what is done, what runs, what failed, what it cost; status 1 where the run is halted."""
-    from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
-
-    from mlpot.active.commands import print_status  # noqa: PLC0415
-    from mlpot.active.store import Store  # noqa: PLC0415
-
-    with Store(path) as store:
-        raise typer.Exit(print_status(store, Console()))
-
-
-@active_app.command("query")
-def active_query(
-    path: StorePath,
-    state: Annotated[str | None, typer.Option(help="waiting, running, done or set_aside")] = None,
-    formula: Annotated[str | None, typer.Option(help="as ASE writes it, e.g. Si8")] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="frames that were not sent to DFT, and why")] = False,
-    limit: Annotated[int, typer.Option(help="rows")] = 50,
-) -> None:
-    """List calculations, the newest first."""
-    from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
-
-    from mlpot.active.commands import print_jobs, print_refused  # noqa: PLC0415
-    from mlpot.active.store import Store  # noqa: PLC0415
-
-    with Store(path) as store:
-        if refused:
-            print_refused(store, Console(), limit)
-        else:
-            print_jobs(store, Console(), state=cast(Any, state), formula=formula, limit=limit)
-
-
-@active_app.command("why")
-def active_why(path: StorePath, structure: Annotated[str, typer.Argument(help="beginning of its hash")]) -> None:
-    """Tell the history of a structure: where from, why chosen, what it cost, which model saw it first."""
-    from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
-
-    from mlpot.active.commands import print_why  # noqa: PLC0415
-    from mlpot.active.store import Store  # noqa: PLC0415
-
-    with Store(path) as store:
-        print_why(store, structure, Console())
-
-
-@active_app.command("export")
-def active_export(
-    path: StorePath,
-    target: Annotated[Path, typer.Argument(help="*.extxyz or *.db, must not exist")],
-    settings: Annotated[str | None, typer.Option(help="beginning of their hash, where there are several")] = None,
-) -> None:
-    """Write all labels with their provenance."""
-    from mlpot.active.export import export_labels  # noqa: PLC0415  # each command loads only what it needs
-    from mlpot.active.store import Store  # noqa: PLC0415
-
-    with Store(path) as store:
-        typer.echo(f"{export_labels(store, target, settings)} structures in {target}")
-
-
-@active_app.command("retry")
-def active_retry(path: StorePath) -> None:
-    """Let calculations that were set aside wait again."""
-    from mlpot.active.store import Store  # noqa: PLC0415  # each command loads only what it needs
-
-    with Store(path) as store:
-        typer.echo(f"{store.jobs.retry_set_aside()} calculations wait again")

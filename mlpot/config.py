@@ -242,6 +242,9 @@ class FitConfig(StrictModel):
         "auto", description="what computes gradients; auto: the native kernels on the cpu, torch elsewhere"
     )
     seed: int = Field(0, ge=0, description="initial weights, order of the data, split")
+    start: Path | None = Field(
+        None, description="model.pt to begin from, of the same elements and architecture; null: random weights"
+    )
     committee: CommitteeConfig | None = Field(None, description="several models with error bars; null: one model")
 
     @model_validator(mode="before")
@@ -283,6 +286,7 @@ class RunConfig(StrictModel):
     checkpoint_every: Duration = Field(60.0, description="longest time between checkpoints (seconds, or 5m)")
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     parallel_members: int = Field(1, ge=1, description="members of a deep committee that are trained at a time")
+    plots: bool = Field(True, description="draw the learning curve and predictions against labels")
     tensorboard: bool = Field(False, description="also write TensorBoard events (needs the tensorboard package)")
 
 

@@ -107,7 +107,7 @@ def _read_values(source: Path) -> dict[str, Any]:
 
 def _replace_paths(values: dict[str, Any], replace: Callable[[str], str]) -> None:
     """Apply `replace` to every path of nested values, in place; wrong types are left for the checks that follow."""
-    data, run = values.get("data"), values.get("run")
+    data, run, training = values.get("data"), values.get("run"), values.get("training")
     if isinstance(data, dict):
         for key in ("train", "validation", "test"):
             entry = data.get(key)
@@ -117,6 +117,8 @@ def _replace_paths(values: dict[str, Any], replace: Callable[[str], str]) -> Non
                 data[key] = [replace(item) if isinstance(item, str) else item for item in entry]
     if isinstance(run, dict) and isinstance(run.get("output"), str):
         run["output"] = replace(run["output"])
+    if isinstance(training, dict) and isinstance(training.get("start"), str):
+        training["start"] = replace(training["start"])
 
 
 def _parse_override(text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ LAYERS = [
     {"training", "calculator", "lammps"},
     {"benchmark", "evaluation", "info", "ood", "simulation", "doctor"},
     {"properties", "quickstart"},
-    {"active", "check", "cli_error_bars"},
+    {"active", "check", "cli_active", "cli_error_bars"},
     {"cli"},
     {"__main__"},
 ]

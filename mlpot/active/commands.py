@@ -1,4 +1,4 @@
-"""The work behind `mlpot active query`, `why` and `status`: tables of what the store holds."""
+"""The work behind `mlpot active query` and `why`: tables of what the store holds."""
 
 import time
 from datetime import datetime
@@ -11,42 +11,6 @@ from mlpot.active.store import Store
 from mlpot.errors import StoreError
 
 SHORT = 12
-
-
-def print_status(store: Store, console: Console) -> int:
-    """Print what is done, what runs, what failed, what it cost, and whether the run is halted.
-
-    Parameters
-    ----------
-    store : Store
-    console : rich.console.Console
-
-    Returns
-    -------
-    int
-        Exit status: 1 where the run is halted.
-    """
-    columns = ("settings", "code", "done", "running", "waiting", "set aside", "lost", "cost")
-    table = Table(*columns, title=store.path.name)
-    for row in store.database.rows("SELECT id, json_extract(content, '$.code') AS code FROM settings ORDER BY created"):
-        counts = store.jobs.counts(row["id"])
-        numbers = store.database.rows(
-            "SELECT coalesce(sum(a.seconds), 0), coalesce(sum(a.outcome = 'lost'), 0) "
-            "FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE j.settings_id = ?",
-            (row["id"],),
-        )[0]
-        states = [str(counts[state]) for state in ("done", "running", "waiting", "set_aside")]
-        table.add_row(row["id"][:SHORT], row["code"], *states, str(numbers[1]), duration(numbers[0]))
-    console.print(table)
-    halted = store.database.rows("SELECT id, halted FROM settings WHERE halted IS NOT NULL")
-    for row in halted:
-        console.print(f"[bold red]halted[/] {row['id'][:SHORT]}: {row['halted']}")
-    warnings = len(store.history.selections(chosen=False))
-    if warnings:
-        console.print(f"{warnings} frames were refused as unphysical: `mlpot active query --refused`")
-    for event in store.history.events(limit=5):
-        console.print(f"[dim]{moment(event.created)}[/] {event.kind}: {event.message}", highlight=False)
-    return int(bool(halted))
 
 
 def print_jobs(store: Store, console: Console, *, state: JobState | None, formula: str | None, limit: int) -> None:

@@ -1,7 +1,7 @@
-"""Tables of the store, version 1. Times are seconds since 1970; arrays are little-endian bytes, float64 or int64."""
+"""Tables of the store, version 2. Times are seconds since 1970; arrays are little-endian bytes, float64 or int64."""
 
 APPLICATION_ID = 0x6D6C7041
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE structures (
@@ -106,6 +106,15 @@ CREATE TABLE selections (
     reason TEXT NOT NULL,
     details TEXT NOT NULL,            -- JSON
     created REAL NOT NULL
+);
+CREATE TABLE steps (                  -- of the loop: one that is over is never done again
+    iteration INTEGER NOT NULL,
+    name TEXT NOT NULL,               -- explore/0 ..., select, label, learn
+    began REAL NOT NULL,              -- for the first time
+    ended REAL,
+    seconds REAL,                     -- of the attempt that came to the end
+    result TEXT,                      -- JSON
+    PRIMARY KEY (iteration, name)
 );
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,

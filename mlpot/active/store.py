@@ -18,6 +18,7 @@ from mlpot.active.database import Database, Row
 from mlpot.active.history import History
 from mlpot.active.identity import canonical_atoms, canonical_json, settings_id, structure_id
 from mlpot.active.jobs import JobQueue, job_of_row
+from mlpot.active.progress import Progress
 from mlpot.active.records import Label, LabelledJob
 from mlpot.data.structure import FloatArray, LabelledStructure
 from mlpot.errors import StoreError
@@ -43,6 +44,8 @@ class Store:
         What is to be computed, and by whom.
     history : History
         Selections, models, events.
+    progress : Progress
+        Steps of the loop that are over.
 
     Raises
     ------
@@ -55,11 +58,17 @@ class Store:
         self.database = Database(self.path, create=create)
         self.history = History(self.database)
         self.jobs = JobQueue(self.database, self.history)
+        self.progress = Progress(self.database)
 
     @property
     def raw_folder(self) -> Path:
         """Compressed outputs of the DFT code, one file for each label."""
         return self.path.with_suffix(".raw")
+
+    @property
+    def model_folder(self) -> Path:
+        """Potentials of the loop and the folders of their trainings."""
+        return self.path.with_suffix(".models")
 
     @property
     def work_folder(self) -> Path:

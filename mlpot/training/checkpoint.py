@@ -18,7 +18,7 @@ CHECKPOINT_NAME = "checkpoint.pt"
 _FORMAT = 2
 # Fields that may differ in a resumed run: where and how it is carried out, and where the data lie (their content is
 # compared by hash).
-_FREE_FIELDS = ("run.", "data.train[", "data.validation[", "data.test", "data.in_memory")
+_FREE_FIELDS = ("run.", "data.train[", "data.validation[", "data.test", "data.in_memory", "training.start")
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:

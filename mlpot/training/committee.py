@@ -20,6 +20,7 @@ from mlpot.manifest import Manifest, read_manifest
 from mlpot.model import DeepCommittee, Potential
 from mlpot.training.readouts import attach_readouts
 from mlpot.training.samples import SampleSet
+from mlpot.training.start import single_potential
 from mlpot.uncertainty.command import add_error_bars
 
 Structures = Sequence[LabelledStructure]
@@ -96,31 +97,12 @@ def make_shallow(
     Manifest
     """
     manifest = read_manifest(model)
-    if manifest.committee is not None and manifest.committee.kind == "deep":
-        raise ConfigError(f"{model} is a committee of whole members already")
-    # A shallow committee is a potential: its readouts are fitted anew.
-    potential = _single(cast(Potential, potential_from_file(model)), manifest)
+    potential = single_potential(model)  # the readouts of a shallow committee are fitted anew
     kept = [index for index, structure in enumerate(training) if not structure.is_isolated_atom]
     samples = SampleSet(Subset(training, kept), manifest.atomic_numbers, manifest.cutoff)
     committee = attach_readouts(potential, samples, n_members)
     save_model(target, committee, manifest.training, manifest.license)
     return add_error_bars(target, target, training, validation, console=console)
-
-
-def _single(potential: Potential, manifest: Manifest) -> Potential:
-    """Potential without the members of a shallow committee."""
-    weights = potential.state_dict()
-    if "deviations" not in weights:
-        return potential
-    single = Potential(
-        manifest.config,
-        manifest.atomic_numbers,
-        manifest.reference_energies,
-        manifest.energy_scale,
-        manifest.average_neighbors,
-    ).to(weights["deviations"].dtype)
-    single.load_state_dict({name: values for name, values in weights.items() if name != "deviations"})
-    return single
 
 
 def join(

@@ -27,8 +27,10 @@ from mlpot.data import (
     summarize,
 )
 from mlpot.errors import TrainingError
+from mlpot.manifest import read_manifest
 from mlpot.model import Potential
 from mlpot.training.samples import SampleSet, energy_scale
+from mlpot.training.start import starting_potential
 
 Structures = Sequence[LabelledStructure]
 
@@ -82,7 +84,7 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
     """
     train, validation = training_parts(config, console)
     atomic_numbers = elements_of(train)
-    references = _references(config.data, train, atomic_numbers)
+    references = _references(config, train, atomic_numbers)
     if console is not None:
         console.print(references)
     train_set = _sample_set(train, atomic_numbers, config)
@@ -105,7 +107,14 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
 
 
 def initial_potential(config: TrainConfig, problem: Problem, device: torch.device) -> Potential:
-    """Potential with weights drawn from the run's seed; the global random state is left as it was."""
+    """Potential with weights drawn from the run's seed, or those of `training.start`.
+
+    The global random state is left as it was.
+    """
+    dtype = torch.float64 if config.training.precision == "float64" else torch.float32
+    if config.training.start is not None:
+        continued = starting_potential(config.training.start, config.model.architecture(), problem.atomic_numbers)
+        return continued.to(device=device, dtype=dtype)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(member_seed(config.training))
         potential = Potential(
@@ -115,7 +124,6 @@ def initial_potential(config: TrainConfig, problem: Problem, device: torch.devic
             energy_scale=problem.scale,
             average_neighbors=problem.average_neighbors,
         )
-    dtype = torch.float64 if config.training.precision == "float64" else torch.float32
     return potential.to(device=device, dtype=dtype)
 
 
@@ -161,8 +169,11 @@ def _read(data: DataConfig, files: Sequence[Path], console: Console | None) -> S
     return structures
 
 
-def _references(data: DataConfig, train: Structures, atomic_numbers: Sequence[int]) -> ReferenceEnergies:
-    chosen = data.reference_energies
+def _references(config: TrainConfig, train: Structures, atomic_numbers: Sequence[int]) -> ReferenceEnergies:
+    chosen = config.data.reference_energies
+    if config.training.start is not None:  # its weights belong to its references
+        manifest = read_manifest(config.training.start)
+        chosen = dict(zip(manifest.elements, manifest.reference_energies, strict=True))
     if isinstance(chosen, dict):
         return reference_energies(train, atomic_numbers, given=dict(chosen.items()), method="given")
     return reference_energies(train, atomic_numbers, method=chosen)

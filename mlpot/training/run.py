@@ -210,7 +210,7 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
         summary = _summary(result, fit, problem)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        if stopped is None:
+        if stopped is None and fit.config.run.plots:
             _plot(fit, problem, folder)
     fit.fabric.barrier()
     return result

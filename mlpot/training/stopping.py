@@ -34,6 +34,10 @@ class StopRequest:
             return "out of time (--max-time)"
         return None
 
+    def remaining(self) -> float | None:
+        """Return the time that is left, s, at least a moment; None without a limit."""
+        return None if self._deadline is None else max(1e-3, self._deadline - self._clock())
+
     def note(self, number: int, _frame: FrameType | None) -> None:
         """Remember a signal; a second one interrupts at once."""
         if self._signal is not None:

@@ -1,0 +1,245 @@
+"""How many labels active selection saves, on pools whose labels are known.
+
+    python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name Si --seeds 5
+    python benchmarks/selection.py plot
+
+Both methods begin with the same random structures and label one batch after another, at random or as `mlpot active`
+selects. After each batch a potential is trained from random weights on all labels so far and scored on the test file.
+Every line of `selection.csv` is a point of a curve; points that are there are not computed again.
+"""
+
+import csv
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import ase.io
+import numpy as np
+import typer
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from mlpot.active.select import Candidate, select_batch
+from mlpot.atoms_engine import atoms_engine
+from mlpot.calculator import load
+from mlpot.config_file import config_from
+from mlpot.data import LabelledStructure, read_structures
+from mlpot.figures import new_figure, tidy
+from mlpot.neighbors import species_of
+from mlpot.training import train
+from mlpot.training.committee import make_shallow
+from mlpot.uncertainty.distance import distance_from_file
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "selection.csv"
+FIELDS = ("pool", "method", "seed", "labels", "forces_rmse", "energy_rmse", "chosen")
+METHODS = ("random", "active")
+MODEL = {"preset": "fast", "n_channels": 32, "cutoff": 5.0}
+
+app = typer.Typer(add_completion=False)
+
+
+@dataclass
+class Case:
+    """A pool, a test set, and how to go through the pool."""
+
+    name: str
+    pool: list
+    test: list
+    first: int
+    batch: int
+    most: int
+    steps: int
+
+
+@app.command()
+def run(
+    pool: Path,
+    test: Path,
+    name: str = "pool",
+    seeds: int = 5,
+    first: int = 10,
+    batch: int = 10,
+    most: int = 60,
+    steps: int = 1500,
+    largest_pool: Annotated[int, typer.Option(help="structures of the pool that are used, drawn once")] = 400,
+    largest_test: int = 100,
+    results: Path = RESULTS,
+) -> None:
+    """Compute the points of all curves that are not there yet, seed by seed."""
+    structures = _drawn(pool)
+    if test == pool:  # a data set without a test file: part of it is left out of the pool
+        tests, structures = structures[:largest_test], structures[largest_test:]
+    else:
+        tests = _drawn(test)[:largest_test]
+    case = Case(name, structures[:largest_pool], tests, first, batch, most, steps)
+    for seed in range(seeds):
+        for method in METHODS:
+            _curve(case, method, seed, results)
+
+
+def _drawn(path: Path) -> list:
+    """Structures of a file in random order, the same for all seeds."""
+    structures = [one for one in read_structures(path) if not one.is_isolated_atom]
+    return [structures[index] for index in np.random.default_rng(0).permutation(len(structures))]
+
+
+def _curve(case: Case, method: str, seed: int, results: Path) -> None:
+    known = {int(row["labels"]): row for row in _rows(results) if _key(row) == (case.name, method, seed)}
+    order = np.random.default_rng(seed).permutation(len(case.pool)).tolist()
+    chosen = order[: case.first]
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            # The last potential of a curve is needed for the next choice only.
+            needed = method == "active" and len(chosen) + case.batch not in known and len(chosen) < case.most
+            if len(chosen) not in known or needed:
+                model, errors = _learn(case, chosen, seed, Path(folder))
+                if len(chosen) not in known:
+                    _append(results, [case.name, method, seed, len(chosen), *errors, " ".join(map(str, chosen))])
+            if len(chosen) >= case.most:
+                return
+            following = known.get(len(chosen) + case.batch)
+            if following is not None:
+                chosen = [int(index) for index in following["chosen"].split()]
+            elif method == "random":
+                chosen = order[: len(chosen) + case.batch]
+            else:
+                chosen = chosen + _select(case, chosen, model)
+
+
+def _learn(case: Case, chosen: list[int], seed: int, folder: Path) -> tuple[Path, tuple[str, str]]:
+    """Train on the chosen structures; the committee's file and the errors on the test set."""
+    parts = {"train": [case.pool[index] for index in chosen], "test": case.test}
+    for name, structures in parts.items():
+        ase.io.write(folder / f"{name}.extxyz", [_atoms(one) for one in structures], format="extxyz")
+    config = config_from(
+        {
+            "data": {
+                "train": str(folder / "train.extxyz"),
+                "validation": 0.0,
+                "test": str(folder / "test.extxyz"),
+                "reference_energies": "least_squares_min_norm",
+            },
+            "model": MODEL,
+            "training": {"steps": case.steps, "seed": seed},
+            "run": {"output": str(folder / "run"), "device": "cpu", "threads": 1, "plots": False},
+        }
+    )
+    result = train(config)
+    make_shallow(result.model, result.model, parts["train"], None, 8, None)
+    errors = tuple(f"{result.test[key]:.2f}" for key in ("forces_rmse", "energy_rmse"))
+    print(case.name, seed, len(chosen), *errors, flush=True)
+    return result.model, errors
+
+
+def _atoms(structure: LabelledStructure) -> ase.Atoms:
+    atoms = structure.atoms.copy()
+    atoms.info = {}
+    labels = {"energy": structure.energy, "forces": structure.forces, "stress": structure.stress}
+    atoms.calc = SinglePointCalculator(atoms, **{key: value for key, value in labels.items() if value is not None})
+    return atoms
+
+
+def _select(case: Case, chosen: list[int], model: Path) -> list[int]:
+    """Choose as `mlpot active` does; spreads as they are, because nothing is held out to calibrate on."""
+    calculator, distance = load(model, threads=1), distance_from_file(model)
+    engine, numbers = atoms_engine(calculator.model, 0.0, "cpu"), calculator.model.manifest.atomic_numbers
+    left = [index for index in range(len(case.pool)) if index not in set(chosen)]
+
+    def features(atoms: ase.Atoms) -> np.ndarray:
+        descriptors, species = engine.descriptors(atoms), species_of(atoms, numbers)
+        away = descriptors - distance.mean[species]
+        return np.einsum("ij,ikj->ik", away, distance.whitening[species])
+
+    pool = {number: [] for number in numbers}
+    for index in chosen:
+        atoms = case.pool[index].atoms
+        known = features(atoms)
+        for number in set(atoms.numbers.tolist()):
+            pool[number].append(known[atoms.numbers == number])
+    candidates = []
+    for index in left:
+        atoms = case.pool[index].atoms
+        far = features(atoms)
+        spread = calculator.get_property("forces_spread", atoms) * np.sqrt(np.linalg.norm(far, axis=1))
+        candidates.append(Candidate(atoms, far, spread))
+    known = {number: np.concatenate(blocks) for number, blocks in pool.items() if blocks}
+    selection = select_batch(candidates, known, case.batch)
+    return [left[index] for index in selection.chosen]
+
+
+# --- results
+
+
+def _rows(results: Path) -> list[dict[str, str]]:
+    if not results.exists():
+        return []
+    with results.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _key(row: dict[str, str]) -> tuple[str, str, int]:
+    return row["pool"], row["method"], int(row["seed"])
+
+
+def _append(results: Path, row: list) -> None:
+    new = not results.exists()
+    with results.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(FIELDS)
+        writer.writerow(row)
+
+
+def _curves(rows: list[dict[str, str]], pool: str, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, and errors of the seeds that got as far as the others: (n_seeds, n_points), meV/A."""
+    seeds: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if _key(row)[:2] == (pool, method):
+            seeds.setdefault(int(row["seed"]), {})[int(row["labels"])] = float(row["forces_rmse"])
+    longest = max(seeds.values(), key=len)
+    whole = [curve for curve in seeds.values() if curve.keys() == longest.keys()]
+    labels = sorted(longest)
+    return np.array(labels), np.array([[curve[label] for label in labels] for curve in whole])
+
+
+def labels_needed(labels: np.ndarray, errors: np.ndarray, target: float) -> float:
+    """Labels at which a curve first comes down to an error, linear between points; NaN where it never does."""
+    for index, error in enumerate(errors):
+        if error <= target:
+            if index == 0:
+                return float(labels[0])
+            part = (errors[index - 1] - target) / (errors[index - 1] - error)
+            return float(labels[index - 1] + part * (labels[index] - labels[index - 1]))
+    return float("nan")
+
+
+@app.command()
+def plot(results: Path = RESULTS, target: Path = HERE.parent / "docs" / "selection.png") -> None:
+    """Draw all pools, and print what random selection needs and what active selection does."""
+    rows = _rows(results)
+    pools = list(dict.fromkeys(row["pool"] for row in rows))
+    figure = new_figure(4.2 * len(pools), 3.4)
+    for place, pool in enumerate(pools):
+        axes = figure.add_subplot(1, len(pools), place + 1)
+        for method in METHODS:
+            labels, errors = _curves(rows, pool, method)
+            mean, deviation = errors.mean(axis=0), errors.std(axis=0)
+            axes.plot(labels, mean, "o-", ms=3, label=f"{method}, {len(errors)} seeds")
+            axes.fill_between(labels, mean - deviation, mean + deviation, alpha=0.2)
+        axes.set(title=pool, xlabel="labels", ylabel="force RMSE on the test set, meV/A", yscale="log")
+        axes.legend()
+        tidy(axes)
+        _print_savings(rows, pool)
+    figure.savefig(target)
+
+
+def _print_savings(rows: list[dict[str, str]], pool: str) -> None:
+    (labels, random), (_, active) = (_curves(rows, pool, method) for method in METHODS)
+    for n, goal in zip(labels, random.mean(axis=0), strict=True):
+        needed = labels_needed(labels, active.mean(axis=0), goal)
+        print(f"{pool}: random {n} labels, {goal:.1f} meV/A; active {needed:.0f} labels, {needed / n:.2f} of them")
+
+
+if __name__ == "__main__":
+    app()

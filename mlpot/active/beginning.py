@@ -1,0 +1,124 @@
+"""Structures of the systems of a loop: those that are labelled before there is any potential, and starts of walks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from ase import Atoms
+
+from mlpot.active.config import System
+from mlpot.active.generate import (
+    Generated,
+    from_file,
+    rattled,
+    slabs,
+    strained,
+    substituted,
+    with_interstitials,
+    with_vacancies,
+)
+from mlpot.active.sanity import unphysical
+from mlpot.properties.crystal import conventional_cell, structure_from
+
+SMALL_RATTLE = 0.02
+"""Displacements (A) that break the symmetry of a structure that is to be labelled, or set in motion."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where walks begin.
+
+    Attributes
+    ----------
+    atoms : ase.Atoms
+    kind : str
+        ``bulk``, ``vacancy``, ``slab``, ...
+    """
+
+    atoms: Atoms
+    kind: str
+
+
+def base_cell(system: System) -> Atoms:
+    """Supercell of a system, of the conventional cell where a prototype was named."""
+    atoms = structure_from(system.structure)
+    if not Path(system.structure).is_file():
+        atoms = conventional_cell(atoms)
+    atoms.calc = None
+    return atoms * system.repeat
+
+
+def first_structures(system: System, seed: int) -> Iterator[Generated]:
+    """Make the structures that are labelled first.
+
+    Parameters
+    ----------
+    system : System
+    seed : int
+        The same seed makes the same structures.
+
+    Yields
+    ------
+    atoms, origin
+    """
+    base = base_cell(system)
+    yield from rattled(base, system.rattle, system.rattles, seed)
+    least = min(system.rattle, default=SMALL_RATTLE)
+    if base.pbc.all() and system.strain > 0.0:
+        for index, (atoms, origin) in enumerate(strained(base, system.strain, system.strains, seed)):
+            yield from ((moved, origin) for moved, _ in rattled(atoms, [least], 1, seed + index))
+    for index, (atoms, origin) in enumerate(variants(system, base, seed)):
+        # Off the symmetric sites, or most forces would be zero.
+        yield from ((moved, origin) for moved, _ in rattled(atoms, [least], 1, seed + 1000 + index))
+
+
+def variants(system: System, base: Atoms, seed: int) -> Iterator[Generated]:
+    """Make defects, surfaces and substitutions of a system, and read its files.
+
+    Parameters
+    ----------
+    system : System
+    base : ase.Atoms
+    seed : int
+
+    Yields
+    ------
+    atoms, origin
+    """
+    parts: list[Iterator[Generated]] = []
+    if system.vacancies:
+        parts.append(with_vacancies(base))
+    if system.interstitials:
+        parts.append(with_interstitials(base, sorted(set(base.symbols)), system.interstitials))
+    parts += [substituted(base, one.old, one.new, one.fractions, seed) for one in system.substitutions]
+    if system.slabs:
+        cell = structure_from(system.structure)
+        parts.append(slabs(cell, max_index=system.slabs, thickness=system.slab_thickness, vacuum=system.slab_vacuum))
+    parts += [from_file(path) for path in system.structures]
+    return chain.from_iterable(parts)
+
+
+def starts_of_walks(systems: list[System], supercell: tuple[int, int, int], seed: int) -> list[Start]:
+    """List the structures that walks begin from, in turn.
+
+    Parameters
+    ----------
+    systems : list of System
+    supercell : (int, int, int)
+        Repetition of everything that is periodic in three directions; slabs are repeated along the surface only.
+    seed : int
+
+    Returns
+    -------
+    list of Start
+    """
+    starts = []
+    for system in systems:
+        base = base_cell(system)
+        for atoms, origin in [(base, {"kind": "bulk"}), *variants(system, base, seed)]:
+            kind = str(origin["kind"])
+            times = (supercell[0], supercell[1], 1) if kind == "slab" else supercell
+            if len(atoms) > 1 and unphysical(atoms) is None:
+                starts.append(Start(atoms * times if atoms.pbc.all() else atoms, kind))
+    return starts

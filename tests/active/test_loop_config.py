@@ -1,0 +1,65 @@
+"""Configurations of loops: what is refused, and in which words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from loops import SMALL, loop_config, written
+
+from mlpot.active.config import read_loop_config
+from mlpot.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("explore", {"temprature": [1, 2]}, "`explore.temprature`: Extra inputs are not permitted"),
+        ("explore", {"bias": 0.2, "pressure": 1.0}, "explore.bias pushes atoms, not cells"),
+        ("select", {"control": 0}, "`select.control`"),
+        ("learn", {"training": {"start": "model.pt"}}, "set by the loop"),
+        ("stop", {"share": 1.5}, "`stop.share`"),
+        ("label", {"code": "gpaww"}, "`label.code`"),
+        ("systems", [], "`systems`"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, section, values, words):
+    with pytest.raises(ConfigError) as error:
+        loop_config(tmp_path, **{section: values})
+    assert words in str(error.value)
+
+
+def test_files_are_found_beside_the_configuration(tmp_path, monkeypatch):
+    (tmp_path / "more.xyz").write_text("")
+    system = {"structure": "Cu:fcc:3.6", "structures": ["more.xyz"]}
+    path = written(tmp_path, systems=[system])
+    monkeypatch.chdir("/")
+    config = read_loop_config(path)
+    assert config.store == tmp_path / "loop.db"
+    assert config.systems[0].structures == [tmp_path / "more.xyz"]
+    assert config.explore.temperature == (300.0, 1200.0)
+
+
+def test_what_must_be_given(tmp_path):
+    path = tmp_path / "loop.yaml"
+    path.write_text(yaml.safe_dump({"systems": SMALL["systems"]}))
+    with pytest.raises(ConfigError, match="`label`"):
+        read_loop_config(path)
+    path.write_text("- no\n- sections")
+    with pytest.raises(ConfigError, match="must hold sections"):
+        read_loop_config(path)
+    with pytest.raises(ConfigError, match="no such file"):
+        read_loop_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_examples_are_valid(path):
+    assert read_loop_config(path).systems
+
+
+def test_the_page_names_what_must_be_given(tmp_path):
+    page = (EXAMPLES.parent / "docs" / "active.md").read_text()
+    (tmp_path / "loop.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    config = read_loop_config(tmp_path / "loop.yaml")
+    assert (config.label.code, config.stop.force_error, config.store) == ("gpaw", 0.1, tmp_path / "loop.db")

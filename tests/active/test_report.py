@@ -1,0 +1,85 @@
+"""Status and report of loops, read from what a loop leaves in its store."""
+
+import pytest
+from loops import loop_config
+from matplotlib.image import imread
+from typer.testing import CliRunner
+
+from mlpot.active.history import SelectionRecord
+from mlpot.active.overview import iteration_rows, overhead
+from mlpot.active.store import Store
+from mlpot.cli import app
+
+
+def errors(rmse):
+    found = {"sigma": [0.1, 0.2] * 20, "error": [0.05, 0.3] * 20, "coverage": 0.9, "n_structures": 2}
+    return {"forces_rmse": rmse, "share_below_target": 0.5, **found}
+
+
+def step(store, iteration, name, seconds, result):
+    store.progress.begin(iteration, name)
+    if seconds is not None:
+        store.progress.finish(iteration, name, seconds, result)
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A store with two iterations, the second one not over."""
+    config = loop_config(tmp_path)
+    with Store(config.store, create=True) as store:
+        structure = store.add_structure(next(iter(_copper())), {"kind": "walk", "start": "bulk"})
+        details = {"part": "train", "kind": "chosen", "temperature": 800.0, "bar": 0.4}
+        store.history.select(SelectionRecord(structure, 1, True, "uncertain", details, None))
+        step(store, 0, "select", 1.0, {})
+        step(store, 0, "label", 100.0, {"label_seconds": 96.0, "set_aside": 0})
+        step(store, 0, "learn", 60.0, {"training_seconds": 55.0, "n_train": 9, "fixed": errors(0.2)})
+        walk = {"frames": [], "ended": "complete", "picoseconds": 1.5, "looks": 10, "expected_share": 0.8}
+        step(store, 1, "explore/0", 4.0, walk)
+        step(store, 1, "explore/1", 2.0, walk | {"looks": 30, "expected_share": 0.4, "picoseconds": 0.5})
+        step(store, 1, "select", 2.0, {})
+        step(store, 1, "label", 30.0, {"label_seconds": 30.0, "set_aside": 1})
+        learned = {"fixed": 0.15, "chosen_before": 0.3, "control_before": 0.18, "chosen_after": 0.1}
+        result = {name: errors(rmse) for name, rmse in learned.items()}
+        step(store, 1, "learn", 20.0, {"training_seconds": 20.0, "n_train": 13, **result})
+        step(store, 2, "explore/0", None, {})
+        yield store
+
+
+def _copper():
+    from labelling import shaken_copper  # noqa: PLC0415
+
+    return shaken_copper(1)
+
+
+def test_rows_say_where_the_time_went(course):
+    rows = iteration_rows(course)
+    assert [row.iteration for row in rows] == [0, 1, 2]
+    assert (rows[0].total, rows[0].overhead) == (161.0, 1.0 + 4.0 + 5.0)
+    assert (rows[1].total, rows[1].overhead) == (58.0, 6.0 + 2.0)
+    assert rows[1].picoseconds == 2.0
+    assert rows[1].expected_share == pytest.approx((10 * 0.8 + 30 * 0.4) / 40)
+    assert rows[1].set_aside == 1
+    assert rows[2].n_train is None
+    assert overhead(rows) == pytest.approx(18.0 / 219.0)
+
+
+def test_status_shows_the_course(course):
+    result = CliRunner().invoke(app, ["active", "status", str(course.path)], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for words in ("300", "180", "150", "2.00 ps", "50.0 %", "now: explore/0 of iteration 2", "all else 8.2 %"):
+        assert words in result.output, words
+
+
+def test_report_is_a_picture(course, tmp_path):
+    target = tmp_path / "report.png"
+    result = CliRunner().invoke(app, ["active", "report", str(course.path), "--output", str(target)])
+    assert result.exit_code == 0, result.output
+    picture = imread(target)
+    assert picture.shape[0] > 700
+    assert picture[..., :3].std() > 0.05
+
+
+def test_a_report_needs_a_potential(store):
+    result = CliRunner().invoke(app, ["active", "report", str(store.path)])
+    assert result.exit_code == 1
+    assert "no potential yet" in result.output
