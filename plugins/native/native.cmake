@@ -53,6 +53,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/trainer.cpp"
   "${native_dir}/training_dispatch.cpp"
   "${native_dir}/workspace.cpp"
+  "${engine_dir}/error_bars.cpp"
   "${engine_dir}/json.cpp"
   "${engine_dir}/manifest.cpp"
   "${engine_dir}/model_file.cpp"

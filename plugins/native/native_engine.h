@@ -39,6 +39,7 @@ class NativeEngine : public Engine {
   NativeEngine(const mlpot_settings &settings, const ModelFile &file);
 
   mlpot_description describe() const override;
+  const Manifest &manifest() const override { return said; }
   void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                mlpot_result &result) override;
   double memory_usage() const override { return evaluator->bytes(); }
@@ -47,11 +48,12 @@ class NativeEngine : public Engine {
   void compute_alone(const NativeAtoms &atoms, mlpot_result &result);
 
  private:
-  Manifest manifest;
+  Manifest said;    // of the file, by itself
   std::string name, precision;
   std::unique_ptr<Evaluator> evaluator;
 
   void load(const ModelFile &file, int n_threads);
+  void refuse(const mlpot_result &result) const;
 };
 
 }    // namespace mlpot
