@@ -46,8 +46,10 @@ mlpot_description describe(const Manifest &manifest, const char *engine, const c
 using Compute =
     std::function<void(const mlpot_atoms &, const mlpot_communicator &, mlpot_result &)>;
 
-/* Runs the probe through an engine; throws std::runtime_error if the numbers disagree. */
-void check_probe(const Manifest &manifest, const std::string &precision, const Compute &compute);
+/* Runs the probe through an engine; throws std::runtime_error if the numbers disagree, those of the
+   members included where the engine can give them. */
+void check_probe(const Manifest &manifest, const std::string &precision, bool with_members,
+                 const Compute &compute);
 
 }    // namespace mlpot
 

@@ -137,30 +137,51 @@ namespace {
     return worst / (1.0 + size);
   }
 
+  [[noreturn]] void refuse(const char *who, double worst, double allowed,
+                           const std::string &precision)
+  {
+    char text[200];
+    std::snprintf(text, sizeof(text),
+                  "%s with its own probe: relative deviation %.1e, expected below %.0e in %s "
+                  "precision; do not use this file on this machine",
+                  who, worst, allowed, precision.c_str());
+    throw std::runtime_error(text);
+  }
+
 }    // namespace
 
-void check_probe(const Manifest &manifest, const std::string &precision, const Compute &compute)
+void check_probe(const Manifest &manifest, const std::string &precision, bool with_members,
+                 const Compute &compute)
 {
   const Probe &probe = manifest.probe;
   PeriodicProbe periodic(probe, manifest.cutoff);
   const mlpot_atoms atoms = periodic.atoms();
-  std::vector<double> forces(3 * static_cast<std::size_t>(atoms.n_atoms), 0.0);
+  const std::size_t size = 3 * static_cast<std::size_t>(atoms.n_atoms);
+  const std::size_t n_members = with_members ? probe.members.size() : 0;
+  std::vector<double> forces(size), energies(n_members), virials(9 * n_members),
+      member_forces(size * n_members);
   mlpot_result result = {};
   result.forces = forces.data();
-  compute(atoms, periodic.communicator(), result);
-  periodic.fold(forces, 3);
-  const double allowed = precision == "double" ? 1e-9 : 2e-4;
-  for (const double worst :
-       {deviation(&result.energy, {probe.energy}), deviation(forces.data(), probe.forces),
-        deviation(result.virial, probe.virial)}) {
-    if (worst <= allowed) continue;
-    char text[200];
-    std::snprintf(text, sizeof(text),
-                  "the model disagrees with its own probe: relative deviation %.1e, expected below "
-                  "%.0e in %s precision; do not use this file on this machine",
-                  worst, allowed, precision.c_str());
-    throw std::runtime_error(text);
+  if (n_members > 0) {
+    result.member_energies = energies.data();
+    result.member_forces = member_forces.data();
+    result.member_virials = virials.data();
   }
+  compute(atoms, periodic.communicator(), result);
+  const auto check = [&](double energy, const double *rows, const double *virial,
+                         const ProbeAnswer &expected, const char *who) {
+    std::vector<double> complete(rows, rows + size);
+    periodic.fold(complete, 3);
+    const double allowed = precision == "double" ? 1e-9 : 2e-4;
+    for (const double worst :
+         {deviation(&energy, {expected.energy}), deviation(complete.data(), expected.forces),
+          deviation(virial, expected.virial)})
+      if (!(worst <= allowed)) refuse(who, worst, allowed, precision);
+  };
+  check(result.energy, forces.data(), result.virial, probe, "the model disagrees");
+  for (std::size_t m = 0; m < n_members; m++)
+    check(energies[m], member_forces.data() + m * size, virials.data() + 9 * m, probe.members[m],
+          "a member of the committee disagrees");
 }
 
 }    // namespace mlpot

@@ -40,6 +40,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/dispatch.cpp"
   "${native_dir}/evaluator.cpp"
   "${native_dir}/folded.cpp"
+  "${native_dir}/member_tables.cpp"
   "${native_dir}/native_engine.cpp"
   "${native_dir}/neighbor_rows.cpp"
   "${native_dir}/neighbor_search.cpp"

@@ -19,12 +19,12 @@ namespace {
     return precision;
   }
 
-  std::unique_ptr<Evaluator> make_evaluator(const std::string &precision, Parameters parameters,
-                                            int n_threads)
+  std::unique_ptr<Evaluator> make_evaluator(const std::string &precision,
+                                            std::vector<Parameters> members, int n_threads)
   {
     if (precision == "double")
-      return std::make_unique<ModelEvaluator<double>>(std::move(parameters), n_threads);
-    return std::make_unique<ModelEvaluator<float>>(std::move(parameters), n_threads);
+      return std::make_unique<ModelEvaluator<double>>(std::move(members), n_threads);
+    return std::make_unique<ModelEvaluator<float>>(std::move(members), n_threads);
   }
 
 }    // namespace
@@ -51,13 +51,13 @@ NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file
 
 void NativeEngine::load(const ModelFile &file, int n_threads)
 {
-  Parameters parameters = read_parameters(file);
-  if (parameters.architecture.cutoff != said.cutoff ||
-      parameters.architecture.n_layers != said.n_layers)
+  std::vector<Parameters> members = read_members(file, said);
+  const Architecture &a = members[0].architecture;
+  if (a.cutoff != said.cutoff || a.n_layers != said.n_layers)
     throw std::runtime_error("its manifest contradicts itself");
-  evaluator = make_evaluator(precision, std::move(parameters), n_threads);
+  evaluator = make_evaluator(precision, std::move(members), n_threads);
   check_probe(
-      said, precision,
+      said, precision, true,
       [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
         compute(atoms, comm, result);
       });
