@@ -19,6 +19,13 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* First layer: density of each species. */
 
+  /* Columns of the rows of radial functions that products go over; those of duals have whole vectors. */
+  template <typename N> inline int radial_columns(const ModelTables<Real<N>> &model)
+  {
+    constexpr int HALF = Simd<N>::LANES / 2;
+    return Simd<N>::DUAL ? model.radial_width : (model.n_radial + HALF - 1) / HALF * HALF;
+  }
+
   template <typename T>
   inline std::size_t mix_block(const ModelTables<T> &model, int species, int degree)
   {
@@ -45,9 +52,10 @@ namespace MLPOT_INSTRUCTIONS {
     const int width = model.radial_width;
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
-      product<N>(
-          model.n_harmonics(), group.count, width, {work.harmonics + group.first, work.capacity, 1},
-          work.radial_rows + group.first * width, width, density_of_group(model, g, work), width);
+      product<N>(model.n_harmonics(), group.count, radial_columns<N>(model),
+                 {work.harmonics + group.first, work.capacity, 1},
+                 work.radial_rows + group.first * width, width, density_of_group(model, g, work),
+                 width);
     }
   }
 
@@ -98,7 +106,8 @@ namespace MLPOT_INSTRUCTIONS {
       for (int l = 0; l <= model.lmax; l++) {
         const std::size_t block =
             static_cast<std::size_t>(task.workspace->groups[g].species) * (model.lmax + 1) + l;
-        product<T>(2 * l + 1, channels, width, {mixed_adjoint + l * l * channels, channels, 1},
+        product<T>(2 * l + 1, channels, radial_columns<T>(model),
+                   {mixed_adjoint + l * l * channels, channels, 1},
                    model.layers[0].mix_t + block * channels * width, width, out + l * l * width,
                    width);
       }
