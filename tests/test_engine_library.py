@@ -36,6 +36,10 @@ class Description(Structure):
         ("atomic_numbers", POINTER(c_int)),
         ("n_layers", c_int),
         ("message_width", c_int),
+        ("n_members", c_int),
+        ("has_distance", c_int),
+        ("calibrated", c_int),
+        ("energy_calibrated", c_int),
     ]
 
 
@@ -46,6 +50,8 @@ class Api(Structure):
         ("compute", c_void_p),
         ("memory_usage", ctypes.CFUNCTYPE(c_double, c_void_p)),
         ("destroy", ctypes.CFUNCTYPE(None, c_void_p)),
+        ("force_spread", c_void_p),
+        ("energy_spread", c_void_p),
     ]
 
 

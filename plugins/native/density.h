@@ -83,51 +83,82 @@ namespace MLPOT_INSTRUCTIONS {
     T *harmonics, *slope;
   };
 
-  /* slope adjoint from the products of density adjoint and slopes */
-  template <typename T>
-  inline void sum_slopes(int n_harmonics, int first, int last, const Workspace<T> &work, T *out)
+  /* Adjoints of the sums over the neighbours of a group: [lm][radial_columns]. */
+  template <typename T> inline int adjoint_size(const ModelTables<T> &model)
   {
-    for (int e = first; e < last; e += Simd<T>::LANES) {
-      Vector<T> total = {};
-      for (int lm = 0; lm < n_harmonics; lm++)
-        total += load(work.product + lm * work.capacity + e) *
-            load(work.harmonics + lm * work.capacity + e);
-      store<T>(out + e, total);
-    }
+    return whole_vectors<T>(model.n_harmonics() * radial_columns<T>(model));
   }
 
-  /* mixed_adjoint -> adjoint of the neighbour sums, [group][lm][radial] */
+  template <typename T> inline const T *unmix_of(const Task<T> &task, int g, int l)
+  {
+    const ModelTables<T> &model = *task.model;
+    const std::size_t block =
+        static_cast<std::size_t>(task.workspace->groups[g].species) * (model.lmax + 1) + l;
+    return model.layers[0].mix_t + block * model.n_channels * model.radial_width;
+  }
+
+  /* mixed_adjoint -> adjoint of the sums over the neighbours, [group][adjoint_size] */
   template <typename T>
   inline void unmix_species(const Task<T> &task, const Edges &edges, const T *mixed_adjoint, T *out)
   {
     const ModelTables<T> &model = *task.model;
-    const int width = model.radial_width, channels = model.n_channels;
-    for (int g = 0; g < edges.n_groups; g++, out += sums_of_group(model))
-      for (int l = 0; l <= model.lmax; l++) {
-        const std::size_t block =
-            static_cast<std::size_t>(task.workspace->groups[g].species) * (model.lmax + 1) + l;
-        product<T>(2 * l + 1, channels, radial_columns<T>(model),
-                   {mixed_adjoint + l * l * channels, channels, 1},
-                   model.layers[0].mix_t + block * channels * width, width, out + l * l * width,
-                   width);
-      }
+    const int columns = radial_columns<T>(model), channels = model.n_channels;
+    for (int g = 0; g < edges.n_groups; g++, out += adjoint_size(model))
+      for (int l = 0; l <= model.lmax; l++)
+        product<T>(2 * l + 1, channels, columns, {mixed_adjoint + l * l * channels, channels, 1},
+                   unmix_of(task, g, l), model.radial_width, out + l * l * columns, columns);
+  }
+
+  /* Adds slope_n sum_lm adjoint_(lm, n) Y_lm for ROWS radial functions and COLUMNS vectors of edges. */
+  template <typename T, int ROWS, int COLUMNS>
+  inline void add_slopes(int n_harmonics, const T *adjoint, int columns, const T *harmonics,
+                         const T *slopes, int stride, Vector<T> *totals)
+  {
+    constexpr int LANES = Simd<T>::LANES;
+    Vector<T> sums[ROWS][COLUMNS] = {};
+    for (int lm = 0; lm < n_harmonics; lm++)
+      for (int n = 0; n < ROWS; n++)
+        for (int v = 0; v < COLUMNS; v++)
+          sums[n][v] += adjoint[lm * columns + n] * load(harmonics + lm * stride + v * LANES);
+    for (int n = 0; n < ROWS; n++)
+      for (int v = 0; v < COLUMNS; v++)
+        totals[v] += sums[n][v] * load(slopes + n * stride + v * LANES);
+  }
+
+  template <typename T, int COLUMNS>
+  inline void distance_adjoint(const Task<T> &task, const T *adjoint, int e, T *out)
+  {
+    const ModelTables<T> &model = *task.model;
+    const Workspace<T> &work = *task.workspace;
+    const int columns = radial_columns<T>(model), stride = work.capacity;
+    Vector<T> totals[COLUMNS] = {};
+    int n = 0;
+    for (; n + 4 <= model.n_radial; n += 4)
+      add_slopes<T, 4, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
+                                work.slope + n * stride + e, stride, totals);
+    for (; n < model.n_radial; n++)
+      add_slopes<T, 1, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
+                                work.slope + n * stride + e, stride, totals);
+    for (int v = 0; v < COLUMNS; v++) store<T>(out + e + v * Simd<T>::LANES, totals[v]);
   }
 
   template <typename T>
   inline void sum_neighbors_adjoint(const Task<T> &task, const Edges &edges, const T *adjoint,
                                     const EdgeAdjoint<T> &out)
   {
+    constexpr int LANES = Simd<T>::LANES;
     const ModelTables<T> &model = *task.model;
     const Workspace<T> &work = *task.workspace;
-    const int width = model.radial_width, stride = work.capacity;
-    for (int g = 0; g < edges.n_groups; g++, adjoint += sums_of_group(model)) {
+    const int stride = work.capacity;
+    for (int g = 0; g < edges.n_groups; g++, adjoint += adjoint_size(model)) {
       const Group group = work.groups[g];
-      const int n = group.last - group.first;
-      product<T>(model.n_harmonics(), model.n_radial, n, {adjoint, width, 1},
-                 work.radial + group.first, stride, out.harmonics + group.first, stride);
-      product<T>(model.n_harmonics(), model.n_radial, n, {adjoint, width, 1},
-                 work.slope + group.first, stride, work.product + group.first, stride);
-      sum_slopes(model.n_harmonics(), group.first, group.last, work, out.slope);
+      product<T>(model.n_harmonics(), model.n_radial, group.last - group.first,
+                 {adjoint, radial_columns<T>(model), 1}, work.radial + group.first, stride,
+                 out.harmonics + group.first, stride);
+      int e = group.first;
+      for (; e + 2 * LANES <= group.last; e += 2 * LANES)
+        distance_adjoint<T, 2>(task, adjoint, e, out.slope);
+      if (e < group.last) distance_adjoint<T, 1>(task, adjoint, e, out.slope);
     }
   }
 

@@ -201,7 +201,7 @@ namespace MLPOT_INSTRUCTIONS {
   /* Adjoint of the sums over the neighbours as one member, or one deviation, has it. */
   template <typename T> T *own_sums(const Task<T> &task, const Edges &edges, int m)
   {
-    return task.workspace->sum_adjoints + (m + 1) * edges.n_groups * sums_of_group(*task.model);
+    return task.workspace->sum_adjoints + (m + 1) * edges.n_groups * adjoint_size(*task.model);
   }
 
   /* From mixed_adjoint to the adjoints of the sums over the neighbours, or of the edges themselves. */
@@ -240,7 +240,7 @@ namespace MLPOT_INSTRUCTIONS {
   {
     Workspace<T> &work = *task.workspace;
     const EdgeAdjoint<T> total = {work.harmonics_adjoint, work.slope_adjoint};
-    const int n = edges.n_groups * sums_of_group(*task.model);
+    const int n = edges.n_groups * adjoint_size(*task.model);
     for (int m = 0; is_deep(task) && m < task.n_members; m++) {
       const T before = m == 0 ? T(0) : T(1);
       if (task.layer == 0)
@@ -285,7 +285,7 @@ namespace MLPOT_INSTRUCTIONS {
       const EdgeAdjoint<T> own = own_adjoint(task, task.layer == 0 ? 0 : r);
       if (task.layer == 0) {
         T *sums = own_sums(task, edges, r);
-        combine(edges.n_groups * sums_of_group(*task.model), n_members, sums, T(-1),
+        combine(edges.n_groups * adjoint_size(*task.model), n_members, sums, T(-1),
                 task.workspace->sum_adjoints);
         sum_neighbors_adjoint(task, edges, sums, own);
       } else
@@ -300,11 +300,14 @@ namespace MLPOT_INSTRUCTIONS {
     if (task.pass == Pass::Backward) component_gradients(task, species_of(task, center));
     seed_with_deviations(task, k, center);
     const EdgeAdjoint<T> own = own_adjoint(task, 0);
-    T *sums = own_sums(task, edges, 0), *mixed_adjoint = task.workspace->mixed_adjoint;
+    T *mixed_adjoint = task.workspace->mixed_adjoint;
+    const bool together = task.layer == 0 && task.model->layers[0].n_components == 1;
+    if (together) unmix_deviations(task, edges, own_sums(task, edges, 0));
     for (int r = 0; r < task.n_deviations; r++) {
-      deviation_adjoint(task, r);
+      if (!together) deviation_adjoint(task, r);
       if (task.layer == 0) {
-        unmix_species(task, edges, mixed_adjoint, sums);
+        T *sums = own_sums(task, edges, r);
+        if (!together) unmix_species(task, edges, mixed_adjoint, sums);
         sum_neighbors_adjoint(task, edges, sums, own);
       } else
         message_density_adjoint(task, edges, mixed_adjoint,

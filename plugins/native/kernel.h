@@ -125,7 +125,7 @@ template <typename N> struct Workspace {
   N *harmonics;                          // [lm][edge]
   N *radial, *slope;                     // [radial][edge]
   N *radial_rows, *slope_rows;           // [edge][radial]
-  N *harmonics_adjoint, *product;        // [lm][edge]
+  N *harmonics_adjoint;                  // [lm][edge]
   N *slope_adjoint;                      // [edge]
   N *gx, *gy, *gz;                       // [edge]
   N *density;                            // [group][lm][radial]
@@ -135,6 +135,7 @@ template <typename N> struct Workspace {
   N *descriptors, *away;    // [descriptor], twice that
   // committees
   N *deviation_energies, *deviation_hidden, *deviation_seeds;    // see members.h
+  N *unmixed;                                                    // [channel][lm][radial]
   N *gradients;                                                  // [component][lm][channel]
   N *sum_adjoints;                                       // [mean, members][group][lm][radial]
   N *member_harmonics_adjoint, *member_slope_adjoint;    // [member][lm][edge], [member][edge]

@@ -172,6 +172,28 @@ namespace MLPOT_INSTRUCTIONS {
       }
   }
 
+  /* Adjoints of the sums over the neighbours of all deviations at once, [deviation][group][adjoint_size], where
+     the contracted density has one component: first what all share, then one product. */
+  template <typename T> void unmix_deviations(const Task<T> &task, const Edges &edges, T *out)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels, columns = radial_columns<T>(model);
+    const int size = adjoint_size(model);
+    for (int g = 0; g < edges.n_groups; g++) {
+      for (int lm = 0, l = 0; lm < model.n_harmonics(); lm++) {
+        if (lm == (l + 1) * (l + 1)) l++;
+        const T *unmix = unmix_of(task, g, l), *gradient = work.gradients + lm * channels;
+        for (int c = 0; c < channels; c++)
+          for (int n = 0; n < columns; n += Halved<T>::LANES)
+            Halved<T>::write(work.unmixed + c * size + lm * columns + n,
+                             gradient[c] * Halved<T>::read(unmix + c * model.radial_width + n));
+      }
+      product<T>(task.n_deviations, channels, size, {work.deviation_seeds, channels, 1},
+                 work.unmixed, size, out + g * size, edges.n_groups * size);
+    }
+  }
+
 }    // namespace MLPOT_INSTRUCTIONS
 }    // namespace mlpot
 

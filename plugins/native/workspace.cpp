@@ -48,7 +48,7 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
                     &view.gx, &view.gy, &view.gz})
     cut(*array, edges);
-  for (N **array : {&view.harmonics, &view.harmonics_adjoint, &view.product})
+  for (N **array : {&view.harmonics, &view.harmonics_adjoint})
     cut(*array, harmonics * edges);
   for (N **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
   for (N **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
@@ -57,12 +57,13 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.contracted, &view.contracted_adjoint}) cut(*array, 4 * channels);
   for (N **array : {&view.hidden, &view.activated, &view.hidden_slope})
     cut(*array, model.hidden_width);
-  if (std::is_same_v<N, Real<N>>) cut_member_arrays(model, n_members);
+  if (std::is_same_v<N, Real<N>>) cut_member_arrays(model, n_members, lanes);
   if (model.n_layers > 1) cut_message_arrays(model, lanes);
 }
 
 template <typename N>
-void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, int n_members)
+void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, int n_members,
+                                           int lanes)
 {
   const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels, deviations = model.n_deviations;
@@ -72,9 +73,11 @@ void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, in
   cut(view.deviation_hidden, deviations * model.hidden_width);
   cut(view.deviation_seeds, deviations * 4 * channels);
   if (deviations > 0) cut(view.gradients, 4 * harmonics * channels);
-  // a shallow committee needs one member at a time
+  const std::size_t sums = (harmonics * model.radial_width + lanes - 1) / lanes * lanes;
+  if (deviations > 0) cut(view.unmixed, channels * sums);
+  // edges of a shallow committee belong to one member at a time
   const std::size_t members = n_members > 1 ? n_members : deviations > 0 ? 1 : 0;
-  cut(view.sum_adjoints, (1 + members) * model.n_species * harmonics * model.radial_width);
+  cut(view.sum_adjoints, (1 + std::max(members, deviations)) * model.n_species * sums);
   cut(view.member_harmonics_adjoint, members * harmonics * edges);
   cut(view.member_slope_adjoint, members * edges);
 }
