@@ -19,11 +19,11 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* First layer: density of each species. */
 
-  /* Columns of the rows of radial functions that products go over; those of duals have whole vectors. */
+  /* Columns of the rows of radial functions that products go over: half a vector, or whole ones. */
   template <typename N> inline int radial_columns(const ModelTables<Real<N>> &model)
   {
     constexpr int HALF = Simd<N>::LANES / 2;
-    return Simd<N>::DUAL ? model.radial_width : (model.n_radial + HALF - 1) / HALF * HALF;
+    return !Simd<N>::DUAL && model.n_radial <= HALF ? HALF : model.radial_width;
   }
 
   template <typename T>
