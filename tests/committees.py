@@ -48,7 +48,10 @@ def save_calibrated(path, committee, seed=0, known=None):
         path,
         committee,
         calibration=Calibration(
-            n_structures=1, n_forces=1, data_hash=None, **dict(zip(("forces", "energy", "stress"), scalings, strict=True))
+            n_structures=1,
+            n_forces=1,
+            data_hash=None,
+            **dict(zip(("forces", "energy", "stress"), scalings, strict=True)),
         ),
         feature_distance=DistanceInfo(n_structures=1, n_atoms=1, data_hash=None),
         tensors={name: torch.from_numpy(array) for name, array in distance.tensors().items()},

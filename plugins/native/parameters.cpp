@@ -189,9 +189,9 @@ namespace {
     parameters.reference_energies = manifest.at("reference_energies").numbers();
     if (parameters.reference_energies.size() != static_cast<std::size_t>(a.n_species))
       throw std::runtime_error("there must be one reference energy for each element");
-    read_repulsion(tensors, manifest.at("config"), path, parameters);
     Reader reader(tensors, a, path);
     for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
+    read_repulsion(tensors, manifest.at("config"), path, parameters);
     const std::string network =
         path + "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
     parameters.first_readout =

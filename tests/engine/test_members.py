@@ -1,5 +1,7 @@
 """Committees in the native engine: every member, and the distance from the training set, as torch has them."""
 
+import re
+import struct
 import subprocess
 import sys
 
@@ -9,8 +11,10 @@ from architectures import architectures
 from ase.build import bulk
 from ase.data import chemical_symbols
 from committees import random_deep, random_shallow, save_calibrated
+from damaged_files import damaged, header, sealed, with_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlpot._native import NativeEngine, NeighborRows
 from structures import KINDS, random_rotation, random_structure
 
 import mlpot
@@ -68,7 +72,9 @@ def test_random_committees_on_random_structures(tmp_path, kind, fields, n_member
         assert_same(native.compute(atoms, EVERYTHING), torchs.compute(atoms, EVERYTHING), 1e-10)
 
 
-@pytest.fixture(scope="module", params=[f"{kind}, {name}" for kind in KIND for name in ("one layer", "vector messages")])
+@pytest.fixture(
+    scope="module", params=[f"{kind}, {name}" for kind in KIND for name in ("one layer", "vector messages")]
+)
 def committee_file(request, tmp_path_factory):
     kind, _, name = request.param.partition(", ")
     path = tmp_path_factory.mktemp("committee") / "model.pt"
@@ -116,7 +122,9 @@ def test_members_average_to_the_mean(committee_file):
 
 @pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
 def test_precisions_threads_and_instruction_sets(committee_file, instructions, monkeypatch):
-    expected = atoms_engine(NativeModel(committee_file, "double", threads=1), 0.3, "cpu").compute(silicon(4), EVERYTHING)
+    expected = atoms_engine(NativeModel(committee_file, "double", threads=1), 0.3, "cpu").compute(
+        silicon(4), EVERYTHING
+    )
     monkeypatch.setenv("MLPOT_INSTRUCTIONS", instructions)
     for precision, limit in (("double", 1e-12), ("mixed", 1e-4)):
         try:
@@ -173,10 +181,98 @@ def test_a_single_model_has_no_members(model_file):
 
 
 def test_members_that_are_not_finite_show(committee_file):
-    atoms = silicon()
-    atoms.positions[0] = atoms.positions[1]
-    engine = atoms_engine(NativeModel(committee_file), 0.3, "cpu")
-    atoms.positions[0] += 1e-200
-    answer = engine.compute(atoms, EVERYTHING)
+    species, ones = np.array([1, 2], np.int32), np.ones(2, np.int32)
+    rows = NeighborRows.of_vectors(ones, np.array([1, 0], np.int32), np.full((2, 3), np.nan))
+    answer = NativeModel(committee_file, "double").compute(species, np.zeros((2, 3)), rows, EVERYTHING)
     assert not np.isfinite(answer.forces).all()
+    assert not np.isfinite(answer.member_forces).all()
+    assert not np.isfinite(answer.member_energies).any()
 
+
+def test_what_the_engine_does_not_know_is_refused(committee_file):
+    with pytest.raises(ValueError, match="nothing of charges"):
+        atoms_engine(NativeModel(committee_file), 0.3, "cpu").compute(silicon(), ["charges"])
+
+
+@pytest.fixture(scope="module")
+def small_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "model.pt"
+    save_calibrated(path, random_shallow(3, lmax=1, n_channels=3, n_radial=3, cutoff=2.5))
+    return path
+
+
+def kept(**changes):
+    return lambda manifest: {**manifest, **changes}
+
+
+def with_part(name, **changes):
+    return lambda manifest: {**manifest, name: {**manifest[name], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_part("committee", n_members=1), "must have 2 to 1000 members"),
+        (with_part("committee", n_members=4), "one answer for each member"),
+        (with_part("committee", kind="wide"), "shallow or deep"),
+        (with_part("committee", kind="deep"), "there is no members.0"),
+        (with_part("probe", members=[]), "one answer for each member"),
+        (kept(feature_distance=None), "needs a feature distance"),
+        (kept(committee=None, probe={}), "no readable manifest"),
+        (with_part("calibration", forces={"scale": [1.0, 2.0]}), "one scale for each element"),
+        (with_part("calibration", forces={"scale": [1.0, -2.0, 1.0]}), "not a positive number"),
+        (with_part("calibration", energy={"scale": []}), "one scale of the energy"),
+    ],
+)
+def test_manifests_that_contradict_themselves_are_refused(change, message, small_file, tmp_path):
+    path = tmp_path / "changed.pt"
+    path.write_bytes(with_manifest(small_file.read_bytes(), change))
+    with pytest.raises(RuntimeError, match=message):
+        NativeEngine(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "message"),
+    [
+        ("deviations", 1e-3, "do not sum to zero"),
+        ("deviations", np.nan, "finite"),
+        ("distance.mean", np.inf, "finite"),
+    ],
+)
+def test_tensors_that_are_wrong_are_refused(name, shift, message, small_file, tmp_path):
+    content = bytearray(small_file.read_bytes())
+    first, last = header(content)
+    entry = re.search(rb'"%b".*?"data_offsets":\[(\d+),' % name.encode(), content[first:last])
+    place = last + int(entry[1])
+    (value,) = struct.unpack("<d", content[place : place + 8])
+    content[place : place + 8] = struct.pack("<d", value + shift)
+    path = tmp_path / "changed.pt"
+    path.write_bytes(sealed(bytes(content)))
+    with pytest.raises(RuntimeError, match=message):
+        NativeEngine(str(path))
+
+
+def test_members_that_disagree_with_the_probe_are_refused(small_file, tmp_path):
+    path = tmp_path / "changed.pt"
+
+    def change(manifest):
+        manifest["probe"]["members"][1]["forces"][0][0] += 1e-3
+        return manifest
+
+    path.write_bytes(with_manifest(small_file.read_bytes(), change))
+    with pytest.raises(RuntimeError, match="its committee disagrees with its own probe"):
+        NativeEngine(str(path), "double")
+
+
+@pytest.mark.parametrize("kind", KIND)
+def test_changed_bytes_do_no_harm(kind, tmp_path):
+    save_calibrated(tmp_path / "small.pt", KIND[kind](3, lmax=1, n_channels=3, n_radial=3, cutoff=2.5))
+    path, refused = tmp_path / "changed.pt", 0
+    for content in damaged((tmp_path / "small.pt").read_bytes(), 100, seed=5):
+        path.write_bytes(content)
+        try:
+            NativeEngine(str(path))
+        except RuntimeError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 50
