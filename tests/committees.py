@@ -44,15 +44,11 @@ def save_calibrated(path, committee, seed=0, known=None):
     distance = FeatureDistance(rng.normal(size=(n_species, width)), whitening)
     scalings = [Scaling(scale=rng.uniform(0.5, 2.0, n).tolist(), levels=[], quantiles=[]) for n in (n_species, 1, 1)]
     scalings[0] = scalings[0].model_copy(update={"distance_limit": 0.8})
+    parts = dict(zip(("forces", "energy", "stress"), scalings, strict=True))
     save_model(
         path,
         committee,
-        calibration=Calibration(
-            n_structures=1,
-            n_forces=1,
-            data_hash=None,
-            **dict(zip(("forces", "energy", "stress"), scalings, strict=True)),
-        ),
+        calibration=Calibration(n_structures=1, n_forces=1, data_hash=None, **parts),
         feature_distance=DistanceInfo(n_structures=1, n_atoms=1, data_hash=None),
         tensors={name: torch.from_numpy(array) for name, array in distance.tensors().items()},
     )
