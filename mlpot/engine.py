@@ -181,12 +181,13 @@ class NativeModel:
         from mlpot.model.derivatives import Prediction  # noqa: PLC0415
 
         several = graph.n_structures != 1
+        extras: set[Extra] = {"atomic_virials"} if atomic_virials or several else set()
         n_atoms = len(graph.species)
         answer = self.compute(
             graph.species.numpy().astype(np.int32),
             np.zeros((n_atoms, 3)),
             _rows_of(graph),
-            ("atomic_virials",) if atomic_virials or several else (),
+            extras,
         )
         atomic_energies = torch.from_numpy(answer.atomic_energies)
         shares = None if answer.atomic_virials is None else torch.from_numpy(answer.atomic_virials)

@@ -155,11 +155,12 @@ def distance_of_training_set(
     engine = atoms_engine(model, 0.0, device)
     width = manifest.config.n_layers * manifest.config.n_channels + manifest.config.readout_width
     counted = [0]
+    wanted: tuple[Extra, ...] = ("descriptors",)
 
     def blocks() -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:
         for structure in structures:
             counted[0] += len(structure.atoms)
-            descriptors = engine.compute(structure.atoms, ("descriptors",)).descriptors
+            descriptors = engine.compute(structure.atoms, wanted).descriptors
             if descriptors is not None:
                 yield descriptors, species_of(structure.atoms, manifest.atomic_numbers)
             on_structure()
