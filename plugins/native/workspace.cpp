@@ -48,8 +48,7 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
                     &view.gx, &view.gy, &view.gz})
     cut(*array, edges);
-  for (N **array : {&view.harmonics, &view.harmonics_adjoint})
-    cut(*array, harmonics * edges);
+  for (N **array : {&view.harmonics, &view.harmonics_adjoint}) cut(*array, harmonics * edges);
   for (N **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
   for (N **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
   cut(view.density, model.n_species * harmonics * model.radial_width);
