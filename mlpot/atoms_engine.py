@@ -4,18 +4,18 @@ Data flow: ASE atoms -> `skin` or `neighbor_rows` (neighbours, kept between call
 -> `AtomsAnswer`. Both engines give the same numbers; the native one gets by without torch being loaded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from mlpot.engine import AtomsAnswer, NativeModel
+from mlpot.engine import MEMBERS, AtomsAnswer, Extra, NativeModel
 from mlpot.errors import EngineError
-from mlpot.members import MembersAnswer
+from mlpot.feature_distance import FeatureDistance, distance_from_file
 from mlpot.neighbor_rows import SkinRows
-from mlpot.neighbors import FloatArray, species_of
+from mlpot.neighbors import species_of
 from mlpot.skin import SkinNeighborList
 
 if TYPE_CHECKING:
@@ -30,14 +30,8 @@ Answer = TypeVar("Answer")
 class AtomsEngine(Protocol):
     """What both engines can do."""
 
-    def compute(self, atoms: Atoms, *, atomic_virials: bool = False) -> AtomsAnswer:
-        """Energies and their derivatives; what is not finite is given back as it is."""
-
-    def compute_members(self, atoms: Atoms) -> MembersAnswer:
-        """Energy and its derivatives as each member of a committee has them."""
-
-    def descriptors(self, atoms: Atoms) -> FloatArray:
-        """Descriptors of the atoms ``(n_atoms, descriptor_width)``."""
+    def compute(self, atoms: Atoms, extras: Collection[Extra] = ()) -> AtomsAnswer:
+        """Energies and their derivatives, and what else is wanted; what is not finite is given back as it is."""
 
     def twin(self) -> "AtomsEngine":
         """Another one with the same model and no list."""
@@ -71,16 +65,15 @@ class NativeAtomsEngine:
         self._model, self._width = model, skin
         self._neighbors = SkinRows(model.manifest.cutoff, skin)
         self._species = _Species(model.manifest.atomic_numbers)
-        self._describer: TorchAtomsEngine | None = None
 
-    def compute(self, atoms: Atoms, *, atomic_virials: bool = False) -> AtomsAnswer:
+    def compute(self, atoms: Atoms, extras: Collection[Extra] = ()) -> AtomsAnswer:
         """Energies and their derivatives.
 
         Parameters
         ----------
         atoms : ase.Atoms
-        atomic_virials : bool
-            Also share the virial among the atoms.
+        extras : collection of str
+            What else is wanted.
 
         Returns
         -------
@@ -90,40 +83,11 @@ class NativeAtomsEngine:
         ------
         DataError
             Atoms that no engine can compute.
+        EngineError
+            Extras that the model file does not have.
         """
         species = self._species.of(atoms)
-        return self._model.compute(species, atoms.positions, self._neighbors.rows(atoms), atomic_virials=atomic_virials)
-
-    def compute_members(self, atoms: Atoms) -> MembersAnswer:
-        """Energy and its derivatives as each member of a committee has them.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-
-        Returns
-        -------
-        MembersAnswer
-        """
-        return self._model.compute_members(self._species.of(atoms), atoms.positions, self._neighbors.rows(atoms))
-
-    def descriptors(self, atoms: Atoms) -> FloatArray:
-        """Descriptors of the atoms, which only torch computes: it is loaded at the first call.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-
-        Returns
-        -------
-        descriptors : (n_atoms, descriptor_width)
-        """
-        if self._describer is None:
-            from mlpot.export import load_model  # noqa: PLC0415  # torch, which the native engine does without
-
-            module = load_model(self._model.path, precision=self._model.precision)
-            self._describer = TorchAtomsEngine(module, self._width, "cpu")
-        return self._describer.descriptors(atoms)
+        return self._model.compute(species, atoms.positions, self._neighbors.rows(atoms), extras)
 
     def twin(self) -> "NativeAtomsEngine":
         """Another one with the same model and no list.
@@ -149,15 +113,16 @@ class TorchAtomsEngine:
         self._model, self._width, self._device = model, skin, device
         self._neighbors = SkinNeighborList(model.manifest.cutoff, skin)
         self._species = _Species(model.manifest.atomic_numbers)
+        self._distance: FeatureDistance | None = None
 
-    def compute(self, atoms: Atoms, *, atomic_virials: bool = False) -> AtomsAnswer:
+    def compute(self, atoms: Atoms, extras: Collection[Extra] = ()) -> AtomsAnswer:
         """Energies and their derivatives.
 
         Parameters
         ----------
         atoms : ase.Atoms
-        atomic_virials : bool
-            Also share the virial among the atoms.
+        extras : collection of str
+            What else is wanted.
 
         Returns
         -------
@@ -167,47 +132,30 @@ class TorchAtomsEngine:
         ------
         DataError
             Atoms that no engine can compute.
-        """
-        if len(atoms) == 0:
-            return _answer_of_nothing()
-        return self._outside_of_inference(
-            lambda: _in_numpy(self._model.evaluate(self._graph(atoms), atomic_virials=atomic_virials))
-        )
-
-    def compute_members(self, atoms: Atoms) -> MembersAnswer:
-        """Energy and its derivatives as each member of a committee has them.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-
-        Returns
-        -------
-        MembersAnswer
+        EngineError
+            Extras that the model file does not have.
         """
         committee = self._model.manifest.committee
-        if committee is None:
-            raise EngineError(f"{self._model.path} holds a single model, not a committee: it has no members")
+        if committee is None and not {*MEMBERS}.isdisjoint(extras):
+            raise EngineError(f"{self._model.path}: the model is a single one, not a committee: it has no members")
         if len(atoms) == 0:
-            n = committee.n_members
-            return MembersAnswer(np.zeros(n), np.zeros((n, 0, 3)), np.zeros((n, 3, 3)))
-        answer = self._outside_of_inference(lambda: self._model.evaluate_members(self._graph(atoms)))
-        energy, _, forces, virial = (tensor.cpu().numpy() for tensor in answer)
-        return MembersAnswer(energy[:, 0], forces, virial[:, 0])
+            return _answer_of_nothing(0 if committee is None else committee.n_members)
+        return self._outside_of_inference(lambda: self._answer(atoms, extras))
 
-    def descriptors(self, atoms: Atoms) -> FloatArray:
-        """Descriptors of the atoms.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-
-        Returns
-        -------
-        descriptors : (n_atoms, descriptor_width)
-        """
-        descriptors = self._outside_of_inference(lambda: self._model.descriptors(self._graph(atoms)))
-        return descriptors.cpu().numpy().astype(np.float64)
+    def _answer(self, atoms: Atoms, extras: Collection[Extra]) -> AtomsAnswer:
+        model, graph = self._model, self._graph(atoms)
+        answer = _in_numpy(model.evaluate(graph, atomic_virials="atomic_virials" in extras))
+        if not {*MEMBERS}.isdisjoint(extras):
+            energy, _, forces, virial = (tensor.cpu().numpy() for tensor in model.evaluate_members(graph))
+            answer = answer._replace(member_energies=energy[:, 0], member_forces=forces, member_virials=virial[:, 0])
+        if {"descriptors", "feature_distances"}.isdisjoint(extras):
+            return answer
+        descriptors = model.descriptors(graph).cpu().numpy().astype(np.float64)
+        if "feature_distances" in extras:
+            if self._distance is None:
+                self._distance = distance_from_file(model.path)
+            answer = answer._replace(feature_distances=self._distance.of(descriptors, self._species.of(atoms)))
+        return answer._replace(descriptors=descriptors)
 
     @staticmethod
     def _outside_of_inference(action: Callable[[], Answer]) -> Answer:
@@ -265,6 +213,8 @@ def _in_numpy(prediction: "Prediction") -> AtomsAnswer:
     )
 
 
-def _answer_of_nothing() -> AtomsAnswer:
+def _answer_of_nothing(n_members: int) -> AtomsAnswer:
     """Zeros for no atoms, of which modules in files need not know."""
-    return AtomsAnswer(0.0, np.zeros(0), np.zeros((0, 3)), np.zeros((3, 3)), np.zeros((0, 3, 3)))
+    none = AtomsAnswer(0.0, np.zeros(0), np.zeros((0, 3)), np.zeros((3, 3)), np.zeros((0, 3, 3)))
+    members = np.zeros(n_members), np.zeros((n_members, 0, 3)), np.zeros((n_members, 3, 3))
+    return AtomsAnswer(*none[:5], *members, np.zeros(0), np.zeros((0, 0)))

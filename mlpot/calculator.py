@@ -128,7 +128,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
             None: those of the last call.
         properties : sequence of str
             ``stresses`` needs a little more work, and what `mlpot.uncertainty.properties` has is computed where it is
-            asked for: members of a committee cost as much as so many models. Everything else is always computed.
+            asked for, in the same evaluation. Everything else is always computed.
         system_changes : sequence of str
             Not used: what changed is found by comparison.
 
@@ -151,9 +151,11 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
                 "volume of the whole cell), or use `get_virial(atoms)`, -dE/dstrain in eV"
             )
         self.reset()
-        per_atom = "stresses" in properties
-        results = _results(atoms, self._engine.compute(atoms, atomic_virials=per_atom))
-        results |= self._uncertainty.compute(self._engine, atoms, properties)
+        extras = self._uncertainty.extras(properties)
+        if "stresses" in properties:
+            extras.add("atomic_virials")
+        answer = self._engine.compute(atoms, extras)
+        results = _results(atoms, answer) | self._uncertainty.compute(atoms, answer)
         # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
         self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results
@@ -283,7 +285,7 @@ def load(
 
 
 def _results(atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
-    energy, energies, forces, virial, shares = answer
+    energy, energies, forces, virial, shares = answer[:5]
     if not np.isfinite(energy + np.sum(energies) + np.sum(forces) + np.sum(virial)):
         _refuse_non_finite(atoms, energies, forces)
     results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}

@@ -6,11 +6,10 @@ engine stores nothing of the size of the edges and builds no graph of operations
 torch; it runs on the CPU only and has no second derivatives. Torch is loaded only where it is asked for.
 """
 
-import functools
 import importlib.util
 import logging
 import os
-import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -18,18 +17,24 @@ import numpy as np
 
 from mlpot.errors import EngineError, ModelFileError
 from mlpot.manifest import Manifest, Precision, read_manifest
-from mlpot.members import MembersAnswer, write_members
+from mlpot.members import MembersAnswer
 from mlpot.neighbors import FloatArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlpot._native import NativeEngine, NeighborRows
+    from mlpot._native import NeighborRows
     from mlpot.export import LoadedModel
     from mlpot.graph import Graph
     from mlpot.model.derivatives import Prediction
 
 EngineName = Literal["native", "torch"]
+Extra = Literal[
+    "atomic_virials", "member_energies", "member_forces", "member_virials", "feature_distances", "descriptors"
+]
+"""What an engine computes where it is asked for: fields of `AtomsAnswer`."""
+
+MEMBERS: tuple[Extra, ...] = ("member_energies", "member_forces", "member_virials")
 LOGGER = logging.getLogger("mlpot")
 
 
@@ -45,13 +50,32 @@ class AtomsAnswer(NamedTuple):
         ``-dE/dstrain``.
     atomic_virials : (n_atoms, 3, 3), eV, or None
         As of `mlpot.model.derivatives.Prediction`.
+    member_energies : (n_members,), eV, or None
+        As each member of a committee has it, like the next two.
+    member_forces : (n_members, n_atoms, 3), eV/A, or None
+    member_virials : (n_members, 3, 3), eV, or None
+    feature_distances : (n_atoms,), or None
+        From the training set; infinite for an element that was not part of it.
+    descriptors : (n_atoms, descriptor_width), or None
     """
 
     energy: float
     atomic_energies: FloatArray
     forces: FloatArray
     virial: FloatArray
-    atomic_virials: FloatArray | None
+    atomic_virials: FloatArray | None = None
+    member_energies: FloatArray | None = None
+    member_forces: FloatArray | None = None
+    member_virials: FloatArray | None = None
+    feature_distances: FloatArray | None = None
+    descriptors: FloatArray | None = None
+
+    def members(self) -> MembersAnswer:
+        """Collect what the members say; all of it must have been asked for."""
+        energies, forces, virials = self.member_energies, self.member_forces, self.member_virials
+        if energies is None or forces is None or virials is None:
+            raise EngineError("the members of the committee were not asked for")
+        return MembersAnswer(energies, forces, virials)
 
 
 class NativeModel:
@@ -96,11 +120,10 @@ class NativeModel:
         self.path = Path(path)
         self.manifest: Manifest = read_manifest(path)
         self.threads = default_threads() if threads is None else threads
-        self._load = functools.partial(_load, NativeEngine, precision=precision or "", threads=self.threads)
-        self._members: list[NativeEngine] = []
-        # The mean of whole members is computed from them; that of a shallow committee is a single model.
-        self._is_deep = self.manifest.committee is not None and self.manifest.committee.kind == "deep"
-        self._engine = self._member_engines()[0] if self._is_deep else self._load(self.path)
+        try:
+            self._engine = NativeEngine(str(path), precision or "", self.threads)
+        except RuntimeError as error:
+            raise ModelFileError(str(error)) from error
         self.name: str = self._engine.name
         self.precision: Precision = self._engine.precision
 
@@ -109,8 +132,7 @@ class NativeModel:
         species: "NDArray[np.int32]",
         positions: FloatArray,
         rows: "NeighborRows",
-        *,
-        atomic_virials: bool = False,
+        extras: Collection[Extra] = (),
     ) -> AtomsAnswer:
         """Energies and their derivatives of one structure.
 
@@ -121,48 +143,24 @@ class NativeModel:
         positions : (n_atoms, 3), A
         rows : mlpot._native.NeighborRows
             All pairs inside the cutoff; those beyond it do no harm.
-        atomic_virials : bool
-            Also share the virial among the atoms.
+        extras : collection of str
+            What else is wanted. Energies of the members cost next to nothing, their forces and virials as much as one
+            evaluation or two, in the same call.
 
         Returns
         -------
         AtomsAnswer
             What is not finite is given back as it is.
-        """
-        engines = self._member_engines() if self._is_deep else [self._engine]
-        answers = [AtomsAnswer(*engine.evaluate(species, positions, rows, atomic_virials)) for engine in engines]
-        return answers[0] if len(answers) == 1 else _mean(answers)
-
-    def compute_members(
-        self, species: "NDArray[np.int32]", positions: FloatArray, rows: "NeighborRows"
-    ) -> MembersAnswer:
-        """Energy and its derivatives as each member of a committee has them; arguments as of `compute`.
-
-        Returns
-        -------
-        MembersAnswer
 
         Raises
         ------
         EngineError
-            The model is not a committee.
+            Extras that the model file does not have.
         """
-        engines = self._member_engines()
-        answers = [AtomsAnswer(*engine.evaluate(species, positions, rows, False)) for engine in engines]
-        return MembersAnswer(
-            np.array([answer.energy for answer in answers]),
-            np.stack([answer.forces for answer in answers]),
-            np.stack([answer.virial for answer in answers]),
-        )
-
-    def _member_engines(self) -> "list[NativeEngine]":
-        """One engine for each member, made when first needed."""
-        if self.manifest.committee is None:
-            raise EngineError(f"{self.path} holds a single model, not a committee: it has no members")
-        if not self._members:
-            with tempfile.TemporaryDirectory(prefix="mlpot-members-") as folder:
-                self._members = [self._load(file) for file in write_members(self.path, Path(folder))]
-        return self._members
+        try:
+            return AtomsAnswer(**self._engine.evaluate(species, positions, rows, list(extras)))
+        except RuntimeError as error:
+            raise EngineError(f"{self.path}: {error}") from error
 
     def evaluate(self, graph: "Graph", *, atomic_virials: bool = False) -> "Prediction":
         """Energies and their derivatives of structures in a graph.
@@ -183,12 +181,13 @@ class NativeModel:
         from mlpot.model.derivatives import Prediction  # noqa: PLC0415
 
         several = graph.n_structures != 1
+        extras: set[Extra] = {"atomic_virials"} if atomic_virials or several else set()
         n_atoms = len(graph.species)
         answer = self.compute(
             graph.species.numpy().astype(np.int32),
             np.zeros((n_atoms, 3)),
             _rows_of(graph),
-            atomic_virials=atomic_virials or several,
+            extras,
         )
         atomic_energies = torch.from_numpy(answer.atomic_energies)
         shares = None if answer.atomic_virials is None else torch.from_numpy(answer.atomic_virials)
@@ -199,24 +198,6 @@ class NativeModel:
             virial = torch.zeros(graph.n_structures, 3, 3, dtype=torch.float64).index_add(0, graph.batch, shares)
         forces = torch.from_numpy(answer.forces)
         return Prediction(energy, atomic_energies, forces, virial, shares if atomic_virials else None)
-
-
-def _load(engine: "type[NativeEngine]", path: Path, precision: str, threads: int) -> "NativeEngine":
-    try:
-        return engine(str(path), precision, threads)
-    except RuntimeError as error:
-        raise ModelFileError(str(error)) from error
-
-
-def _mean(answers: list[AtomsAnswer]) -> AtomsAnswer:
-    shares = [answer.atomic_virials for answer in answers if answer.atomic_virials is not None]
-    return AtomsAnswer(
-        float(np.mean([answer.energy for answer in answers])),
-        np.mean([answer.atomic_energies for answer in answers], axis=0),
-        np.mean([answer.forces for answer in answers], axis=0),
-        np.mean([answer.virial for answer in answers], axis=0),
-        np.mean(shares, axis=0) if shares else None,
-    )
 
 
 def _rows_of(graph: "Graph") -> "NeighborRows":

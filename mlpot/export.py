@@ -235,6 +235,9 @@ def in_double(potential: AnyModel) -> AnyModel:
     """
     double = _twin(potential)
     double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
+    if isinstance(double, ShallowCommittee) and next(potential.parameters()).dtype != torch.float64:
+        # Their sum was zero before they were rounded.
+        double.deviations.data -= double.deviations.data.mean(0)
     for parameter in double.parameters():
         parameter.requires_grad_(False)
     double.eval()

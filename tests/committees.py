@@ -1,7 +1,11 @@
 """Untrained committees of both kinds."""
 
+import numpy as np
 import torch
 
+from mlpot.export import save_model
+from mlpot.feature_distance import FeatureDistance
+from mlpot.manifest import Calibration, DistanceInfo, Scaling
 from mlpot.model import DeepCommittee
 from mlpot.model.committee import shallow_committee
 from potentials import random_potential
@@ -25,3 +29,27 @@ COMMITTEES = {
     "shallow, vector messages": lambda: random_shallow(n_layers=2),
     "deep, vector messages": lambda: random_deep(n_layers=2),
 }
+
+
+def save_calibrated(path, committee, seed=0, known=None):
+    """Write a committee with a random calibration and feature distance; returns the latter.
+
+    Elements but those of the indices in `known` were not in the training set.
+    """
+    rng = np.random.default_rng(seed)
+    n_species, width = len(committee.atomic_numbers), committee.descriptor_width
+    whitening = np.tril(rng.normal(size=(n_species, width, width))) / width
+    if known is not None:
+        whitening[[index for index in range(n_species) if index not in known]] = 0.0
+    distance = FeatureDistance(rng.normal(size=(n_species, width)), whitening)
+    scalings = [Scaling(scale=rng.uniform(0.5, 2.0, n).tolist(), levels=[], quantiles=[]) for n in (n_species, 1, 1)]
+    scalings[0] = scalings[0].model_copy(update={"distance_limit": 0.8})
+    parts = dict(zip(("forces", "energy", "stress"), scalings, strict=True))
+    save_model(
+        path,
+        committee,
+        calibration=Calibration(n_structures=1, n_forces=1, data_hash=None, **parts),
+        feature_distance=DistanceInfo(n_structures=1, n_atoms=1, data_hash=None),
+        tensors={name: torch.from_numpy(array) for name, array in distance.tensors().items()},
+    )
+    return distance

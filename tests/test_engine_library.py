@@ -3,12 +3,15 @@
 import ctypes
 import zlib
 from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_int, c_size_t, c_void_p, create_string_buffer
+from pathlib import Path
 
 import numpy as np
 import pytest
+from committees import random_shallow, save_calibrated
 
 from mlpot import torch_engine
-from mlpot.manifest import FORMAT_VERSION
+from mlpot.lammps import NATIVE_ENGINE, plugin_directory
+from mlpot.manifest import FORMAT_VERSION, read_manifest
 
 pytestmark = pytest.mark.lammps
 
@@ -36,6 +39,10 @@ class Description(Structure):
         ("atomic_numbers", POINTER(c_int)),
         ("n_layers", c_int),
         ("message_width", c_int),
+        ("n_members", c_int),
+        ("has_distance", c_int),
+        ("calibrated", c_int),
+        ("energy_calibrated", c_int),
     ]
 
 
@@ -46,6 +53,8 @@ class Api(Structure):
         ("compute", c_void_p),
         ("memory_usage", ctypes.CFUNCTYPE(c_double, c_void_p)),
         ("destroy", ctypes.CFUNCTYPE(None, c_void_p)),
+        ("force_spread", c_void_p),
+        ("energy_spread", c_void_p),
     ]
 
 
@@ -115,3 +124,51 @@ def test_a_newer_format_is_refused_with_what_to_do(api, model_file, tmp_path):
 def sealed(content):
     """The file with the checksum of its bytes at the end."""
     return content[:-8] + b"%08x" % zlib.crc32(content[:-8])
+
+
+@pytest.fixture(scope="module")
+def native():
+    library = ctypes.CDLL(str(Path(plugin_directory()) / NATIVE_ENGINE))
+    library.mlpot_engine_get_api.restype = POINTER(Api)
+    return library.mlpot_engine_get_api().contents
+
+
+def test_error_bars_are_those_of_python(native, tmp_path):
+    save_calibrated(tmp_path / "model.pt", random_shallow(4))
+    manifest = read_manifest(tmp_path / "model.pt")
+    handle, description, message = create(native, tmp_path / "model.pt")
+    assert handle, message
+    assert (description.n_members, description.has_distance) == (4, 1)
+    assert (description.calibrated, description.energy_calibrated) == (1, 1)
+    rng = np.random.default_rng(0)
+    species = np.array([0, 1, 2, 1, -1], np.int32)
+    forces, away, energies = rng.normal(size=(4, 7, 3)), rng.uniform(0.1, 3.0, 5), rng.normal(size=4)
+    spread, sigma, energy = np.zeros(5), np.zeros(5), np.zeros(2)
+    force_spread = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, *[c_void_p] * 2, c_size_t, *[c_void_p] * 4)
+    energy_spread = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 5)
+    arrays = [array.ctypes.data for array in (species, forces, away, spread, sigma)]
+    assert force_spread(native.force_spread)(handle, 5, *arrays[:2], 7, *arrays[2:], None) == 0
+    assert energy_spread(native.energy_spread)(handle, energies.ctypes.data, *_two(energy), None) == 0
+    expected = np.sqrt(forces[:, :4].var(axis=0, ddof=1).mean(axis=1))
+    np.testing.assert_allclose(spread, [*expected, 0.0], rtol=1e-13)
+    scaling = manifest.calibration.forces
+    factor = np.sqrt(away * np.maximum(1.0, away / scaling.distance_limit))[:4]
+    np.testing.assert_allclose(sigma, [*(expected * factor * np.array(scaling.scale)[species[:4]]), 0.0], rtol=1e-13)
+    assert energy[0] == pytest.approx(energies.std(ddof=1), rel=1e-13)
+    assert energy[1] == pytest.approx(energy[0] * manifest.calibration.energy.scale[0], rel=1e-13)
+    native.destroy(handle)
+
+
+def test_a_single_model_has_no_error_bars(native, model_file):
+    handle, description, _ = create(native, model_file)
+    assert (description.n_members, description.calibrated) == (1, 0)
+    text, spread = create_string_buffer(200), np.zeros(2)
+    energy_spread = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 4, POINTER(Message))(native.energy_spread)
+    message = Message(ctypes.addressof(text), 200)
+    assert energy_spread(handle, spread.ctypes.data, spread.ctypes.data, None, byref(message)) == 1
+    assert "has no spread" in text.value.decode()
+    native.destroy(handle)
+
+
+def _two(values):
+    return values.ctypes.data, values.ctypes.data + 8

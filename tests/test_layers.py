@@ -12,7 +12,7 @@ LAYERS = [
     {"errors", "figures", "graph"},
     {"config"},
     {"config_file", "manifest", "neighbors", "shipped", "tuned_process"},
-    {"members"},
+    {"feature_distance", "members"},
     {"skin", "model"},
     {"data", "export", "neighbor_rows", "torch_engine"},
     {"engine"},

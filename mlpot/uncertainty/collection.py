@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from mlpot.atoms_engine import AtomsEngine, atoms_engine
 from mlpot.data import LabelledStructure
+from mlpot.engine import MEMBERS, Extra
 from mlpot.errors import DataError
+from mlpot.feature_distance import FeatureDistance
 from mlpot.manifest import Manifest
 from mlpot.neighbors import species_of
-from mlpot.uncertainty.distance import FeatureDistance, distance_from_file, fit_distance
+from mlpot.uncertainty.distance import fit_distance
 from mlpot.uncertainty.quality import ErrorTable
 from mlpot.uncertainty.spread import spread_of
 
@@ -59,11 +61,10 @@ def collect_errors(
             f"{model.path} is a single model, which has no spread to calibrate: make a committee of it with "
             "`mlpot committee attach`, or train one (training.committee)"
         )
-    distance = None if manifest.feature_distance is None else distance_from_file(model.path)
     engine, rows = atoms_engine(model, 0.0, device), _Rows()
     for structure in structures:
         if not structure.is_isolated_atom:
-            _add_structure(rows, structure, manifest, engine, distance)
+            _add_structure(rows, structure, manifest, engine)
         on_structure()
     return rows.table()
 
@@ -105,10 +106,11 @@ def _add_structure(
     structure: LabelledStructure,
     manifest: Manifest,
     engine: AtomsEngine,
-    distance: FeatureDistance | None,
 ) -> None:
     atoms = structure.atoms
-    answer, spread = engine.compute(atoms), spread_of(engine.compute_members(atoms))
+    distances: tuple[Extra, ...] = () if manifest.feature_distance is None else ("feature_distances",)
+    answer = engine.compute(atoms, MEMBERS + distances)
+    spread = spread_of(answer.members())
     if not (np.isfinite(answer.forces).all() and np.isfinite(spread.forces).all()):
         raise DataError(f"the prediction for structure {rows.n_structures} is not finite: are atoms much too close?")
     rows.n_structures += 1
@@ -122,8 +124,8 @@ def _add_structure(
         rows.species.append(species)
         rows.forces.append(answer.forces - structure.forces)
         rows.force_spreads.append(spread.forces)
-        if distance is not None:
-            rows.distances.append(distance.of(engine.descriptors(atoms), species))
+        if answer.feature_distances is not None:
+            rows.distances.append(answer.feature_distances)
 
 
 def distance_of_training_set(
@@ -153,11 +155,14 @@ def distance_of_training_set(
     engine = atoms_engine(model, 0.0, device)
     width = manifest.config.n_layers * manifest.config.n_channels + manifest.config.readout_width
     counted = [0]
+    wanted: tuple[Extra, ...] = ("descriptors",)
 
     def blocks() -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:
         for structure in structures:
             counted[0] += len(structure.atoms)
-            yield engine.descriptors(structure.atoms), species_of(structure.atoms, manifest.atomic_numbers)
+            descriptors = engine.compute(structure.atoms, wanted).descriptors
+            if descriptors is not None:
+                yield descriptors, species_of(structure.atoms, manifest.atomic_numbers)
             on_structure()
 
     return fit_distance(blocks(), len(manifest.atomic_numbers), width), counted[0]

@@ -15,13 +15,11 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlpot.atoms_engine import AtomsEngine
-from mlpot.engine import NativeModel
+from mlpot.engine import MEMBERS, AtomsAnswer, Extra, NativeModel
 from mlpot.errors import EngineError
 from mlpot.manifest import Manifest
 from mlpot.neighbors import FloatArray, species_of
 from mlpot.uncertainty.calibration import error_bars
-from mlpot.uncertainty.distance import FeatureDistance, distance_from_file
 from mlpot.uncertainty.spread import spread_of
 
 if TYPE_CHECKING:
@@ -67,58 +65,80 @@ class Uncertainty:
     """
 
     def __init__(self, model: "LoadedModel | NativeModel") -> None:
-        self._model = model
+        self._manifest = model.manifest
         self.properties = available_properties(model.manifest)
-        self._distance: FeatureDistance | None = None
+        is_free = isinstance(model, NativeModel) and model.manifest.committee is not None
+        self._always: set[Extra] = {"member_energies"} if is_free else set()
 
-    def compute(self, engine: AtomsEngine, atoms: Atoms, wanted: Sequence[str]) -> dict[str, Any]:
-        """Compute what is wanted, and what comes with it for nothing.
+    def extras(self, wanted: Sequence[str]) -> set[Extra]:
+        """Find what to ask an engine for; the native one has the energies of members for nothing, so they always come.
 
         Parameters
         ----------
-        engine : AtomsEngine
-        atoms : ase.Atoms
         wanted : sequence of str
-            Other names are ignored.
+            Names of properties; others than `properties` are ignored.
+
+        Returns
+        -------
+        set of str
+        """
+        names, extras = set(wanted).intersection(self.properties), set(self._always)
+        if any(name.startswith("energy_") for name in names):
+            extras.add("member_energies")
+        if any(name.startswith(("forces_", "stress_")) for name in names):
+            extras.update(MEMBERS)
+        limited = self._limit() is not None and not names.isdisjoint({"forces_std", "stress_std"})
+        if DISTANCE in names or limited:
+            extras.add("feature_distances")
+        return extras
+
+    def compute(self, atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
+        """Properties that follow from what an engine has said.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        answer : AtomsAnswer
 
         Returns
         -------
         dict
         """
-        names = set(wanted).intersection(self.properties)
         results: dict[str, Any] = {}
-        limited = self._limit() is not None and any(name.endswith("_std") for name in names)
-        if DISTANCE in names or limited:
-            results[DISTANCE] = self._distances(engine, atoms)
-        if names - {DISTANCE}:
-            results |= self._of_members(engine, atoms, results.get(DISTANCE))
+        if answer.member_energies is not None:
+            results |= self._of_energies(answer.member_energies)
+        if answer.member_forces is not None:
+            results |= self._of_members(atoms, answer)
         for name, values in results.items():
-            if not np.isfinite(values).all() and name != DISTANCE:
+            if not np.isfinite(values).all():
                 raise EngineError(f"{name} is not finite though energy and forces are: look for atoms much too close")
+        if answer.feature_distances is not None:
+            results[DISTANCE] = answer.feature_distances
         return results
 
     def _limit(self) -> float | None:
-        calibration = self._model.manifest.calibration
+        calibration = self._manifest.calibration
         return None if calibration is None else calibration.forces.distance_limit
 
-    def _of_members(self, engine: AtomsEngine, atoms: Atoms, distances: FloatArray | None) -> dict[str, Any]:
-        manifest = self._model.manifest
-        members = engine.compute_members(atoms)
-        spread = spread_of(members)
-        bars: dict[str, Any] = {}
-        if self._limit() is None or distances is not None:
-            nothing: FloatArray = np.zeros(0)
-            species = species_of(atoms, manifest.atomic_numbers)
-            bars = error_bars(manifest, spread, species, nothing if distances is None else distances)
-        results: dict[str, Any] = {"energy_members": members.energy, "forces_members": members.forces}
-        for ending, values in (("spread", spread._asdict()), ("std", bars)):
-            results |= {f"{name}_{ending}": value for name, value in values.items() if name != "virial"}
-            if "virial" in values and atoms.pbc.all():
-                results[f"stress_{ending}"] = full_3x3_to_voigt_6_stress(values["virial"] / atoms.cell.volume)
+    def _of_energies(self, members: FloatArray) -> dict[str, Any]:
+        spread = float(members.std(ddof=1))
+        calibration = self._manifest.calibration
+        results: dict[str, Any] = {"energy_members": members, "energy_spread": spread}
+        if calibration is not None and calibration.energy is not None:
+            results["energy_std"] = spread * calibration.energy.scale[0]
         return results
 
-    def _distances(self, engine: AtomsEngine, atoms: Atoms) -> FloatArray:
-        if self._distance is None:
-            self._distance = distance_from_file(self._model.path)
-        species = species_of(atoms, self._model.manifest.atomic_numbers)
-        return self._distance.of(engine.descriptors(atoms), species)
+    def _of_members(self, atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
+        spread = spread_of(answer.members())
+        bars: dict[str, Any] = {}
+        if self._limit() is None or answer.feature_distances is not None:
+            distances = np.zeros(0) if answer.feature_distances is None else answer.feature_distances
+            bars = error_bars(self._manifest, spread, species_of(atoms, self._manifest.atomic_numbers), distances)
+        results: dict[str, Any] = {"forces_members": answer.member_forces, "forces_spread": spread.forces}
+        if "forces" in bars:
+            results["forces_std"] = bars["forces"]
+        if atoms.pbc.all():
+            for name, virial in (("stress_spread", spread.virial), ("stress_std", bars.get("virial"))):
+                if virial is not None:
+                    results[name] = full_3x3_to_voigt_6_stress(virial / atoms.cell.volume)
+        return results

@@ -6,6 +6,7 @@
 #define MLPOT_ENGINE_H
 
 #include "engine_api.h"
+#include "manifest.h"
 
 #include <memory>
 
@@ -18,10 +19,17 @@ class Engine {
 
   /* Points into this engine. */
   virtual mlpot_description describe() const = 0;
+  virtual const Manifest &manifest() const = 0;
   virtual void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                        mlpot_result &result) = 0;
   virtual double memory_usage() const = 0;
 };
+
+/* Whether a call asks for more than a single model has. */
+inline bool asks_for_members(const mlpot_result &result)
+{
+  return result.member_energies || result.member_forces || result.member_virials;
+}
 
 /* Each engine library defines this once. */
 std::unique_ptr<Engine> make_engine(const mlpot_settings &settings);

@@ -12,14 +12,19 @@
    Message passing: an engine only needs neighbours inside the cutoff, however many layers the
    model has. Between two layers it calls forward() so that every copy (ghost) of an atom gets the
    values of the atom itself, and on the way back reverse() so that what was computed for the
-   copies is added to the atom. All ranks must make the same calls, also those without atoms. */
+   copies is added to the atom. All ranks must make the same calls, also those without atoms, and ask for
+   the same arrays; no rows are wider than the model's message_width.
+
+   Committees: member arrays are asked for by the call, and cost nothing where they are not. What they are
+   worth only shows when all ranks have been summed; then force_spread and energy_spread of this interface
+   make error bars of them. */
 
 #ifndef MLPOT_ENGINE_API_H
 #define MLPOT_ENGINE_API_H
 
 #include <stddef.h>
 
-#define MLPOT_ENGINE_API_VERSION 2
+#define MLPOT_ENGINE_API_VERSION 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -50,7 +55,11 @@ typedef struct {
   int n_elements;
   const int *atomic_numbers; /* n_elements; a species is an index into this list */
   int n_layers;
-  int message_width; /* values per atom that travel between two layers; 0 for one layer */
+  int message_width;     /* values per atom that travel between two layers; 0 for one layer */
+  int n_members;         /* of a committee; 1: a single model */
+  int has_distance;      /* the file knows how far an atom is from its training set */
+  int calibrated;        /* force_spread gives error bars */
+  int energy_calibrated; /* energy_spread gives an error bar */
 } mlpot_description;
 
 typedef struct {
@@ -88,17 +97,38 @@ typedef struct {
   double *atomic_virials;   /* n_atoms x 9: each edge half to its centre, half to its neighbour */
   double *centroid_virials; /* n_atoms x 9: each edge to its neighbour (heat flux) */
   int failed_atom;          /* set with a failure that one atom shows, else -1 */
+
+  /* What the members of a committee say; their mean is what stands above. */
+  double *member_energies; /* n_members, eV: of the centers */
+  double *member_forces;   /* n_members x n_atoms x 3, eV/A; copies carry their share */
+  double *member_virials;  /* n_members x 9, eV: as `virial` */
+  /* Distance of the centers from the training set, about 1 inside of it; infinite for an element that
+     was not part of it. n_atoms */
+  double *feature_distances;
 } mlpot_result;
 
 typedef struct {
   int api_version;
   /* NULL on failure. */
   mlpot_engine *(*create)(const mlpot_settings *, mlpot_description *, mlpot_message *);
-  /* 0 on success; energies and forces are finite then. */
+  /* 0 on success; energies and forces, those of the members included, are finite then. */
   int (*compute)(mlpot_engine *, const mlpot_atoms *, const mlpot_communicator *, mlpot_result *,
                  mlpot_message *);
   double (*memory_usage)(const mlpot_engine *); /* bytes held between two calls */
   void (*destroy)(mlpot_engine *);
+
+  /* From member forces that are complete (copies added to their atoms) to numbers of each atom in eV/A: the
+     spread of a force component over the members, and sigma, its calibrated error bar of one standard
+     deviation. Members start `stride` atoms apart; atoms of species -1 get zeros. `feature_distances` may be
+     NULL where has_distance is 0, `spread` or `sigma` where they are not wanted, and sigma must be where
+     `calibrated` is 0. 0 on success. */
+  int (*force_spread)(const mlpot_engine *, int n_atoms, const int *species,
+                      const double *member_forces, size_t stride, const double *feature_distances,
+                      double *spread, double *sigma, mlpot_message *);
+  /* The same of the total energy, eV, from member energies that were summed over all ranks; sigma as
+     `energy_calibrated` says. */
+  int (*energy_spread)(const mlpot_engine *, const double *member_energies, double *spread,
+                       double *sigma, mlpot_message *);
 } mlpot_engine_api;
 
 typedef const mlpot_engine_api *(*mlpot_engine_get_api_function)(void);

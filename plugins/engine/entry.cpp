@@ -51,9 +51,32 @@ int compute(mlpot_engine *engine, const mlpot_atoms *atoms, const mlpot_communic
   });
 }
 
+const mlpot::Engine *unwrap(const mlpot_engine *engine)
+{
+  return reinterpret_cast<const mlpot::Engine *>(engine);
+}
+
 double memory_usage(const mlpot_engine *engine)
 {
-  return reinterpret_cast<const mlpot::Engine *>(engine)->memory_usage();
+  return unwrap(engine)->memory_usage();
+}
+
+int force_spread(const mlpot_engine *engine, int n_atoms, const int *species,
+                 const double *member_forces, std::size_t stride, const double *feature_distances,
+                 double *spread, double *sigma, mlpot_message *message)
+{
+  return guarded(message, [&] {
+    unwrap(engine)->manifest().error_bars.of_forces(
+        {n_atoms, species, member_forces, stride, feature_distances}, spread, sigma);
+  });
+}
+
+int energy_spread(const mlpot_engine *engine, const double *member_energies, double *spread,
+                  double *sigma, mlpot_message *message)
+{
+  return guarded(message, [&] {
+    unwrap(engine)->manifest().error_bars.of_energy(member_energies, spread, sigma);
+  });
 }
 
 void destroy(mlpot_engine *engine)
@@ -65,7 +88,12 @@ void destroy(mlpot_engine *engine)
 
 extern "C" __attribute__((visibility("default"))) const mlpot_engine_api *mlpot_engine_get_api()
 {
-  static const mlpot_engine_api api = {MLPOT_ENGINE_API_VERSION, create, compute, memory_usage,
-                                       destroy};
+  static const mlpot_engine_api api = {MLPOT_ENGINE_API_VERSION,
+                                       create,
+                                       compute,
+                                       memory_usage,
+                                       destroy,
+                                       force_spread,
+                                       energy_spread};
   return &api;
 }

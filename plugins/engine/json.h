@@ -20,6 +20,7 @@ class Json {
   /* Access; throws std::runtime_error that names what is missing. */
   const Json &at(const std::string &key) const;
   bool has(const std::string &key) const { return object.count(key) > 0; }
+  bool is_null() const { return kind == Kind::Null; }
   bool boolean() const;
   double number() const;
   int integer() const { return static_cast<int>(number()); }

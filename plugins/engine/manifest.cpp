@@ -13,6 +13,15 @@ namespace {
 
   constexpr int FORMAT_VERSION = 2;
 
+  ProbeAnswer read_answer(const Json &json, std::size_t size)
+  {
+    const ProbeAnswer answer = {json.at("energy").number(), json.at("forces").numbers(),
+                                json.at("virial").numbers()};
+    if (answer.forces.size() != size || answer.virial.size() != 9)
+      throw std::runtime_error("the probe has arrays of different lengths");
+    return answer;
+  }
+
   Probe read_probe(const Json &json, const std::vector<int> &atomic_numbers)
   {
     Probe probe;
@@ -24,14 +33,21 @@ namespace {
     }
     probe.positions = json.at("positions").numbers();
     probe.cell = json.at("cell").numbers();
-    probe.energy = json.at("energy").number();
-    probe.forces = json.at("forces").numbers();
-    probe.virial = json.at("virial").numbers();
     const std::size_t size = 3 * probe.species.size();
-    if (probe.positions.size() != size || probe.forces.size() != size || probe.cell.size() != 9 ||
-        probe.virial.size() != 9)
+    if (probe.positions.size() != size || probe.cell.size() != 9)
       throw std::runtime_error("the probe has arrays of different lengths");
+    static_cast<ProbeAnswer &>(probe) = read_answer(json, size);
+    if (json.has("members"))
+      for (const Json &member : json.at("members").items())
+        probe.members.push_back(read_answer(member, size));
     return probe;
+  }
+
+  bool is_deep(const std::string &kind)
+  {
+    if (kind != "deep" && kind != "shallow")
+      throw std::runtime_error("a committee is shallow or deep, not " + kind);
+    return kind == "deep";
   }
 
   Manifest interpret(const Json &json)
@@ -44,6 +60,11 @@ namespace {
     for (const double z : json.at("atomic_numbers").numbers())
       manifest.atomic_numbers.push_back(static_cast<int>(z));
     manifest.probe = read_probe(json.at("probe"), manifest.atomic_numbers);
+    manifest.error_bars = ErrorBars(json, static_cast<int>(manifest.atomic_numbers.size()));
+    const auto n_members = static_cast<std::size_t>(manifest.error_bars.n_members);
+    manifest.is_deep = n_members > 1 && is_deep(json.at("committee").at("kind").string());
+    if (manifest.probe.members.size() != (n_members > 1 ? n_members : 0))
+      throw std::runtime_error("the probe must have one answer for each member of the committee");
     return manifest;
   }
 
@@ -63,6 +84,22 @@ Manifest read_manifest(const ModelFile &file)
   throw std::runtime_error("model file " + file.path() + " has format " + std::to_string(format) +
                            "; this mlpot reads formats up to " + std::to_string(FORMAT_VERSION) +
                            ": upgrade mlpot");
+}
+
+mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision)
+{
+  const ErrorBars &bars = manifest.error_bars;
+  return {engine,
+          precision,
+          manifest.cutoff,
+          static_cast<int>(manifest.atomic_numbers.size()),
+          manifest.atomic_numbers.data(),
+          manifest.n_layers,
+          manifest.message_width,
+          bars.n_members,
+          bars.has_distance,
+          bars.forces_calibrated(),
+          bars.energy_calibrated()};
 }
 
 }    // namespace mlpot

@@ -7,6 +7,7 @@
 #define MLPOT_MANIFEST_H
 
 #include "engine_api.h"
+#include "error_bars.h"
 #include "model_file.h"
 
 #include <functional>
@@ -15,11 +16,15 @@
 
 namespace mlpot {
 
-struct Probe {
+struct ProbeAnswer {
+  double energy;                         // eV
+  std::vector<double> forces, virial;    // eV/A, eV
+};
+
+struct Probe : ProbeAnswer {
   std::vector<int> species;
   std::vector<double> positions, cell;    // A, row major; cell vectors are rows
-  double energy;                          // eV
-  std::vector<double> forces, virial;     // eV/A, eV
+  std::vector<ProbeAnswer> members;       // of a committee
 };
 
 struct Manifest {
@@ -28,16 +33,23 @@ struct Manifest {
   std::vector<int> atomic_numbers;
   std::string precision;    // in which the model was trained: "mixed" or "double"
   Probe probe;
+  bool is_deep;    // a committee of whole members
+  ErrorBars error_bars;
 };
 
 /* Throws std::runtime_error, also for files of a newer format. */
 Manifest read_manifest(const ModelFile &file);
 
+/* What an engine says of the model; points into its arguments. */
+mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision);
+
 using Compute =
     std::function<void(const mlpot_atoms &, const mlpot_communicator &, mlpot_result &)>;
 
-/* Runs the probe through an engine; throws std::runtime_error if the numbers disagree. */
-void check_probe(const Manifest &manifest, const std::string &precision, const Compute &compute);
+/* Runs the probe through an engine; throws std::runtime_error if the numbers disagree, those of the
+   members included where the engine can give them. */
+void check_probe(const Manifest &manifest, const std::string &precision, bool with_members,
+                 const Compute &compute);
 
 }    // namespace mlpot
 

@@ -125,42 +125,83 @@ namespace {
     rows.resize(static_cast<std::size_t>(n_centers) * width);
   }
 
-  /* Largest deviation, relative to the size of the numbers; NaN if anything is. */
-  double deviation(const double *got, const std::vector<double> &expected)
+  /* What the engine says: of the mean, and of each member if they are asked for. */
+  std::vector<ProbeAnswer> run(PeriodicProbe &periodic, std::size_t n_members,
+                               const Compute &compute)
   {
-    double worst = 0.0, size = 0.0;
+    const mlpot_atoms atoms = periodic.atoms();
+    const std::size_t size = 3 * static_cast<std::size_t>(atoms.n_atoms);
+    std::vector<double> forces(size), energies(n_members), virials(9 * n_members),
+        member_forces(size * n_members);
+    mlpot_result result = {};
+    result.forces = forces.data();
+    if (n_members > 0) {
+      result.member_energies = energies.data();
+      result.member_forces = member_forces.data();
+      result.member_virials = virials.data();
+    }
+    compute(atoms, periodic.communicator(), result);
+    periodic.fold(forces, 3);
+    std::vector<ProbeAnswer> answers;
+    answers.push_back({result.energy, forces, {result.virial, result.virial + 9}});
+    for (std::size_t m = 0; m < n_members; m++) {
+      const double *first = member_forces.data() + m * size, *virial = virials.data() + 9 * m;
+      answers.push_back({energies[m], {first, first + size}, {virial, virial + 9}});
+      periodic.fold(answers.back().forces, 3);
+    }
+    return answers;
+  }
+
+  void compare(const std::vector<double> &got, const std::vector<double> &expected, double &worst,
+               double &size)
+  {
     for (std::size_t k = 0; k < expected.size(); k++) {
       const double difference = std::abs(got[k] - expected[k]);
-      if (!(difference <= worst)) worst = difference;
+      worst = difference <= worst || std::isnan(worst) ? worst : difference;
       size = std::max(size, std::abs(expected[k]));
     }
-    return worst / (1.0 + size);
+  }
+
+  /* Largest deviation, relative to the size of the numbers; NaN if anything is. Members are the mean and
+     what they deviate from it, so that the largest of them sets the size for all. */
+  double deviation(const std::vector<ProbeAnswer> &got, const std::vector<ProbeAnswer> &expected)
+  {
+    double worst[3] = {}, size[3] = {1.0, 1.0, 1.0};
+    for (std::size_t m = 0; m < expected.size(); m++) {
+      compare({got[m].energy}, {expected[m].energy}, worst[0], size[0]);
+      compare(got[m].forces, expected[m].forces, worst[1], size[1]);
+      compare(got[m].virial, expected[m].virial, worst[2], size[2]);
+    }
+    double total = 0.0;
+    for (int k = 0; k < 3; k++) total = std::hypot(total, worst[k] / size[k]);
+    return total;
+  }
+
+  [[noreturn]] void refuse(const char *who, double worst, double allowed,
+                           const std::string &precision)
+  {
+    char text[200];
+    std::snprintf(text, sizeof(text),
+                  "%s with its own probe: relative deviation %.1e, expected below %.0e in %s "
+                  "precision; do not use this file on this machine",
+                  who, worst, allowed, precision.c_str());
+    throw std::runtime_error(text);
   }
 
 }    // namespace
 
-void check_probe(const Manifest &manifest, const std::string &precision, const Compute &compute)
+void check_probe(const Manifest &manifest, const std::string &precision, bool with_members,
+                 const Compute &compute)
 {
   const Probe &probe = manifest.probe;
   PeriodicProbe periodic(probe, manifest.cutoff);
-  const mlpot_atoms atoms = periodic.atoms();
-  std::vector<double> forces(3 * static_cast<std::size_t>(atoms.n_atoms), 0.0);
-  mlpot_result result = {};
-  result.forces = forces.data();
-  compute(atoms, periodic.communicator(), result);
-  periodic.fold(forces, 3);
+  const auto got = run(periodic, with_members ? probe.members.size() : 0, compute);
   const double allowed = precision == "double" ? 1e-9 : 2e-4;
-  for (const double worst :
-       {deviation(&result.energy, {probe.energy}), deviation(forces.data(), probe.forces),
-        deviation(result.virial, probe.virial)}) {
-    if (worst <= allowed) continue;
-    char text[200];
-    std::snprintf(text, sizeof(text),
-                  "the model disagrees with its own probe: relative deviation %.1e, expected below "
-                  "%.0e in %s precision; do not use this file on this machine",
-                  worst, allowed, precision.c_str());
-    throw std::runtime_error(text);
-  }
+  const double mean = deviation({got[0]}, {probe});
+  if (!(mean <= allowed)) refuse("the model disagrees", mean, allowed, precision);
+  if (!with_members) return;
+  const double members = deviation({got.begin() + 1, got.end()}, probe.members);
+  if (!(members <= allowed)) refuse("its committee disagrees", members, allowed, precision);
 }
 
 }    // namespace mlpot

@@ -19,6 +19,13 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* First layer: density of each species. */
 
+  /* Columns of the rows of radial functions that products go over: half a vector, or whole ones. */
+  template <typename N> inline int radial_columns(const ModelTables<Real<N>> &model)
+  {
+    constexpr int HALF = Simd<N>::LANES / 2;
+    return !Simd<N>::DUAL && model.n_radial <= HALF ? HALF : model.radial_width;
+  }
+
   template <typename T>
   inline std::size_t mix_block(const ModelTables<T> &model, int species, int degree)
   {
@@ -26,14 +33,33 @@ namespace MLPOT_INSTRUCTIONS {
     return (static_cast<std::size_t>(species) * (model.lmax + 1) + degree) * size;
   }
 
-  /* Training needs the densities of all groups later on. */
+  template <typename T> inline int sums_of_group(const ModelTables<T> &model)
+  {
+    return model.n_harmonics() * model.radial_width;
+  }
+
   template <typename N>
   inline N *density_of_group(const ModelTables<Real<N>> &model, int g, const Workspace<N> &work)
   {
-    return work.density + (Simd<N>::DUAL ? g * model.n_harmonics() * model.radial_width : 0);
+    return work.density + g * sums_of_group(model);
   }
 
-  template <typename N> inline void species_density(const Task<N> &task, const Edges &edges)
+  /* What all members of a committee have in common. */
+  template <typename N> inline void sum_neighbors(const Task<N> &task, const Edges &edges)
+  {
+    const auto &model = *task.model;
+    Workspace<N> &work = *task.workspace;
+    const int width = model.radial_width;
+    for (int g = 0; g < edges.n_groups; g++) {
+      const Group group = work.groups[g];
+      product<N>(model.n_harmonics(), group.count, radial_columns<N>(model),
+                 {work.harmonics + group.first, work.capacity, 1},
+                 work.radial_rows + group.first * width, width, density_of_group(model, g, work),
+                 width);
+    }
+  }
+
+  template <typename N> inline void mix_species(const Task<N> &task, const Edges &edges)
   {
     const auto &model = *task.model;
     const auto &layer = model.layers[task.layer];
@@ -42,10 +68,7 @@ namespace MLPOT_INSTRUCTIONS {
     if (edges.n_groups == 0) clear(work.mixed, model.n_harmonics() * channels);
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
-      N *density = density_of_group(model, g, work);
-      product<N>(model.n_harmonics(), group.count, width,
-                 {work.harmonics + group.first, work.capacity, 1},
-                 work.radial_rows + group.first * width, width, density, width);
+      const N *density = density_of_group(model, g, work);
       for (int l = 0; l <= model.lmax; l++) {
         const auto multiply = g == 0 ? product<N, false, Real<N>> : product<N, true, Real<N>>;
         multiply(2 * l + 1, model.n_radial, channels, {density + l * l * width, width, 1},
@@ -55,42 +78,97 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-  /* slope_adjoint from the products of density adjoint and slopes */
-  template <typename T>
-  inline void sum_slopes(int n_harmonics, int first, int last, Workspace<T> &work)
+  /* Adjoints of the harmonics [lm][edge] and distances [edge] of the edges of a centre. */
+  template <typename T> struct EdgeAdjoint {
+    T *harmonics, *slope;
+  };
+
+  /* Adjoints of the sums over the neighbours of a group: [lm][radial_columns]. */
+  template <typename T> inline int adjoint_size(const ModelTables<T> &model)
   {
-    for (int e = first; e < last; e += Simd<T>::LANES) {
-      Vector<T> total = {};
-      for (int lm = 0; lm < n_harmonics; lm++)
-        total += load(work.product + lm * work.capacity + e) *
-            load(work.harmonics + lm * work.capacity + e);
-      store<T>(work.slope_adjoint + e, total);
-    }
+    return whole_vectors<T>(model.n_harmonics() * radial_columns<T>(model));
+  }
+
+  template <typename T> inline const T *unmix_of(const Task<T> &task, int g, int l)
+  {
+    const ModelTables<T> &model = *task.model;
+    const std::size_t block =
+        static_cast<std::size_t>(task.workspace->groups[g].species) * (model.lmax + 1) + l;
+    return model.layers[0].mix_t + block * model.n_channels * model.radial_width;
+  }
+
+  /* mixed_adjoint -> adjoint of the sums over the neighbours, [group][adjoint_size] */
+  template <typename T>
+  inline void unmix_species(const Task<T> &task, const Edges &edges, const T *mixed_adjoint, T *out)
+  {
+    const ModelTables<T> &model = *task.model;
+    const int columns = radial_columns<T>(model), channels = model.n_channels;
+    for (int g = 0; g < edges.n_groups; g++, out += adjoint_size(model))
+      for (int l = 0; l <= model.lmax; l++)
+        product<T>(2 * l + 1, channels, columns, {mixed_adjoint + l * l * channels, channels, 1},
+                   unmix_of(task, g, l), model.radial_width, out + l * l * columns, columns);
+  }
+
+  /* Adds slope_n sum_lm adjoint_(lm, n) Y_lm for ROWS radial functions and COLUMNS vectors of edges. */
+  template <typename T, int ROWS, int COLUMNS>
+  inline void add_slopes(int n_harmonics, const T *adjoint, int columns, const T *harmonics,
+                         const T *slopes, int stride, Vector<T> *totals)
+  {
+    constexpr int LANES = Simd<T>::LANES;
+    Vector<T> sums[ROWS][COLUMNS] = {};
+    for (int lm = 0; lm < n_harmonics; lm++)
+      for (int n = 0; n < ROWS; n++)
+        for (int v = 0; v < COLUMNS; v++)
+          sums[n][v] += adjoint[lm * columns + n] * load(harmonics + lm * stride + v * LANES);
+    for (int n = 0; n < ROWS; n++)
+      for (int v = 0; v < COLUMNS; v++)
+        totals[v] += sums[n][v] * load(slopes + n * stride + v * LANES);
+  }
+
+  template <typename T, int COLUMNS>
+  inline void distance_adjoint(const Task<T> &task, const T *adjoint, int e, T *out)
+  {
+    const ModelTables<T> &model = *task.model;
+    const Workspace<T> &work = *task.workspace;
+    const int columns = radial_columns<T>(model), stride = work.capacity;
+    Vector<T> totals[COLUMNS] = {};
+    int n = 0;
+    for (; n + 4 <= model.n_radial; n += 4)
+      add_slopes<T, 4, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
+                                work.slope + n * stride + e, stride, totals);
+    for (; n < model.n_radial; n++)
+      add_slopes<T, 1, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
+                                work.slope + n * stride + e, stride, totals);
+    for (int v = 0; v < COLUMNS; v++) store<T>(out + e + v * Simd<T>::LANES, totals[v]);
   }
 
   template <typename T>
-  inline void species_density_adjoint(const ModelTables<T> &model, const LayerTables<T> &layer,
-                                      const Edges &edges, Workspace<T> &work)
+  inline void sum_neighbors_adjoint(const Task<T> &task, const Edges &edges, const T *adjoint,
+                                    const EdgeAdjoint<T> &out)
   {
-    const int width = model.radial_width, channels = model.n_channels, stride = work.capacity;
-    for (int g = 0; g < edges.n_groups; g++) {
+    constexpr int LANES = Simd<T>::LANES;
+    const ModelTables<T> &model = *task.model;
+    const Workspace<T> &work = *task.workspace;
+    const int stride = work.capacity;
+    for (int g = 0; g < edges.n_groups; g++, adjoint += adjoint_size(model)) {
       const Group group = work.groups[g];
-      const int n = group.last - group.first;
-      for (int l = 0; l <= model.lmax; l++) {
-        const std::size_t block = static_cast<std::size_t>(group.species) * (model.lmax + 1) + l;
-        product<T>(2 * l + 1, channels, width, {work.mixed_adjoint + l * l * channels, channels, 1},
-                   layer.mix_t + block * channels * width, width, work.density + l * l * width,
-                   width);
-      }
-      product<T>(model.n_harmonics(), model.n_radial, n, {work.density, width, 1},
-                 work.radial + group.first, stride, work.harmonics_adjoint + group.first, stride);
-      product<T>(model.n_harmonics(), model.n_radial, n, {work.density, width, 1},
-                 work.slope + group.first, stride, work.product + group.first, stride);
-      sum_slopes(model.n_harmonics(), group.first, group.last, work);
+      product<T>(model.n_harmonics(), model.n_radial, group.last - group.first,
+                 {adjoint, radial_columns<T>(model), 1}, work.radial + group.first, stride,
+                 out.harmonics + group.first, stride);
+      int e = group.first;
+      for (; e + 2 * LANES <= group.last; e += 2 * LANES)
+        distance_adjoint<T, 2>(task, adjoint, e, out.slope);
+      if (e < group.last) distance_adjoint<T, 1>(task, adjoint, e, out.slope);
     }
   }
 
   /* Later layers: density of the messages. */
+
+  /* Row of an atom in an array of messages. */
+  template <typename N> inline std::size_t message_row(const Task<N> &task, int atom)
+  {
+    return static_cast<std::size_t>(atom) * task.message_stride;
+  }
 
   /* Columns of the radial functions of one degree of the edge: one for each degree of the message. */
   template <typename T> inline int pair_width(const ModelTables<T> &model)
@@ -109,12 +187,12 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Radial functions times messages, an edge a row. */
   template <typename N>
-  inline void weigh_messages(const ModelTables<Real<N>> &model, int n_edges, const N *messages,
-                             const N *radial, N *out, const Workspace<N> &work)
+  inline void weigh_messages(const Task<N> &task, int n_edges, const N *radial, N *out)
   {
+    const auto &model = *task.model;
     const int width = model.message_width(), channels = model.message_channels;
     for (int e = 0; e < n_edges; e++) {
-      const N *message = messages + static_cast<std::size_t>(work.index[e]) * width;
+      const N *message = task.messages_in + message_row(task, task.workspace->index[e]);
       for (int m = 0; m < model.message_components(); m++) {
         const N *values = radial + e * pair_width(model) + (m > 0 ? channels : 0);
         for (int c = 0; c < channels; c += Simd<N>::LANES)
@@ -154,7 +232,7 @@ namespace MLPOT_INSTRUCTIONS {
       N *radial = work.message_radial + l1 * work.capacity * pair_width(model);
       N *weighted = work.weighted + l1 * work.capacity * width;
       message_radials(model, layer, l1, n, work.radial_rows, radial);
-      weigh_messages(model, n, task.messages_in, radial, weighted, work);
+      weigh_messages(task, n, radial, weighted);
       product<N>(2 * l1 + 1, n, width, {work.harmonics + l1 * l1 * work.capacity, work.capacity, 1},
                  weighted, width, work.message_density + l1 * l1 * width, width);
     }
@@ -172,13 +250,13 @@ namespace MLPOT_INSTRUCTIONS {
   /* mixed_adjoint -> adjoint of message_density, in its place */
   template <typename N>
   inline void uncouple(const ModelTables<Real<N>> &model, const LayerTables<Real<N>> &layer,
-                       Workspace<N> &work)
+                       const N *mixed_adjoint, Workspace<N> &work)
   {
     N *coupled = work.coupled;
     for (int L = 0; L <= model.lmax; L++) {
       const int columns = layer.n_paths[L] * model.message_channels;
       product<N>(2 * L + 1, model.n_channels, columns,
-                 {work.mixed_adjoint + L * L * model.n_channels, model.n_channels, 1},
+                 {mixed_adjoint + L * L * model.n_channels, model.n_channels, 1},
                  layer.path_mix_t[L], columns, coupled, columns);
       coupled += (2 * L + 1) * columns;
     }
@@ -201,7 +279,7 @@ namespace MLPOT_INSTRUCTIONS {
      density, vectors running over the components of the harmonic. */
   template <typename T>
   inline void message_harmonics_adjoint(const ModelTables<T> &model, int l1, int n_edges,
-                                        Workspace<T> &work)
+                                        Workspace<T> &work, T *harmonics_adjoint)
   {
     const int width = model.message_width(), m1 = 2 * l1 + 1, padded = whole_vectors<T>(m1);
     const T *adjoint = work.message_density + l1 * l1 * width;
@@ -210,7 +288,7 @@ namespace MLPOT_INSTRUCTIONS {
         work.transposed[x * padded + m] = m < m1 ? adjoint[m * width + x] : T(0);
     product<T>(n_edges, width, padded, {work.weighted + l1 * work.capacity * width, width, 1},
                work.transposed, padded, work.rows, padded);
-    T *out = work.harmonics_adjoint + l1 * l1 * work.capacity;
+    T *out = harmonics_adjoint + l1 * l1 * work.capacity;
     for (int m = 0; m < m1; m++)
       for (int e = 0; e < n_edges; e++) out[m * work.capacity + e] = work.rows[e * padded + m];
   }
@@ -234,25 +312,38 @@ namespace MLPOT_INSTRUCTIONS {
     return sum<T>(total);
   }
 
-  template <typename T> inline void message_density_adjoint(const Task<T> &task, const Edges &edges)
+  /* Derivatives of the radial functions of all messages. */
+  template <typename T> inline void message_slopes(const Task<T> &task, const Edges &edges)
   {
     const ModelTables<T> &model = *task.model;
-    const LayerTables<T> &layer = model.layers[task.layer];
+    Workspace<T> &work = *task.workspace;
+    const int n = edges.n_edges;
+    to_rows(model.n_radial, model.radial_width, n, work.slope, work.capacity, work.slope_rows);
+    for (int l1 = 0; l1 <= model.lmax; l1++)
+      message_radials(model, model.layers[task.layer], l1, n, work.slope_rows,
+                      work.message_slope + l1 * work.capacity * pair_width(model));
+  }
+
+  /* mixed_adjoint -> adjoints of messages (added), harmonics and distances; needs message_slopes. */
+  template <typename T>
+  inline void message_density_adjoint(const Task<T> &task, const Edges &edges,
+                                      const T *mixed_adjoint, T *adjoints_in,
+                                      const EdgeAdjoint<T> &out)
+  {
+    const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
     const int n = edges.n_edges, width = model.message_width(), pairs = pair_width(model);
-    uncouple(model, layer, work);
-    to_rows(model.n_radial, model.radial_width, n, work.slope, work.capacity, work.slope_rows);
-    clear(work.slope_adjoint, n);
+    uncouple(model, model.layers[task.layer], mixed_adjoint, work);
+    clear(out.slope, n);
     for (int l1 = 0; l1 <= model.lmax; l1++) {
       weighted_adjoints(model, l1, n, work);
-      message_radials(model, layer, l1, n, work.slope_rows, work.message_slope);
-      message_harmonics_adjoint(model, l1, n, work);
-      const T *radial = work.message_radial + l1 * work.capacity * pairs;
+      message_harmonics_adjoint(model, l1, n, work, out.harmonics);
+      const std::size_t first = l1 * work.capacity * pairs;
       for (int e = 0; e < n; e++) {
-        const std::size_t row = static_cast<std::size_t>(work.index[e]) * width;
-        work.slope_adjoint[e] += weighted_adjoint(
-            model, work.backward + e * width, task.messages_in + row, radial + e * pairs,
-            work.message_slope + e * pairs, task.adjoints_in + row);
+        const std::size_t row = message_row(task, work.index[e]);
+        out.slope[e] += weighted_adjoint(model, work.backward + e * width, task.messages_in + row,
+                                         work.message_radial + first + e * pairs,
+                                         work.message_slope + first + e * pairs, adjoints_in + row);
       }
     }
   }

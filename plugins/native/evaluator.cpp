@@ -4,6 +4,8 @@
 
 #include "folded.h"
 
+#include <algorithm>
+
 namespace mlpot {
 
 namespace {
@@ -18,16 +20,39 @@ namespace {
     return kernels.run_double;
   }
 
+  template <typename T>
+  std::vector<std::unique_ptr<Tables<T>>> make_tables(std::vector<Parameters> members)
+  {
+    std::vector<std::unique_ptr<Tables<T>>> all;
+    for (Parameters &parameters : members) {
+      // the mean is the sum of what the members add to it
+      parameters.architecture.energy_scale /= static_cast<double>(members.size());
+      all.push_back(
+          std::make_unique<Tables<T>>(std::move(parameters), Tables<T>::Polynomials::AsNeeded));
+      const std::vector<Numbers> arrays = fold(all.back()->source());
+      for (std::size_t index = 0; index < arrays.size(); index++)
+        all.back()->fill(index, arrays[index].data());
+    }
+    return all;
+  }
+
 }    // namespace
 
 template <typename T>
-ModelEvaluator<T>::ModelEvaluator(Parameters parameters, int n_threads) :
-    tables(std::move(parameters), Tables<T>::Polynomials::AsNeeded), pool(n_threads),
-    passes(tables, pool, kernel_of(choose_kernels(), T())), sums(pool)
+ModelEvaluator<T>::ModelEvaluator(std::vector<Parameters> members, int n_threads) :
+    tables(make_tables<T>(std::move(members))),
+    member_tables(tables[0]->source(), tables[0]->model, tables[0]->vector_lanes()),
+    pool(n_threads),
+    passes(models(), tables[0]->message_channels(), pool, kernel_of(choose_kernels(), T())),
+    sums(pool)
 {
-  const std::vector<Numbers> arrays = fold(tables.source());
-  for (std::size_t index = 0; index < arrays.size(); index++)
-    tables.fill(index, arrays[index].data());
+}
+
+template <typename T> typename Passes<T>::Models ModelEvaluator<T>::models() const
+{
+  typename Passes<T>::Models all;
+  for (const auto &one : tables) all.push_back(&one->model);
+  return all;
 }
 
 template <typename T>
@@ -37,18 +62,46 @@ void ModelEvaluator<T>::compute(const NativeAtoms &host, const mlpot_communicato
   const mlpot_atoms &atoms = host.atoms;
   for (int k = 0; k < atoms.n_centers; k++) {
     const int species = atoms.species[atoms.centers[k]];
-    if (species >= 0) tables.prepare_species(species);
+    for (const auto &one : tables)
+      if (species >= 0) one->prepare_species(species);
   }
-  sums.start(atoms.n_atoms, result);
-  passes.run(host, comm, [this](int thread, Task<T> &task) {
+  const bool several_layers = tables[0]->model.n_layers > 1;
+  const typename Passes<T>::Wishes wishes = {result.member_forces || result.member_virials,
+                                             host.descriptors ||
+                                                 (several_layers && result.feature_distances)};
+  sums.start(atoms.n_atoms, passes.deviations(), result);
+  passes.run(host, comm, wishes, [this](int thread, Task<T> &task) {
     task.sums = sums.of_thread(thread);
   });
   sums.add_up(atoms.n_atoms, result);
+  if (host.descriptors) copy_descriptors(atoms, host.descriptors);
+}
+
+template <typename T> int ModelEvaluator<T>::n_descriptors() const
+{
+  return static_cast<int>(tables[0]->source().n_descriptors());
+}
+
+/* Without the padding. */
+template <typename T>
+void ModelEvaluator<T>::copy_descriptors(const mlpot_atoms &atoms, double *descriptors) const
+{
+  const ModelTables<T> &model = tables[0]->model;
+  const Architecture &a = tables[0]->source().architecture;
+  for (int k = 0; k < atoms.n_centers; k++) {
+    const T *row = passes.descriptors_of(k);
+    double *to = descriptors + static_cast<std::size_t>(atoms.centers[k]) * n_descriptors();
+    for (int layer = 0; layer < a.n_layers; layer++, row += model.n_channels)
+      to = std::copy_n(row, a.n_channels, to);
+    std::copy_n(row, a.readout_width, to);
+  }
 }
 
 template <typename T> double ModelEvaluator<T>::bytes() const
 {
-  return tables.bytes() + passes.bytes() + sums.bytes();
+  double total = member_tables.bytes() + passes.bytes() + sums.bytes();
+  for (const auto &one : tables) total += one->bytes();
+  return total;
 }
 
 template class ModelEvaluator<float>;

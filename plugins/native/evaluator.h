@@ -1,30 +1,40 @@
 /* SPDX-License-Identifier: MIT
 
-   The engine in one precision: the tables of a model, the passes over its layers, and the sums over
-   threads. The first thread adds to the arrays of the result, the others to arrays of their own. */
+   The engine in one precision: the tables of a model or of the members of a deep committee, the passes over
+   their layers, and the sums over threads. */
 
 #ifndef MLPOT_EVALUATOR_H
 #define MLPOT_EVALUATOR_H
 
+#include "member_tables.h"
 #include "native_engine.h"
 #include "passes.h"
 #include "thread_sums.h"
+
+#include <memory>
+#include <vector>
 
 namespace mlpot {
 
 template <typename T> class ModelEvaluator : public Evaluator {
  public:
-  ModelEvaluator(Parameters parameters, int n_threads);
+  /* As read_members gives them. */
+  ModelEvaluator(std::vector<Parameters> members, int n_threads);
 
   void compute(const NativeAtoms &atoms, const mlpot_communicator &comm,
                mlpot_result &result) override;
   double bytes() const override;
+  int n_descriptors() const override;
 
  private:
-  Tables<T> tables;
+  std::vector<std::unique_ptr<Tables<T>>> tables;    // [member]
+  MemberTables<T> member_tables;
   ThreadPool pool;
   Passes<T> passes;
   ThreadSums sums;
+
+  typename Passes<T>::Models models() const;
+  void copy_descriptors(const mlpot_atoms &atoms, double *descriptors) const;
 };
 
 }    // namespace mlpot

@@ -2,28 +2,13 @@
 
 #include "folded.h"
 
+#include "matrices.h"
+
 #include <cmath>
 
 namespace mlpot {
 
 namespace {
-
-  /* a (rows x inner) times b (inner x columns) */
-  Numbers multiply(const Numbers &a, const Numbers &b, int rows, int inner, int columns)
-  {
-    Numbers c(static_cast<std::size_t>(rows) * columns, 0.0);
-    for (int i = 0; i < rows; i++)
-      for (int k = 0; k < inner; k++)
-        for (int j = 0; j < columns; j++)
-          c[i * columns + j] += a[i * inner + k] * b[k * columns + j];
-    return c;
-  }
-
-  Numbers scaled(Numbers values, double factor)
-  {
-    for (double &value : values) value *= factor;
-    return values;
-  }
 
   /* Weights of degree l times factor / sqrt(2 l + 1), as in mlpot/model/density.py; `behind` values share an l. */
   Numbers scaled_by_degree(Numbers values, const Architecture &a, std::size_t behind, double factor)

@@ -3,21 +3,27 @@
    One layer of a model over a range of centres, one centre at a time. Compiled once for each
    instruction set; MLPOT_INSTRUCTIONS is the namespace and the name of the set. */
 
-#include "layer.h"
+#include "members.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
   /* E and dE/dz of the hidden values z: weight silu(z). The values are replaced by the derivatives. */
-  template <typename T> double readout(const ModelTables<T> &model, T *hidden)
+  template <typename T> double readout(const Task<T> &task, T *hidden)
   {
+    const ModelTables<T> &model = *task.model;
     double energy = 0.0;
     for (int k = 0; k < model.hidden_width; k++) {
-      const T z = hidden[k], sigmoid = T(1) / (T(1) + std::exp(-z));
-      energy += model.hidden_to_energy[k] * z * sigmoid;
-      hidden[k] = model.hidden_to_energy[k] * sigmoid * (T(1) + z * (T(1) - sigmoid));
+      const T z = hidden[k], sigmoid = T(1) / (T(1) + std::exp(-z)),
+              weight = model.hidden_to_energy[k];
+      const T rest = T(1) + z * (T(1) - sigmoid);
+      energy += weight * z * sigmoid;
+      hidden[k] = weight * sigmoid * rest;
+      task.workspace->activated[k] = z * sigmoid;
+      task.workspace->hidden_slope[k] = sigmoid * rest;
     }
     return energy;
   }
@@ -29,44 +35,31 @@ namespace MLPOT_INSTRUCTIONS {
     return static_cast<double>(sum<T>(total));
   }
 
-  template <typename T> void density_adjoint(const Task<T> &task, const Edges &edges)
-  {
-    if (task.layer == 0)
-      species_density_adjoint(*task.model, task.model->layers[0], edges, *task.workspace);
-    else
-      message_density_adjoint(task, edges);
-  }
-
   /* dE/dr_ij from the adjoints of harmonics and distances */
-  template <int LMAX, typename T> void edge_gradients(int n_edges, Workspace<T> &work)
+  template <int LMAX, typename T>
+  void edge_gradients(int n_edges, const EdgeAdjoint<T> &adjoint, Workspace<T> &work)
   {
     using V = Vector<T>;
     for (int e = 0; e < n_edges; e += Simd<T>::LANES) {
       const V x = load(work.ux + e), y = load(work.uy + e), z = load(work.uz + e);
       const V inverse = load(work.inverse + e);
       V gx, gy, gz;
-      harmonics_gradient<LMAX, T>(x, y, z, work.harmonics_adjoint + e, work.capacity, gx, gy, gz);
-      const V along = load(work.slope_adjoint + e) - inverse * (x * gx + y * gy + z * gz);
+      harmonics_gradient<LMAX, T>(x, y, z, adjoint.harmonics + e, work.capacity, gx, gy, gz);
+      const V along = load(adjoint.slope + e) - inverse * (x * gx + y * gy + z * gz);
       store<T>(work.gx + e, inverse * gx + along * x);
       store<T>(work.gy + e, inverse * gy + along * y);
       store<T>(work.gz + e, inverse * gz + along * z);
     }
   }
 
-  template <typename T> void edge_gradients(int lmax, int n_edges, Workspace<T> &work)
+  template <typename T>
+  void edge_gradients(int lmax, int n_edges, const EdgeAdjoint<T> &adjoint, Workspace<T> &work)
   {
-    if (lmax == 0) return edge_gradients<0>(n_edges, work);
-    if (lmax == 1) return edge_gradients<1>(n_edges, work);
-    if (lmax == 2) return edge_gradients<2>(n_edges, work);
-    if (lmax == 3) return edge_gradients<3>(n_edges, work);
-    edge_gradients<4>(n_edges, work);
-  }
-
-  inline void fail(Sums &sums, int center, bool energy)
-  {
-    if (sums.failed_atom >= 0) return;
-    sums.failed_atom = center;
-    sums.failed_energy = energy;
+    if (lmax == 0) return edge_gradients<0>(n_edges, adjoint, work);
+    if (lmax == 1) return edge_gradients<1>(n_edges, adjoint, work);
+    if (lmax == 2) return edge_gradients<2>(n_edges, adjoint, work);
+    if (lmax == 3) return edge_gradients<3>(n_edges, adjoint, work);
+    edge_gradients<4>(n_edges, adjoint, work);
   }
 
   inline void add_edge_virial(const double *r, const double *g, int i, int j, Sums &sums)
@@ -174,12 +167,176 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<T> &work = *task.workspace;
     contract_with_gradient(task, species_of(task, center));
     send(task, center, hidden);
-    const double energy = energy_of_contracted(task) + readout(model, hidden);
+    const double energy = energy_of_contracted(task) + readout(task, hidden);
     seed_with_energy(task);
     receive(task, center, hidden);
+    if (task.sums->deviation_forces && !is_deep(task))
+      std::memcpy(work.gradients, work.mixed_adjoint,
+                  sizeof(T) * model.n_harmonics() * model.n_channels);
     for (int lm = 0; lm < model.n_harmonics(); lm++)
       for (int k = 0; k < model.n_channels; k++)
         work.mixed_adjoint[lm * model.n_channels + k] *= work.contracted_adjoint[k];
+    return energy;
+  }
+
+  /* One model, up to the adjoint of its mixed density; returns its energy. */
+  template <typename T>
+  double run_member(const Task<T> &task, const Edges &edges, int k, int center)
+  {
+    T *hidden = hidden_of(task, k);
+    mix_density(task, edges);
+    if (task.pass == Pass::Forward) return forward(task, center, hidden);
+    if (task.pass == Pass::Both) return forward_and_backward(task, center, hidden);
+    backward(task, center, hidden);
+    return 0.0;
+  }
+
+  template <typename T> EdgeAdjoint<T> own_adjoint(const Task<T> &task, int m)
+  {
+    const Workspace<T> &work = *task.workspace;
+    return {work.member_harmonics_adjoint + m * task.model->n_harmonics() * work.capacity,
+            work.member_slope_adjoint + m * work.capacity};
+  }
+
+  /* Adjoint of the sums over the neighbours as one member, or one deviation, has it. */
+  template <typename T> T *own_sums(const Task<T> &task, const Edges &edges, int m)
+  {
+    return task.workspace->sum_adjoints + (m + 1) * edges.n_groups * adjoint_size(*task.model);
+  }
+
+  /* From mixed_adjoint to the adjoints of the sums over the neighbours, or of the edges themselves. */
+  template <typename T> void density_adjoint(const Task<T> &task, const Edges &edges, int m)
+  {
+    const Workspace<T> &work = *task.workspace;
+    if (task.layer == 0)
+      return unmix_species(task, edges, work.mixed_adjoint,
+                           is_deep(task) ? own_sums(task, edges, m) : work.sum_adjoints);
+    message_slopes(task, edges);
+    message_density_adjoint(task, edges, work.mixed_adjoint, task.adjoints_in,
+                            is_deep(task)
+                                ? own_adjoint(task, m)
+                                : EdgeAdjoint<T>{work.harmonics_adjoint, work.slope_adjoint});
+  }
+
+  /* to = factor to + weight other; with a factor of zero it does not matter what was there */
+  template <typename T> void combine(int n, T factor, T *to, T weight, const T *other)
+  {
+    for (int k = 0; k < n; k++)
+      to[k] = (factor == T(0) ? T(0) : factor * to[k]) + weight * other[k];
+  }
+
+  template <typename T>
+  void combine_edges(const Task<T> &task, int n_edges, T factor, const EdgeAdjoint<T> &to, T weight,
+                     const EdgeAdjoint<T> &other)
+  {
+    const int stride = task.workspace->capacity;
+    for (int lm = 0; lm < task.model->n_harmonics(); lm++)
+      combine(n_edges, factor, to.harmonics + lm * stride, weight, other.harmonics + lm * stride);
+    combine(n_edges, factor, to.slope, weight, other.slope);
+  }
+
+  /* Adjoint of the edges as the mean has it. */
+  template <typename T> EdgeAdjoint<T> add_members(const Task<T> &task, const Edges &edges)
+  {
+    Workspace<T> &work = *task.workspace;
+    const EdgeAdjoint<T> total = {work.harmonics_adjoint, work.slope_adjoint};
+    const int n = edges.n_groups * adjoint_size(*task.model);
+    for (int m = 0; is_deep(task) && m < task.n_members; m++) {
+      const T before = m == 0 ? T(0) : T(1);
+      if (task.layer == 0)
+        combine(n, before, work.sum_adjoints, T(1), own_sums(task, edges, m));
+      else
+        combine_edges(task, edges.n_edges, before, total, T(1), own_adjoint(task, m));
+    }
+    if (task.layer == 0) sum_neighbors_adjoint(task, edges, work.sum_adjoints, total);
+    return total;
+  }
+
+  /* Forces and virials of one deviation. */
+  template <typename T>
+  void add_deviation_forces(const Task<T> &task, const Edges &edges, int center, int r,
+                            const EdgeAdjoint<T> &adjoint)
+  {
+    Workspace<T> &work = *task.workspace;
+    edge_gradients(task.model->lmax, edges.n_edges, adjoint, work);
+    const std::size_t n = task.n_deviations;
+    double total[3] = {}, *virial = task.sums->deviation_virials;
+    for (int e = 0; e < edges.n_edges; e++) {
+      const double g[3] = {work.gx[e], work.gy[e], work.gz[e]};
+      const double position[3] = {work.x[e], work.y[e], work.z[e]};
+      double *force = task.sums->deviation_forces + (work.index[e] * n + r) * 3;
+      for (int a = 0; a < 3; a++) {
+        total[a] += g[a];
+        force[a] -= g[a];
+      }
+      for (int k = 0; virial && k < 9; k++) virial[9 * r + k] -= position[k / 3] * g[k % 3];
+    }
+    for (int a = 0; a < 3; a++) task.sums->deviation_forces[(center * n + r) * 3 + a] += total[a];
+    if (!std::isfinite(total[0] + total[1] + total[2])) fail(*task.sums, center, false);
+  }
+
+  /* Deviations are as many times what a member adds to the mean as there are members, less the mean. */
+  template <typename T>
+  void add_forces_of_members(const Task<T> &task, const Edges &edges, int center,
+                             const EdgeAdjoint<T> &mean)
+  {
+    const T n_members = static_cast<T>(task.n_members);
+    for (int r = 0; r < task.n_deviations; r++) {
+      const EdgeAdjoint<T> own = own_adjoint(task, task.layer == 0 ? 0 : r);
+      if (task.layer == 0) {
+        T *sums = own_sums(task, edges, r);
+        combine(edges.n_groups * adjoint_size(*task.model), n_members, sums, T(-1),
+                task.workspace->sum_adjoints);
+        sum_neighbors_adjoint(task, edges, sums, own);
+      } else
+        combine_edges(task, edges.n_edges, n_members, own, T(-1), mean);
+      add_deviation_forces(task, edges, center, r, own);
+    }
+  }
+
+  template <typename T>
+  void add_forces_of_readouts(const Task<T> &task, const Edges &edges, int k, int center)
+  {
+    if (task.pass == Pass::Backward) component_gradients(task, species_of(task, center));
+    seed_with_deviations(task, k, center);
+    const EdgeAdjoint<T> own = own_adjoint(task, 0);
+    T *mixed_adjoint = task.workspace->mixed_adjoint;
+    const bool together = task.layer == 0 && task.model->layers[0].n_components == 1;
+    if (together) unmix_deviations(task, edges, own_sums(task, edges, 0));
+    for (int r = 0; r < task.n_deviations; r++) {
+      if (!together) deviation_adjoint(task, r);
+      if (task.layer == 0) {
+        T *sums = own_sums(task, edges, r);
+        if (!together) unmix_species(task, edges, mixed_adjoint, sums);
+        sum_neighbors_adjoint(task, edges, sums, own);
+      } else
+        message_density_adjoint(task, edges, mixed_adjoint,
+                                task.deviation_adjoints_in + r * task.deviation_stride, own);
+      add_deviation_forces(task, edges, center, r, own);
+    }
+  }
+
+  /* Energies of the layer, on the way forward. */
+  template <typename T>
+  double add_energies(const Task<T> &task, const Edges &edges, int k, int center)
+  {
+    double energy = 0.0;
+    Sums &sums = *task.sums;
+    for (int m = 0; m < task.n_members; m++) {
+      const Task<T> own = member_of(task, m);
+      const double part = run_member(own, edges, k, center);
+      energy += part;
+      if (task.pass != Pass::Forward) density_adjoint(own, edges, m);
+      if (task.pass == Pass::Backward) continue;
+      if (m == 0 && (task.descriptors || sums.feature_distances)) describe(own, k, center);
+      if (!sums.deviation_energies) continue;
+      if (!is_deep(task))
+        add_deviation_energies(own, center);
+      else if (m < task.n_deviations)
+        sums.deviation_energies[m] += task.n_members * part;
+    }
+    for (int r = 0; sums.deviation_energies && is_deep(task) && r < task.n_deviations; r++)
+      sums.deviation_energies[r] -= energy;
     return energy;
   }
 
@@ -190,19 +347,18 @@ namespace MLPOT_INSTRUCTIONS {
     Edges edges;
     double energy = prepare_edges(model, task.neighborhood, center, task.layer == 0, edges, work);
     energy = task.layer == 0 ? energy + model.reference_energies[species_of(task, center)] : 0.0;
-    density(task, edges);
-    T *hidden = hidden_of(task, k);
-    if (task.pass == Pass::Forward)
-      energy += forward(task, center, hidden);
-    else if (task.pass == Pass::Backward)
-      backward(task, center, hidden);
-    else
-      energy += forward_and_backward(task, center, hidden);
+    if (task.layer == 0) sum_neighbors(task, edges);
+    energy += add_energies(task, edges, k, center);
     if (task.pass != Pass::Backward) add_energy(center, energy, *task.sums);
     if (task.pass == Pass::Forward) return;
-    density_adjoint(task, edges);
-    edge_gradients(model.lmax, edges.n_edges, work);
+    const EdgeAdjoint<T> adjoint = add_members(task, edges);
+    edge_gradients(model.lmax, edges.n_edges, adjoint, work);
     add_forces(task, edges, center);
+    if (!task.sums->deviation_forces) return;
+    if (is_deep(task))
+      add_forces_of_members(task, edges, center, adjoint);
+    else
+      add_forces_of_readouts(task, edges, k, center);
   }
 
   template <typename T> void run(const Task<T> &task)

@@ -58,6 +58,10 @@ template <typename T> struct LayerTables {
   const T *to_hidden;      // [channel][hidden]
   const T *to_hidden_t;    // [hidden][channel]
 
+  const T *to_deviations;      // [channel][deviation], eV
+  const T *to_deviations_t;    // [deviation][channel]
+  const T *to_features;        // [channel][features of this layer, of the next one, ...]
+
   const T *message[2];    // [l]: [channel][message channel]
   const T *message_t[2];
   const T *message_embedding;    // [species][message channel]
@@ -73,6 +77,17 @@ template <typename T> struct ModelTables {
   const T *radial_scale;               // [radial]: prefactors of the Bessel functions
   const T *hidden_to_energy;           // [hidden], eV
   LayerTables<T> layers[MAX_LAYERS];
+
+  // shallow committees: what the energies of members, all but the last, differ by from their mean
+  int n_deviations, deviation_width;
+  const T *hidden_to_deviations;      // [hidden][deviation], eV
+  const T *hidden_to_deviations_t;    // [deviation][hidden]
+
+  // descriptors: features of all layers, hidden values
+  int descriptor_width;
+  const T *distance_mean;         // [species][descriptor]; null without feature distance
+  const T *distance_whitening;    // [species][descriptor][component of the distance]
+  const int *distance_known;      // [species]: whether it was in the training set
 
   int n_harmonics() const { return (lmax + 1) * (lmax + 1); }
   int message_components() const { return n_message_degrees * n_message_degrees; }
@@ -110,13 +125,20 @@ template <typename N> struct Workspace {
   N *harmonics;                          // [lm][edge]
   N *radial, *slope;                     // [radial][edge]
   N *radial_rows, *slope_rows;           // [edge][radial]
-  N *harmonics_adjoint, *product;        // [lm][edge]
+  N *harmonics_adjoint;                  // [lm][edge]
   N *slope_adjoint;                      // [edge]
   N *gx, *gy, *gz;                       // [edge]
-  N *density;                            // [lm][radial]; of duals for each species group
+  N *density;                            // [group][lm][radial]
   N *mixed, *mixed_adjoint;              // [lm][channel]
   N *contracted, *contracted_adjoint;    // [component][channel]
-  N *hidden, *hidden_slope;
+  N *hidden, *activated, *hidden_slope;
+  N *descriptors, *away;    // [descriptor], twice that
+  // committees
+  N *deviation_energies, *deviation_hidden, *deviation_seeds;    // see members.h
+  N *unmixed;                                                    // [channel][lm][radial]
+  N *gradients;                                                  // [component][lm][channel]
+  N *sum_adjoints;                                       // [mean, members][group][lm][radial]
+  N *member_harmonics_adjoint, *member_slope_adjoint;    // [member][lm][edge], [member][edge]
   // message layers
   N *message_radial, *message_slope;    // [l1][edge][l2, message channel]
   N *weighted;                          // [l1][edge][component, message channel]
@@ -126,20 +148,29 @@ template <typename N> struct Workspace {
   N *transposed, *rows;                 // [component, message channel][lanes]; [edge][lanes]
 };
 
-/* What one thread adds up. Arrays that are not wanted are null. */
+/* What one thread adds up. Arrays that are not wanted are null. Deviations are what members of a
+   committee, all but the last, have beyond the mean: those of all members sum to zero. */
 struct Sums {
   double energy;
   double virial[9];
   double *atomic_energies, *forces, *atomic_virials, *centroid_virials;
+  double *deviation_energies;    // [deviation]
+  double *deviation_forces;      // [atom][deviation][3]
+  double *deviation_virials;     // [deviation][9]
+  double *feature_distances;     // [atom]: of the centres
+  double *const *descriptors;    // [atom] -> [descriptor]: of the centres
   int failed_atom;
   bool failed_energy;    // else a force
 };
 
 enum class Pass { Forward, Backward, Both };
 
-/* One pass of one layer over the centres [first, last). */
+/* One pass of one layer over the centres [first, last). A deep committee is several models whose energies,
+   each divided by their number, add up; they have everything about the edges in common. */
 template <typename N> struct Task {
-  const ModelTables<Real<N>> *model;
+  const ModelTables<Real<N>> *model;             // the first, or the one that is being computed
+  const ModelTables<Real<N>> *const *members;    // all of them
+  int n_members;
   int layer;
   Pass pass;
   Neighborhood neighborhood;
@@ -148,9 +179,19 @@ template <typename N> struct Task {
   N *messages_out;          // [atom][message width]: rows of the centres
   N *adjoints_in;           // dE/d(messages_in), added to; only of this thread
   const N *adjoints_out;    // dE/d(messages_out)
-  N *hidden;    // [centre][hidden width]: what the layers add up; its adjoint after the last
+  // [centre][member][hidden width]: what the layers add up; its adjoint after the last
+  N *hidden;
+  int message_stride, hidden_stride;    // values of an atom, of a centre
+  N *descriptors;                       // [centre][descriptor]; null where there is one layer
   Workspace<N> *workspace;
   Sums *sums;
+
+  // deviations of a shallow committee; null where their forces are not wanted
+  int n_deviations;                // of either kind of committee
+  std::size_t deviation_stride;    // values of all atoms
+  N *deviation_adjoints_in;        // [deviation][atom][message width]
+  const N *deviation_adjoints_out;
+  N *deviation_hidden;    // [centre][deviation][hidden width]
 
   // duals only
   const double *energy_seeds;    // [atom]

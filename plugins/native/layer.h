@@ -29,22 +29,17 @@ namespace MLPOT_INSTRUCTIONS {
     return task.neighborhood.species[center];
   }
 
-  /* Row of an atom in an array of messages. */
-  template <typename N> inline std::size_t message_row(const Task<N> &task, int atom)
-  {
-    return static_cast<std::size_t>(atom) * task.model->message_width();
-  }
-
   template <typename N> inline N *hidden_of(const Task<N> &task, int k)
   {
-    return task.hidden ? task.hidden + static_cast<std::size_t>(k) * task.model->hidden_width
+    return task.hidden ? task.hidden + static_cast<std::size_t>(k) * task.hidden_stride
                        : task.workspace->hidden;
   }
 
-  template <typename N> void density(const Task<N> &task, const Edges &edges)
+  /* Needs the sums over the neighbours in the first layer. */
+  template <typename N> void mix_density(const Task<N> &task, const Edges &edges)
   {
     if (task.layer == 0)
-      species_density(task, edges);
+      mix_species(task, edges);
     else
       message_density(task, edges);
   }

@@ -19,12 +19,12 @@ namespace {
     return precision;
   }
 
-  std::unique_ptr<Evaluator> make_evaluator(const std::string &precision, Parameters parameters,
-                                            int n_threads)
+  std::unique_ptr<Evaluator> make_evaluator(const std::string &precision,
+                                            std::vector<Parameters> members, int n_threads)
   {
     if (precision == "double")
-      return std::make_unique<ModelEvaluator<double>>(std::move(parameters), n_threads);
-    return std::make_unique<ModelEvaluator<float>>(std::move(parameters), n_threads);
+      return std::make_unique<ModelEvaluator<double>>(std::move(members), n_threads);
+    return std::make_unique<ModelEvaluator<float>>(std::move(members), n_threads);
   }
 
 }    // namespace
@@ -35,8 +35,8 @@ std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
 }
 
 NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file) :
-    manifest(read_manifest(file)), name(std::string("native (") + choose_kernels().name + ")"),
-    precision(choose_precision(settings.precision, manifest.precision))
+    said(read_manifest(file)), name(std::string("native (") + choose_kernels().name + ")"),
+    precision(choose_precision(settings.precision, said.precision))
 {
   if (std::string(settings.device) != "cpu")
     throw std::runtime_error("the native engine runs on the cpu; for device " +
@@ -51,13 +51,13 @@ NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file
 
 void NativeEngine::load(const ModelFile &file, int n_threads)
 {
-  Parameters parameters = read_parameters(file);
-  if (parameters.architecture.cutoff != manifest.cutoff ||
-      parameters.architecture.n_layers != manifest.n_layers)
+  std::vector<Parameters> members = read_members(file, said);
+  const Architecture &a = members[0].architecture;
+  if (a.cutoff != said.cutoff || a.n_layers != said.n_layers)
     throw std::runtime_error("its manifest contradicts itself");
-  evaluator = make_evaluator(precision, std::move(parameters), n_threads);
+  evaluator = make_evaluator(precision, std::move(members), n_threads);
   check_probe(
-      manifest, precision,
+      said, precision, true,
       [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
         compute(atoms, comm, result);
       });
@@ -65,23 +65,28 @@ void NativeEngine::load(const ModelFile &file, int n_threads)
 
 mlpot_description NativeEngine::describe() const
 {
-  return {name.c_str(),
-          precision.c_str(),
-          manifest.cutoff,
-          static_cast<int>(manifest.atomic_numbers.size()),
-          manifest.atomic_numbers.data(),
-          manifest.n_layers,
-          manifest.message_width};
+  return mlpot::describe(said, name.c_str(), precision.c_str());
+}
+
+/* What the model cannot give. */
+void NativeEngine::refuse(const mlpot_result &result) const
+{
+  if (asks_for_members(result) && said.error_bars.n_members == 1)
+    throw std::runtime_error("the model is a single one, not a committee: it has no members");
+  if (result.feature_distances && !said.error_bars.has_distance)
+    throw std::runtime_error("the model file has no feature distance");
 }
 
 void NativeEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                            mlpot_result &result)
 {
+  refuse(result);
   evaluator->compute({atoms, nullptr, nullptr, nullptr}, comm, result);
 }
 
 void NativeEngine::compute_alone(const NativeAtoms &atoms, mlpot_result &result)
 {
+  refuse(result);
   evaluator->compute(atoms, {nullptr, nullptr, nullptr}, result);
 }
 

@@ -21,6 +21,7 @@ struct NativeAtoms {
   const double *const *offsets;          // as in Neighborhood; may be null
   const double *const *edge_tangents;    // training: the same, see trainer.h
   double *const *edge_gradients;
+  double *descriptors = nullptr;    // [atom][descriptor]; may be null
 };
 
 /* An engine in one precision. */
@@ -32,6 +33,7 @@ class Evaluator {
   virtual void compute(const NativeAtoms &atoms, const mlpot_communicator &comm,
                        mlpot_result &result) = 0;
   virtual double bytes() const = 0;
+  virtual int n_descriptors() const = 0;
 };
 
 class NativeEngine : public Engine {
@@ -39,19 +41,22 @@ class NativeEngine : public Engine {
   NativeEngine(const mlpot_settings &settings, const ModelFile &file);
 
   mlpot_description describe() const override;
+  const Manifest &manifest() const override { return said; }
   void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                mlpot_result &result) override;
   double memory_usage() const override { return evaluator->bytes(); }
+  int n_descriptors() const { return evaluator->n_descriptors(); }
 
   /* All atoms are here, none is a copy. */
   void compute_alone(const NativeAtoms &atoms, mlpot_result &result);
 
  private:
-  Manifest manifest;
+  Manifest said;    // of the file, by itself
   std::string name, precision;
   std::unique_ptr<Evaluator> evaluator;
 
   void load(const ModelFile &file, int n_threads);
+  void refuse(const mlpot_result &result) const;
 };
 
 }    // namespace mlpot

@@ -52,14 +52,6 @@ namespace {
     return a;
   }
 
-  /* A shallow committee has the weights of its mean where those of a single model are. */
-  void refuse_deep_committee(const Json &manifest)
-  {
-    if (manifest.has("committee") && manifest.at("committee").at("kind").string() == "deep")
-      throw std::runtime_error("it is a committee of whole members, which the native engine does "
-                               "not evaluate yet: use the engine torch");
-  }
-
   bool is_path(int l1, int l2, int L)
   {
     return std::abs(l1 - l2) <= L && L <= l1 + l2 && (l1 + l2 + L) % 2 == 0;
@@ -67,14 +59,15 @@ namespace {
 
   class Reader {
    public:
-    Reader(const SafeTensors &tensors, const Architecture &architecture) :
-        tensors(tensors), a(architecture)
+    /* `path`: what the names of all tensors start with. */
+    Reader(const SafeTensors &tensors, const Architecture &architecture, const std::string &path) :
+        tensors(tensors), a(architecture), path(path)
     {
     }
 
     LayerParameters layer(int index)
     {
-      prefix = "layers." + std::to_string(index) + ".";
+      prefix = path + "layers." + std::to_string(index) + ".";
       LayerParameters layer;
       const bool last = index == a.n_layers - 1;
       const std::int64_t width = a.n_channels, messages = last ? 0 : a.message_channels;
@@ -95,6 +88,7 @@ namespace {
    private:
     const SafeTensors &tensors;
     const Architecture &a;
+    const std::string path;
     std::string prefix;
 
     Numbers numbers(const std::string &name, const Shape &shape) const
@@ -172,43 +166,80 @@ namespace {
     }
   };
 
-  void read_repulsion(const SafeTensors &tensors, const Json &config, Parameters &parameters)
+  void read_repulsion(const SafeTensors &tensors, const Json &config, const std::string &path,
+                      Parameters &parameters)
   {
     if (!config.at("zbl").boolean()) return;
-    if (!tensors.has("repulsion.radius"))
+    if (!tensors.has(path + "repulsion.radius"))
       throw std::runtime_error(
           "it was written by an early mlpot, without the radii of the core repulsion: load it with "
           "mlpot.export.potential_from_file and save it again");
     const std::int64_t n_species = parameters.architecture.n_species;
-    parameters.charge = tensors.numbers("repulsion.charge", {n_species});
-    parameters.radius = tensors.numbers("repulsion.radius", {n_species});
+    parameters.charge = tensors.numbers(path + "repulsion.charge", {n_species});
+    parameters.radius = tensors.numbers(path + "repulsion.radius", {n_species});
+  }
+
+  /* One potential, the names of whose tensors start with `path`. */
+  Parameters read_potential(const Json &manifest, const SafeTensors &tensors,
+                            const std::string &path)
+  {
+    Parameters parameters;
+    parameters.architecture = read_architecture(manifest);
+    const Architecture &a = parameters.architecture;
+    parameters.reference_energies = manifest.at("reference_energies").numbers();
+    if (parameters.reference_energies.size() != static_cast<std::size_t>(a.n_species))
+      throw std::runtime_error("there must be one reference energy for each element");
+    Reader reader(tensors, a, path);
+    for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
+    read_repulsion(tensors, manifest.at("config"), path, parameters);
+    const std::string network =
+        path + "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
+    parameters.first_readout =
+        tensors.numbers(network + "0.weight", {a.readout_width, a.n_channels});
+    parameters.second_readout = tensors.numbers(network + "2.weight", {1, a.readout_width});
+    return parameters;
+  }
+
+  /* All members are moved by one core repulsion. */
+  void check_alike(const Parameters &first, const Parameters &other)
+  {
+    if (first.charge != other.charge || first.radius != other.radius)
+      throw std::runtime_error("the members of its committee have different core repulsions");
+  }
+
+  void read_distance(const SafeTensors &tensors, Parameters &parameters)
+  {
+    const std::int64_t n_species = parameters.architecture.n_species;
+    const auto width = static_cast<std::int64_t>(parameters.n_descriptors());
+    parameters.distance_mean = tensors.numbers("distance.mean", {n_species, width});
+    parameters.distance_whitening =
+        tensors.numbers("distance.whitening", {n_species, width, width});
   }
 
 }    // namespace
 
-Parameters read_parameters(const ModelFile &file)
+std::vector<Parameters> read_members(const ModelFile &file, const Manifest &manifest)
 {
-  return read_parameters(file.member("extra/mlpot.json"), file.member("extra/mlpot.safetensors"));
+  const Json json = Json::parse(file.member("extra/mlpot.json"));
+  const SafeTensors tensors(file.member("extra/mlpot.safetensors"));
+  const int n_members = manifest.error_bars.n_members;
+  std::vector<Parameters> members;
+  for (int m = 0; m < (manifest.is_deep ? n_members : 1); m++) {
+    const std::string path = manifest.is_deep ? "members." + std::to_string(m) + "." : "";
+    members.push_back(read_potential(json, tensors, path));
+    check_alike(members[0], members[m]);
+  }
+  Parameters &first = members[0];
+  if (n_members > 1 && !manifest.is_deep)
+    first.deviations = tensors.numbers(
+        "deviations", {n_members, static_cast<std::int64_t>(first.n_descriptors())});
+  if (manifest.error_bars.has_distance) read_distance(tensors, first);
+  return members;
 }
 
-Parameters read_parameters(const std::string &manifest_text, const std::string &safetensors)
+Parameters read_parameters(const std::string &manifest, const std::string &safetensors)
 {
-  const Json manifest = Json::parse(manifest_text);
-  refuse_deep_committee(manifest);
-  const SafeTensors tensors(safetensors);
-  Parameters parameters;
-  parameters.architecture = read_architecture(manifest);
-  const Architecture &a = parameters.architecture;
-  parameters.reference_energies = manifest.at("reference_energies").numbers();
-  if (parameters.reference_energies.size() != static_cast<std::size_t>(a.n_species))
-    throw std::runtime_error("there must be one reference energy for each element");
-  read_repulsion(tensors, manifest.at("config"), parameters);
-  Reader reader(tensors, a);
-  for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
-  const std::string network = "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
-  parameters.first_readout = tensors.numbers(network + "0.weight", {a.readout_width, a.n_channels});
-  parameters.second_readout = tensors.numbers(network + "2.weight", {1, a.readout_width});
-  return parameters;
+  return read_potential(Json::parse(manifest), SafeTensors(safetensors), "");
 }
 
 }    // namespace mlpot

@@ -6,7 +6,7 @@
 #ifndef MLPOT_PARAMETERS_H
 #define MLPOT_PARAMETERS_H
 
-#include "model_file.h"
+#include "manifest.h"
 #include "safetensors.h"
 
 #include <cstddef>
@@ -65,12 +65,24 @@ struct Parameters {
   std::vector<LayerParameters> layers;
   Numbers first_readout;     // [hidden][channel]
   Numbers second_readout;    // [hidden]
+
+  Numbers deviations;            // shallow committees: [member][descriptor]
+  Numbers distance_mean;         // [species][descriptor]; empty: no feature distance
+  Numbers distance_whitening;    // [species][descriptor][descriptor]
+
+  /* Features of each layer, and the hidden values of the last readout. */
+  std::size_t n_descriptors() const
+  {
+    const Architecture &a = architecture;
+    return static_cast<std::size_t>(a.n_layers) * a.n_channels + a.readout_width;
+  }
 };
 
-/* Throws std::runtime_error with a sentence for the user. */
-Parameters read_parameters(const ModelFile &file);
+/* Those of each member of a deep committee; of anything else one. The feature distance stands with the first.
+   Throws std::runtime_error with a sentence for the user. */
+std::vector<Parameters> read_members(const ModelFile &file, const Manifest &manifest);
 
-/* From the two members of a file that it is read from. */
+/* A single model, from the two members of a file that it is read from. */
 Parameters read_parameters(const std::string &manifest, const std::string &safetensors);
 
 }    // namespace mlpot

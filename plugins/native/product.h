@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
    Small matrix products c = a w, or c += a w, with the accumulators in registers. Vectors run over the
-   columns of w and c, whose rows start at vectors; a may have any strides. Of numbers or duals; w may be
+   columns of w and c, whose rows start at vectors; the last ones of reals may be half a vector. a may have any strides. Of numbers or duals; w may be
    real. `add_gradient` is the product of two matrices of duals of which only the tangent is wanted. */
 
 #ifndef MLPOT_PRODUCT_H
@@ -10,6 +10,7 @@
 #include "simd.h"
 
 #include <cstddef>
+#include <type_traits>
 
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
@@ -24,6 +25,10 @@ namespace MLPOT_INSTRUCTIONS {
   };
 
   template <typename T> inline void multiply_add(Vector<T> &c, T a, const Vector<T> &w)
+  {
+    c += a * w;
+  }
+  template <typename T> inline void multiply_add(HalfVector<T> &c, T a, const HalfVector<T> &w)
   {
     c += a * w;
   }
@@ -46,33 +51,50 @@ namespace MLPOT_INSTRUCTIONS {
     c += a.tangent * w.value;
   }
 
+  /* Vectors that a product is made of. */
+  template <typename C> struct Whole {
+    using V = Vector<C>;
+    static constexpr int LANES = Simd<C>::LANES;
+
+    template <typename W> static auto read(const W *p) { return load(p); }
+    static void write(C *p, const V &v) { store<Real<C>>(p, v); }
+  };
+  template <typename T> struct Halved {
+    using V = HalfVector<T>;
+    static constexpr int LANES = Simd<T>::LANES / 2;
+
+    static V read(const T *p) { return *reinterpret_cast<const V *>(p); }
+    static void write(T *p, const V &v) { *reinterpret_cast<V *>(p) = v; }
+  };
+
   /* ROWS x COLUMNS vectors of c. Few accumulators are split in two over the inner index, so that an
      addition need not wait for the one before. */
-  template <typename C, int ROWS, int COLUMNS, bool ADD, typename A, typename W>
+  template <typename C, typename Kind, int ROWS, int COLUMNS, bool ADD, typename A, typename W>
   inline void product_block(int n, const Matrix<A> &a, const W *w, std::ptrdiff_t w_row, C *c,
                             std::ptrdiff_t c_row)
   {
     using T = Real<C>;
-    constexpr int LANES = Simd<C>::LANES;
+    constexpr int LANES = Kind::LANES;
     constexpr int SPLIT = ROWS * COLUMNS * (Simd<C>::DUAL ? 2 : 1) <= 4 ? 2 : 1;
-    Vector<C> sums[SPLIT][ROWS][COLUMNS] = {};
+    typename Kind::V sums[SPLIT][ROWS][COLUMNS] = {};
     int k = 0;
     for (; k + SPLIT <= n; k += SPLIT)
       for (int s = 0; s < SPLIT; s++)
         for (int m = 0; m < ROWS; m++)
           for (int v = 0; v < COLUMNS; v++)
-            multiply_add<T>(sums[s][m][v], a(m, k + s), load(w + (k + s) * w_row + v * LANES));
+            multiply_add<T>(sums[s][m][v], a(m, k + s),
+                            Kind::read(w + (k + s) * w_row + v * LANES));
     for (; k < n; k++)
       for (int m = 0; m < ROWS; m++)
         for (int v = 0; v < COLUMNS; v++)
-          multiply_add<T>(sums[0][m][v], a(m, k), load(w + k * w_row + v * LANES));
+          multiply_add<T>(sums[0][m][v], a(m, k), Kind::read(w + k * w_row + v * LANES));
     for (int m = 0; m < ROWS; m++)
       for (int v = 0; v < COLUMNS; v++) {
-        Vector<C> total = sums[0][m][v];
+        typename Kind::V total = sums[0][m][v];
         if (SPLIT > 1) total += sums[SPLIT - 1][m][v];
         C *place = c + m * c_row + v * LANES;
-        if (ADD) total += load(place);
-        store<T>(place, total);
+        if (ADD) total += Kind::read(place);
+        Kind::write(place, total);
       }
   }
 
@@ -83,9 +105,14 @@ namespace MLPOT_INSTRUCTIONS {
     constexpr int LANES = Simd<C>::LANES;
     int column = 0;
     for (; column + 2 * LANES <= columns; column += 2 * LANES)
-      product_block<C, ROWS, 2, ADD>(n, a, w + column, w_row, c + column, c_row);
-    if (column < columns)
-      product_block<C, ROWS, 1, ADD>(n, a, w + column, w_row, c + column, c_row);
+      product_block<C, Whole<C>, ROWS, 2, ADD>(n, a, w + column, w_row, c + column, c_row);
+    if (column + LANES <= columns) {
+      product_block<C, Whole<C>, ROWS, 1, ADD>(n, a, w + column, w_row, c + column, c_row);
+      column += LANES;
+    }
+    if constexpr (std::is_same_v<C, W> && !Simd<C>::DUAL)
+      if (column < columns)
+        product_block<C, Halved<C>, ROWS, 1, ADD>(n, a, w + column, w_row, c + column, c_row);
   }
 
   template <typename C, bool ADD, typename A, typename W>
@@ -99,7 +126,8 @@ namespace MLPOT_INSTRUCTIONS {
     if (rows == 1) product_rows<C, 1, ADD>(n, columns, a, w, w_row, c, c_row);
   }
 
-  /* c (rows x columns) from a (rows x n) and w (n x columns); columns are a multiple of the lanes. */
+  /* c (rows x columns) from a (rows x n) and w (n x columns); columns are a multiple of the lanes, of reals
+     of half of them. */
   template <typename N, bool ADD = false, typename W>
   void product(int rows, int n, int columns, const Matrix<N> &a, const W *w, std::ptrdiff_t w_row,
                N *c, std::ptrdiff_t c_row)

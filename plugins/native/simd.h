@@ -44,6 +44,12 @@ namespace MLPOT_INSTRUCTIONS {
   };
   template <typename N> using Vector = typename Simd<N>::V;
 
+  /* For rows of which half a vector is in use; processors compute two at a time, or one in half the time. */
+  template <typename T> struct Half {
+    typedef T V __attribute__((vector_size(MLPOT_VECTOR_BYTES / 2), may_alias));
+  };
+  template <typename T> using HalfVector = typename Half<T>::V;
+
   template <typename T> struct DualVector {
     using V = Vector<T>;
     V value, tangent;

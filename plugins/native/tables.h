@@ -41,6 +41,7 @@ template <typename T> class Tables {
 
   void prepare_species(int species);
   double bytes() const;
+  int vector_lanes() const { return lanes; }
   int message_channels() const { return parameters.architecture.message_channels; }
   const Polynomial &polynomial(int layer) const { return *polynomials[layer]; }
   const Parameters &source() const { return parameters; }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
 
    What the threads of an evaluation add up: the first to the arrays of the result, the others to arrays
-   of their own. */
+   of their own. Where the members of a committee are wanted, they are the mean plus their deviations, the
+   last of which is minus the sum of all others. */
 
 #ifndef MLPOT_THREAD_SUMS_H
 #define MLPOT_THREAD_SUMS_H
@@ -25,7 +26,7 @@ class ThreadSums {
  public:
   explicit ThreadSums(ThreadPool &pool) : pool(pool), parts(pool.size()) {}
 
-  void start(int n_atoms, const mlpot_result &result);
+  void start(int n_atoms, int n_deviations, const mlpot_result &result);
   Sums *of_thread(int index) { return &parts[index].sums; }
   void add_up(int n_atoms, mlpot_result &result);
   double bytes() const;
@@ -34,10 +35,17 @@ class ThreadSums {
   struct Part {
     Sums sums;
     AlignedArray<double> forces, atomic_virials, centroid_virials;
+    AlignedArray<double> deviation_energies, deviation_forces, deviation_virials;
   };
   ThreadPool &pool;
   std::vector<Part> parts;
+  int n_deviations = 0;
 
+  void start_deviations(int n_atoms, const mlpot_result &result, Part &part);
+  void add_members(const double *mean, std::size_t size, double *Sums::*deviations,
+                   double *members) const;
+  void add_member_forces(std::size_t first, std::size_t last, std::size_t n_atoms,
+                         const mlpot_result &result) const;
   void stop_on_failure(mlpot_result &result) const;
 };
 

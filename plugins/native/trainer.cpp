@@ -26,8 +26,9 @@ namespace {
    public:
     TrainerOf(Parameters parameters, int n_threads) :
         tables(std::move(parameters), Tables<T>::Polynomials::All), pool(n_threads),
-        forward(tables, pool, KernelsOf<T>::simulation()),
-        backward(tables, pool, KernelsOf<T>::training()), sums(pool), gradients(pool.size())
+        forward({&tables.model}, tables.message_channels(), pool, KernelsOf<T>::simulation()),
+        backward({&tables.model}, tables.message_channels(), pool, KernelsOf<T>::training()),
+        sums(pool), gradients(pool.size())
     {
     }
 
@@ -55,8 +56,8 @@ namespace {
                   mlpot_result &result) override
     {
       fill(arrays);
-      sums.start(atoms.atoms.n_atoms, result);
-      forward.run(atoms, {}, [this](int thread, Task<T> &task) {
+      sums.start(atoms.atoms.n_atoms, 0, result);
+      forward.run(atoms, {}, {}, [this](int thread, Task<T> &task) {
         task.sums = sums.of_thread(thread);
       });
       sums.add_up(atoms.atoms.n_atoms, result);
@@ -67,7 +68,7 @@ namespace {
     {
       fill(arrays);
       for (auto &own : gradients) own.assign(tables.n_learned());
-      backward.run(atoms, {}, [&](int thread, Task<Dual<T>> &task) {
+      backward.run(atoms, {}, {}, [&](int thread, Task<Dual<T>> &task) {
         task.energy_seeds = energy_seeds;
         task.tables = tables.learned();
         task.gradients = gradients[thread].data();

@@ -132,7 +132,7 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<Dual<T>> &work = *task.workspace;
     const int n = edges.n_edges, width = model.message_width(), pairs = pair_width(model);
     add_gradient_of_path_mix(task);
-    uncouple(model, layer, work);
+    uncouple(model, layer, work.mixed_adjoint, work);
     for (int l1 = 0; l1 <= model.lmax; l1++) {
       weighted_adjoints(model, l1, n, work);
       const Dual<T> *radial = work.message_radial + l1 * work.capacity * pairs;
@@ -155,7 +155,8 @@ namespace MLPOT_INSTRUCTIONS {
     Dual<T> *hidden = hidden_of(task, k);
     Edges edges;
     prepare_edges(*task.model, task.neighborhood, center, task.layer == 0, edges, *task.workspace);
-    density(task, edges);
+    if (task.layer == 0) sum_neighbors(task, edges);
+    mix_density(task, edges);
     contract(task, species);
     if (task.pass != Pass::Backward) send(task, center, hidden);
     if (task.pass == Pass::Forward) return;

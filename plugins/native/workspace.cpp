@@ -18,7 +18,8 @@ void WorkspaceMemory<N>::cut(V *&place, std::size_t size)
 }
 
 template <typename N>
-void WorkspaceMemory<N>::prepare(const ModelTables<Real<N>> &model, int n_candidates, int lanes)
+void WorkspaceMemory<N>::prepare(const ModelTables<Real<N>> &model, int n_members, int n_candidates,
+                                 int lanes)
 {
   // every species may add an incomplete vector of edges
   const int groups = std::min(model.n_species, std::max(n_candidates, 1));
@@ -28,13 +29,14 @@ void WorkspaceMemory<N>::prepare(const ModelTables<Real<N>> &model, int n_candid
   view.capacity = (edges + edges / 4 + UNIT - 1) / UNIT * UNIT;
   memory = AlignedArray<char>();
   used = 0;
-  cut_all(model, lanes);
+  cut_all(model, n_members, lanes);
   memory.reserve(used);
   used = 0;
-  cut_all(model, lanes);
+  cut_all(model, n_members, lanes);
 }
 
-template <typename N> void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int lanes)
+template <typename N>
+void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_members, int lanes)
 {
   const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels;
@@ -46,16 +48,37 @@ template <typename N> void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>
   for (N **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
                     &view.gx, &view.gy, &view.gz})
     cut(*array, edges);
-  for (N **array : {&view.harmonics, &view.harmonics_adjoint, &view.product})
-    cut(*array, harmonics * edges);
+  for (N **array : {&view.harmonics, &view.harmonics_adjoint}) cut(*array, harmonics * edges);
   for (N **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
   for (N **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
-  constexpr bool training = !std::is_same_v<N, Real<N>>;
-  cut(view.density, (training ? model.n_species : 1) * harmonics * model.radial_width);
+  cut(view.density, model.n_species * harmonics * model.radial_width);
   for (N **array : {&view.mixed, &view.mixed_adjoint}) cut(*array, harmonics * channels);
   for (N **array : {&view.contracted, &view.contracted_adjoint}) cut(*array, 4 * channels);
-  cut(view.hidden, model.hidden_width);
+  for (N **array : {&view.hidden, &view.activated, &view.hidden_slope})
+    cut(*array, model.hidden_width);
+  if (std::is_same_v<N, Real<N>>) cut_member_arrays(model, n_members, lanes);
   if (model.n_layers > 1) cut_message_arrays(model, lanes);
+}
+
+template <typename N>
+void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, int n_members,
+                                           int lanes)
+{
+  const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
+  const std::size_t channels = model.n_channels, deviations = model.n_deviations;
+  cut(view.descriptors, model.descriptor_width);
+  cut(view.away, 2 * model.descriptor_width);
+  cut(view.deviation_energies, model.deviation_width);
+  cut(view.deviation_hidden, deviations * model.hidden_width);
+  cut(view.deviation_seeds, deviations * 4 * channels);
+  if (deviations > 0) cut(view.gradients, 4 * harmonics * channels);
+  const std::size_t sums = (harmonics * model.radial_width + lanes - 1) / lanes * lanes;
+  if (deviations > 0) cut(view.unmixed, channels * sums);
+  // edges of a shallow committee belong to one member at a time
+  const std::size_t members = n_members > 1 ? n_members : deviations > 0 ? 1 : 0;
+  cut(view.sum_adjoints, (1 + std::max(members, deviations)) * model.n_species * sums);
+  cut(view.member_harmonics_adjoint, members * harmonics * edges);
+  cut(view.member_slope_adjoint, members * edges);
 }
 
 template <typename N>
@@ -65,7 +88,7 @@ void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model, i
   const std::size_t pairs =
       static_cast<std::size_t>(model.n_message_degrees) * model.message_channels;
   cut(view.message_radial, degrees * edges * pairs);
-  cut(view.message_slope, edges * pairs);
+  cut(view.message_slope, degrees * edges * pairs);
   cut(view.weighted, degrees * edges * width);
   cut(view.backward, edges * width);
   cut(view.message_density, model.n_harmonics() * width);

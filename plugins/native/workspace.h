@@ -12,8 +12,9 @@ namespace mlpot {
 
 template <typename N> class WorkspaceMemory {
  public:
-  /* Room for a centre with this many candidates for neighbours; lanes as in the kernels. */
-  void prepare(const ModelTables<Real<N>> &model, int n_candidates, int lanes);
+  /* Room for a centre with this many candidates for neighbours; lanes as in the kernels. Members: of a
+     deep committee, else 1. */
+  void prepare(const ModelTables<Real<N>> &model, int n_members, int n_candidates, int lanes);
   Workspace<N> view = {};
   std::size_t bytes() const { return memory.bytes(); }
 
@@ -22,7 +23,8 @@ template <typename N> class WorkspaceMemory {
   std::size_t used = 0;
 
   template <typename V> void cut(V *&place, std::size_t size);
-  void cut_all(const ModelTables<Real<N>> &model, int lanes);
+  void cut_all(const ModelTables<Real<N>> &model, int n_members, int lanes);
+  void cut_member_arrays(const ModelTables<Real<N>> &model, int n_members, int lanes);
   void cut_message_arrays(const ModelTables<Real<N>> &model, int lanes);
 };
 

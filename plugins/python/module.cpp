@@ -93,21 +93,25 @@ class PythonEngine {
   {
   }
 
-  /* energy, atomic energies, forces, virial, atomic virials or None */
-  nb::tuple evaluate(const Vector<int> &species, const Vectors<double> &positions,
-                     const mlpot::NeighborRows &rows, bool atomic_virials)
+  /* The fields of mlpot.engine.AtomsAnswer, those of the extras included. */
+  nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
+                    const mlpot::NeighborRows &rows, const std::vector<std::string> &extras)
   {
     check(species, positions, rows);
     const std::size_t n = species.shape(0);
     mlpot_result result = {};
+    mlpot::NativeAtoms atoms = rows.atoms(species.data(), positions.data());
     double *virial = nullptr;
-    const auto energies = zeros(result.atomic_energies, n), forces = zeros(result.forces, n, 3);
-    const auto total = zeros(virial, 3, 3);
-    nb::object shares = nb::none();
-    if (atomic_virials) shares = nb::cast(zeros(result.atomic_virials, n, 3, 3));
-    compute(rows.atoms(species.data(), positions.data()), result);
+    nb::dict answer;
+    answer["atomic_energies"] = zeros(result.atomic_energies, n);
+    answer["forces"] = zeros(result.forces, n, 3);
+    answer["virial"] = zeros(virial, 3, 3);
+    for (const std::string &name : extras)
+      answer[name.c_str()] = room_for(name, n, result, atoms.descriptors);
+    compute(atoms, result);
     std::copy_n(result.virial, 9, virial);
-    return nb::make_tuple(result.energy, energies, forces, total, shares);
+    answer["energy"] = result.energy;
+    return answer;
   }
 
   mlpot_description describe() const { return engine.describe(); }
@@ -123,6 +127,20 @@ class PythonEngine {
  private:
   mlpot::NativeEngine engine;
   std::mutex mutex;    // the engine computes for one caller at a time
+
+  nb::object room_for(const std::string &name, std::size_t n, mlpot_result &result,
+                      double *&descriptors) const
+  {
+    const auto n_members = static_cast<std::size_t>(describe().n_members);
+    if (name == "atomic_virials") return nb::cast(zeros(result.atomic_virials, n, 3, 3));
+    if (name == "member_energies") return nb::cast(zeros(result.member_energies, n_members));
+    if (name == "member_forces") return nb::cast(zeros(result.member_forces, n_members, n, 3));
+    if (name == "member_virials") return nb::cast(zeros(result.member_virials, n_members, 3, 3));
+    if (name == "feature_distances") return nb::cast(zeros(result.feature_distances, n));
+    if (name == "descriptors")
+      return nb::cast(zeros(descriptors, n, static_cast<std::size_t>(engine.n_descriptors())));
+    refuse("the engine knows nothing of " + name);
+  }
 
   /* What is not finite is handed on as it is; the caller looks at the atoms. */
   void compute(const mlpot::NativeAtoms &atoms, mlpot_result &result)
@@ -183,7 +201,7 @@ NB_MODULE(_native, module)
       .def(nb::init<const std::string &, const std::string &, int>(), nb::arg("path"),
            nb::arg("precision") = "", nb::arg("n_threads") = 1)
       .def("evaluate", &PythonEngine::evaluate, nb::arg("species"), nb::arg("positions"),
-           nb::arg("rows"), nb::arg("atomic_virials") = false)
+           nb::arg("rows"), nb::arg("extras") = std::vector<std::string>())
       .def_prop_ro("atomic_numbers", &PythonEngine::atomic_numbers)
       .def_prop_ro("name",
                    [](const PythonEngine &engine) {

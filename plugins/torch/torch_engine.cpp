@@ -86,8 +86,7 @@ std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
 }
 
 TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) :
-    manifest(read_manifest(file)),
-    precision(*settings.precision ? settings.precision : manifest.precision),
+    said(read_manifest(file)), precision(*settings.precision ? settings.precision : said.precision),
     device(choose_device(settings)),
     dtype(precision == "double" ? torch::kFloat64 : torch::kFloat32), n_threads(settings.n_threads)
 {
@@ -99,7 +98,7 @@ TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) 
                           mlpot_result &result) {
     compute(atoms, comm, result);
   };
-  check_probe(manifest, precision, run);
+  check_probe(said, precision, false, run);
 }
 
 /* As Python does it: indices stay integers (Module::to would change them as well). */
@@ -118,22 +117,20 @@ void TorchEngine::load_module(const ModelFile &file)
 
 mlpot_description TorchEngine::describe() const
 {
-  return {"torch " TORCH_VERSION,
-          precision.c_str(),
-          manifest.cutoff,
-          static_cast<int>(manifest.atomic_numbers.size()),
-          manifest.atomic_numbers.data(),
-          manifest.n_layers,
-          manifest.message_width};
+  return mlpot::describe(said, "torch " TORCH_VERSION, precision.c_str());
 }
 
 void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                           mlpot_result &result)
 {
+  if (asks_for_members(result) || result.feature_distances)
+    throw std::runtime_error(
+        "engine torch gives the mean of a committee alone; members, error bars "
+        "and feature distances come from engine native");
   // without this libtorch would compile the model anew whenever the number of edges changes
   const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
   const ThreadCount threads(n_threads);
-  const EdgeList edges(atoms, manifest.cutoff);
+  const EdgeList edges(atoms, said.cutoff);
   const Task task = make_task(edges, atoms, comm);
   if (edges.n_centers == 0) return join_in_silence(task);
   Tensor energies, gradient;
@@ -177,16 +174,16 @@ void TorchEngine::evaluate(const Task &task, Tensor &energies, Tensor &gradient)
   std::vector<Layer> layers;
   Tensor features = torch::zeros({n_centers, 0}, options);
   Tensor messages = torch::zeros({task.edges.n_atoms(), 0}, options);
-  for (int n = 0; n < manifest.n_layers; n++) {
+  for (int n = 0; n < said.n_layers; n++) {
     layers.push_back(run_layer(task, n, features, messages));
     const Tensor part = layers.back().energies.detach();
     energies = n == 0 ? part : energies + part;
     features = layers.back().features_out;
-    if (n + 1 < manifest.n_layers) messages = send_to_copies(task, layers.back().messages_out);
+    if (n + 1 < said.n_layers) messages = send_to_copies(task, layers.back().messages_out);
   }
   Adjoint adjoint;
   gradient = torch::zeros_like(task.vectors);
-  for (int n = manifest.n_layers - 1; n >= 0; n--) {
+  for (int n = said.n_layers - 1; n >= 0; n--) {
     adjoint = differentiate(layers[n], adjoint);
     layers.pop_back();
     gradient += adjoint.vectors;
@@ -241,12 +238,12 @@ TorchEngine::Adjoint TorchEngine::differentiate(const Layer &layer, const Adjoin
 Tensor TorchEngine::send_to_copies(const Task &task, const Tensor &messages) const
 {
   const Tensor own = messages.detach().to(torch::kCPU, torch::kFloat64).contiguous();
-  std::vector<double> values = task.host_rows(manifest.message_width);
-  rows_to_host(task.edges, task.edges.n_centers, manifest.message_width, own.data_ptr<double>(),
+  std::vector<double> values = task.host_rows(said.message_width);
+  rows_to_host(task.edges, task.edges.n_centers, said.message_width, own.data_ptr<double>(),
                values.data());
-  task.forward(values, manifest.message_width);
-  const Tensor all = torch::empty({task.edges.n_atoms(), manifest.message_width}, torch::kFloat64);
-  rows_from_host(task.edges, task.edges.n_atoms(), manifest.message_width, values.data(),
+  task.forward(values, said.message_width);
+  const Tensor all = torch::empty({task.edges.n_atoms(), said.message_width}, torch::kFloat64);
+  rows_from_host(task.edges, task.edges.n_atoms(), said.message_width, values.data(),
                  all.data_ptr<double>());
   return all.to(device, dtype);
 }
@@ -255,12 +252,12 @@ Tensor TorchEngine::send_to_copies(const Task &task, const Tensor &messages) con
 Tensor TorchEngine::collect_from_copies(const Task &task, const Tensor &adjoints) const
 {
   const Tensor all = adjoints.to(torch::kCPU, torch::kFloat64).contiguous();
-  std::vector<double> values = task.host_rows(manifest.message_width);
-  rows_to_host(task.edges, task.edges.n_atoms(), manifest.message_width, all.data_ptr<double>(),
+  std::vector<double> values = task.host_rows(said.message_width);
+  rows_to_host(task.edges, task.edges.n_atoms(), said.message_width, all.data_ptr<double>(),
                values.data());
-  task.reverse(values, manifest.message_width);
-  const Tensor own = torch::empty({task.edges.n_centers, manifest.message_width}, torch::kFloat64);
-  rows_from_host(task.edges, task.edges.n_centers, manifest.message_width, values.data(),
+  task.reverse(values, said.message_width);
+  const Tensor own = torch::empty({task.edges.n_centers, said.message_width}, torch::kFloat64);
+  rows_from_host(task.edges, task.edges.n_centers, said.message_width, values.data(),
                  own.data_ptr<double>());
   return own.to(device, dtype);
 }
@@ -268,13 +265,13 @@ Tensor TorchEngine::collect_from_copies(const Task &task, const Tensor &adjoints
 /* A rank without atoms still takes part in the communication of the others. */
 void TorchEngine::join_in_silence(const Task &task) const
 {
-  for (int n = 1; n < manifest.n_layers; n++) {
-    std::vector<double> values = task.host_rows(manifest.message_width);
-    task.forward(values, manifest.message_width);
+  for (int n = 1; n < said.n_layers; n++) {
+    std::vector<double> values = task.host_rows(said.message_width);
+    task.forward(values, said.message_width);
   }
-  for (int n = 1; n < manifest.n_layers; n++) {
-    std::vector<double> values = task.host_rows(manifest.message_width);
-    task.reverse(values, manifest.message_width);
+  for (int n = 1; n < said.n_layers; n++) {
+    std::vector<double> values = task.host_rows(said.message_width);
+    task.reverse(values, said.message_width);
   }
 }
 

@@ -25,6 +25,7 @@ class TorchEngine : public Engine {
   TorchEngine(const mlpot_settings &settings, const ModelFile &file);
 
   mlpot_description describe() const override;
+  const Manifest &manifest() const override { return said; }
   void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                mlpot_result &result) override;
   double memory_usage() const override;
@@ -63,7 +64,7 @@ class TorchEngine : public Engine {
     }
   };
 
-  Manifest manifest;
+  Manifest said;    // of the file, by itself
   std::string precision;
   torch::Device device;
   torch::ScalarType dtype;

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from committees import random_deep, random_shallow, save_calibrated
 from damaged_files import damaged
 
 from mlpot.export import save_model
@@ -28,7 +29,10 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name, fields in MODELS.items():
         save_model(folder / f"{name}.pt", random_potential(**fields))
-    return [folder / f"{name}.pt" for name in MODELS]
+    save_calibrated(folder / "shallow.pt", random_shallow(4, lmax=3, n_channels=5, atomic_numbers=(1, 8)))
+    save_calibrated(folder / "vectors.pt", random_shallow(3, n_layers=2, n_channels=9))
+    save_calibrated(folder / "deep.pt", random_deep(3, n_layers=2, message_channels=5))
+    return [folder / f"{name}.pt" for name in (*MODELS, "shallow", "vectors", "deep")]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@
 #include "check_training.h"
 #include "native_engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
@@ -64,6 +65,49 @@ struct Answer {
   double energy, force_size;
 };
 
+/* What the members say: their mean is the result, and error bars can be made of them. */
+struct Members {
+  std::vector<double> energies, forces, virials, distances;
+
+  Members(const mlpot_description &model, std::size_t n_atoms, mlpot_result &result)
+  {
+    if (model.has_distance) {
+      distances.resize(n_atoms);
+      result.feature_distances = distances.data();
+    }
+    if (model.n_members == 1) return;
+    const std::size_t n = model.n_members;
+    energies.resize(n);
+    forces.resize(3 * n * n_atoms);
+    virials.resize(9 * n);
+    result.member_energies = energies.data();
+    result.member_forces = forces.data();
+    result.member_virials = virials.data();
+  }
+
+  void check(const mlpot::NativeEngine &engine, const Chain &chain,
+             const mlpot_result &result) const
+  {
+    const std::size_t n = chain.species.size(), n_members = energies.size();
+    for (std::size_t k = 0; n_members > 0 && k < 3 * n; k++) {
+      double mean = 0.0, size = 1.0;
+      for (std::size_t m = 0; m < n_members; m++) {
+        mean += forces[3 * n * m + k] / static_cast<double>(n_members);
+        size = std::max(size, std::abs(forces[3 * n * m + k]));
+      }
+      if (!(std::abs(mean - result.forces[k]) < 1e-9 * size))
+        throw std::logic_error("the members do not average to the mean");
+    }
+    if (n_members == 0) return;
+    std::vector<double> spread(n), sigma(n);
+    const mlpot::ErrorBars &bars = engine.manifest().error_bars;
+    bars.of_forces({static_cast<int>(n), chain.species.data(), forces.data(), n, distances.data()},
+                   spread.data(), bars.forces_calibrated() ? sigma.data() : nullptr);
+    for (const double value : spread)
+      if (!(value >= 0.0)) throw std::logic_error("a spread is not a number");
+  }
+};
+
 /* All arrays are asked for, and the forces must sum to zero. */
 Answer evaluate(mlpot::NativeEngine &engine, const Chain &chain)
 {
@@ -75,7 +119,10 @@ Answer evaluate(mlpot::NativeEngine &engine, const Chain &chain)
   result.forces = forces.data();
   result.atomic_virials = virials.data();
   result.centroid_virials = centroids.data();
-  engine.compute_alone({chain.atoms(), nullptr, nullptr, nullptr}, result);
+  const Members members(engine.describe(), n, result);
+  std::vector<double> descriptors(n * engine.n_descriptors());
+  engine.compute_alone({chain.atoms(), nullptr, nullptr, nullptr, descriptors.data()}, result);
+  members.check(engine, chain, result);
   double sum = 0.0, size = 0.0;
   for (const double force : forces) {
     sum += force;

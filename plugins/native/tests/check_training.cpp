@@ -114,7 +114,7 @@ template <typename T> void check(const char *path, const char *precision, int n_
 {
   Random random(3);
   const mlpot::ModelFile file(path);
-  mlpot::Parameters parameters = mlpot::read_parameters(file);
+  mlpot::Parameters parameters = mlpot::read_members(file, mlpot::read_manifest(file)).front();
   const Batch batch(random, parameters.architecture.n_species);
   const auto trainer = mlpot::make_trainer(std::move(parameters), precision, n_threads);
   Arrays<T> arrays, gradients;

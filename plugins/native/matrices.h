@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+
+   Plain matrices, row major, in double precision: for what is folded once, when a model is loaded. */
+
+#ifndef MLPOT_MATRICES_H
+#define MLPOT_MATRICES_H
+
+#include "parameters.h"
+
+namespace mlpot {
+
+/* a (rows x inner) times b (inner x columns) */
+inline Numbers multiply(const Numbers &a, const Numbers &b, int rows, int inner, int columns)
+{
+  Numbers c(static_cast<std::size_t>(rows) * columns, 0.0);
+  for (int i = 0; i < rows; i++)
+    for (int k = 0; k < inner; k++) {
+      const double value = a[static_cast<std::size_t>(i) * inner + k];
+      const double *from = &b[static_cast<std::size_t>(k) * columns];
+      double *to = &c[static_cast<std::size_t>(i) * columns];
+      for (int j = 0; j < columns; j++) to[j] += value * from[j];
+    }
+  return c;
+}
+
+inline Numbers transposed(const Numbers &a, int rows, int columns)
+{
+  Numbers b(a.size());
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < columns; j++)
+      b[static_cast<std::size_t>(j) * rows + i] = a[static_cast<std::size_t>(i) * columns + j];
+  return b;
+}
+
+inline Numbers scaled(Numbers values, double factor)
+{
+  for (double &value : values) value *= factor;
+  return values;
+}
+
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+
+   The tables behind descriptors, the members of a shallow committee and the feature distance. Descriptors of
+   an atom are the features h_t of all layers and s = silu(h_T W1). Features are linear in the contracted
+   densities, h_t = sum_(u <= t) B_u update_u skip_(u+1) ... skip_t, and so is what member m adds to the
+   energy, scale (sum_t h_t . deviation_mt + s . deviation_m). */
+
+#ifndef MLPOT_MEMBER_TABLES_H
+#define MLPOT_MEMBER_TABLES_H
+
+#include "aligned_array.h"
+#include "kernel.h"
+#include "parameters.h"
+
+#include <deque>
+#include <vector>
+
+namespace mlpot {
+
+template <typename T> class MemberTables {
+ public:
+  /* Lets the model, whose sizes are set, point into this object. */
+  MemberTables(const Parameters &parameters, ModelTables<T> &model, int lanes);
+  MemberTables(const MemberTables &) = delete;
+  MemberTables &operator=(const MemberTables &) = delete;
+
+  double bytes() const;
+
+ private:
+  std::deque<AlignedArray<T>> arrays;
+  std::vector<int> known;
+
+  const T *add(const Numbers &matrix, std::size_t rows, std::size_t columns,
+               std::size_t padded_rows, std::size_t padded_columns);
+  void add_features(const Parameters &parameters, ModelTables<T> &model);
+  void add_deviations(const Parameters &parameters, ModelTables<T> &model, int lanes);
+  void add_distance(const Parameters &parameters, ModelTables<T> &model);
+};
+
+}    // namespace mlpot
+
+#endif

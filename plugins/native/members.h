@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+
+   What is known of a centre beyond the mean of a committee: descriptors, their distance from the training set,
+   and the deviations of the members, each of which has an adjoint of its own. Members of a shallow committee
+   differ in the readout alone: up to the contracted density all is done, and the gradient of that is the same
+   for all. */
+
+#ifndef MLPOT_MEMBERS_H
+#define MLPOT_MEMBERS_H
+
+#include "layer.h"
+
+#include <cmath>
+#include <limits>
+
+namespace mlpot {
+namespace MLPOT_INSTRUCTIONS {
+
+  inline void fail(Sums &sums, int center, bool energy)
+  {
+    if (sums.failed_atom >= 0) return;
+    sums.failed_atom = center;
+    sums.failed_energy = energy;
+  }
+
+  template <typename T> inline bool is_deep(const Task<T> &task)
+  {
+    return task.n_members > 1;
+  }
+
+  /* The task of one member of a deep committee. */
+  template <typename T> inline Task<T> member_of(const Task<T> &task, int m)
+  {
+    Task<T> own = task;
+    own.model = task.members[m];
+    const int messages = m * own.model->message_width();
+    if (own.messages_in) own.messages_in += messages;
+    if (own.messages_out) own.messages_out += messages;
+    if (own.adjoints_in) own.adjoints_in += messages;
+    if (own.adjoints_out) own.adjoints_out += messages;
+    if (own.hidden) own.hidden += m * own.model->hidden_width;
+    return own;
+  }
+
+  template <typename T>
+  double distance(const ModelTables<T> &model, int species, const T *row, Workspace<T> &work)
+  {
+    if (!model.distance_known[species]) return std::numeric_limits<double>::infinity();
+    const std::size_t width = model.descriptor_width;
+    const T *mean = model.distance_mean + species * width;
+    T *away = work.away, *white = work.away + width;
+    for (std::size_t k = 0; k < width; k++) away[k] = row[k] - mean[k];
+    product<T>(1, model.descriptor_width, model.descriptor_width, {away, model.descriptor_width, 1},
+               model.distance_whitening + species * width * width, model.descriptor_width, white,
+               model.descriptor_width);
+    double total = 0.0;
+    for (std::size_t k = 0; k < width; k++) total += static_cast<double>(white[k]) * white[k];
+    return std::sqrt(total);
+  }
+
+  /* Descriptors of the centre as far as the layers up to this one have them. */
+  template <typename T> void describe(const Task<T> &task, int k, int center)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels, width = model.descriptor_width;
+    T *row = task.descriptors ? task.descriptors + static_cast<std::size_t>(k) * width
+                              : work.descriptors;
+    const int features = (model.n_layers - task.layer) * channels;
+    const auto multiply = task.layer == 0 ? product<T, false, T> : product<T, true, T>;
+    multiply(1, channels, features, {work.contracted, channels, 1},
+             model.layers[task.layer].to_features, features, row + task.layer * channels, features);
+    if (task.pass != Pass::Both) return;
+    T *hidden = row + model.n_layers * channels;
+    for (int j = 0; j < model.hidden_width; j++) hidden[j] = work.activated[j];
+    if (task.sums->feature_distances)
+      task.sums->feature_distances[center] = distance(model, species_of(task, center), row, work);
+  }
+
+  /* What this layer adds to the energies of the members of a shallow committee. */
+  template <typename T> void add_deviation_energies(const Task<T> &task, int center)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int width = model.deviation_width;
+    product<T>(1, model.n_channels, width, {work.contracted, model.n_channels, 1},
+               model.layers[task.layer].to_deviations, width, work.deviation_energies, width);
+    if (task.pass == Pass::Both)
+      product<T, true>(1, model.hidden_width, width, {work.activated, model.hidden_width, 1},
+                       model.hidden_to_deviations, width, work.deviation_energies, width);
+    double total = 0.0;
+    for (int r = 0; r < task.n_deviations; r++) {
+      task.sums->deviation_energies[r] += work.deviation_energies[r];
+      total += work.deviation_energies[r];
+    }
+    if (!std::isfinite(total)) fail(*task.sums, center, true);
+  }
+
+  /* Derivatives of the contracted density, one component after the other, with respect to the mixed one. */
+  template <typename T> void component_gradients(const Task<T> &task, int species)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels, n = model.n_harmonics() * channels;
+    const int n_components = model.layers[task.layer].n_components;
+    clear(work.gradients, static_cast<std::size_t>(n_components) * n);
+    for (int component = 0; component < n_components; component++)
+      for (int channel = 0; channel < channels; channel += Simd<T>::PACK) {
+        Pack<T> components[4];
+        for (Pack<T> &c : components) c = Pack<T>::zero();
+        components[component] = ones<T>();
+        Walk<T> walk = walk_of_pack(task, species, channel, components);
+        walk.gradient = work.gradients + component * n + channel;
+        add_gradient_of<DEEPEST, true>(walk, ones<T>());
+      }
+  }
+
+  /* Derivatives of the deviations with respect to the hidden values, [deviation][hidden]. */
+  template <typename T> T *deviation_hidden(const Task<T> &task, int k)
+  {
+    const int width = task.model->hidden_width;
+    T *hidden = task.deviation_hidden
+        ? task.deviation_hidden + static_cast<std::size_t>(k) * task.n_deviations * width
+        : task.workspace->deviation_hidden;
+    if (task.pass == Pass::Both)
+      for (int r = 0; r < task.n_deviations; r++)
+        for (int j = 0; j < width; j++)
+          hidden[r * width + j] =
+              task.model->hidden_to_deviations_t[r * width + j] * task.workspace->hidden_slope[j];
+    return hidden;
+  }
+
+  /* Derivatives of the deviations with respect to the contracted density, [deviation][component][channel]. */
+  template <typename T> void seed_with_deviations(const Task<T> &task, int k, int center)
+  {
+    const ModelTables<T> &model = *task.model;
+    const LayerTables<T> &layer = model.layers[task.layer];
+    const int n = task.n_deviations, channels = model.n_channels, width = model.message_channels;
+    const int stride = layer.n_components * channels;
+    T *seeds = task.workspace->deviation_seeds;
+    for (int r = 0; r < n; r++)
+      for (int c = 0; c < channels; c++)
+        seeds[r * stride + c] = layer.to_deviations_t[r * channels + c];
+    product<T, true>(n, model.hidden_width, channels,
+                     {deviation_hidden(task, k), model.hidden_width, 1}, layer.to_hidden_t,
+                     channels, seeds, stride);
+    if (!task.deviation_adjoints_out) return;
+    const T *messages = task.deviation_adjoints_out + message_row(task, center);
+    const auto next = static_cast<std::ptrdiff_t>(task.deviation_stride);
+    product<T, true>(n, width, channels, {messages, next, 1}, layer.message_t[0], channels, seeds,
+                     stride);
+    for (int r = 0; layer.n_components > 1 && r < n; r++)
+      product<T>(3, width, channels, {messages + r * next + width, width, 1}, layer.message_t[1],
+                 channels, seeds + r * stride + channels, channels);
+  }
+
+  /* mixed_adjoint of one deviation */
+  template <typename T> void deviation_adjoint(const Task<T> &task, int r)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels, n_harmonics = model.n_harmonics();
+    const int n_components = model.layers[task.layer].n_components;
+    const T *seeds = work.deviation_seeds + r * n_components * channels;
+    for (int lm = 0; lm < n_harmonics; lm++)
+      for (int c = 0; c < channels; c += Simd<T>::LANES) {
+        Vector<T> total = {};
+        for (int component = 0; component < n_components; component++)
+          total += load(seeds + component * channels + c) *
+              load(work.gradients + (component * n_harmonics + lm) * channels + c);
+        store<T>(work.mixed_adjoint + lm * channels + c, total);
+      }
+  }
+
+  /* Adjoints of the sums over the neighbours of all deviations at once, [deviation][group][adjoint_size], where
+     the contracted density has one component: first what all share, then one product. */
+  template <typename T> void unmix_deviations(const Task<T> &task, const Edges &edges, T *out)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels, columns = radial_columns<T>(model);
+    const int size = adjoint_size(model);
+    for (int g = 0; g < edges.n_groups; g++) {
+      for (int lm = 0, l = 0; lm < model.n_harmonics(); lm++) {
+        if (lm == (l + 1) * (l + 1)) l++;
+        const T *unmix = unmix_of(task, g, l), *gradient = work.gradients + lm * channels;
+        for (int c = 0; c < channels; c++)
+          for (int n = 0; n < columns; n += Halved<T>::LANES)
+            Halved<T>::write(work.unmixed + c * size + lm * columns + n,
+                             gradient[c] * Halved<T>::read(unmix + c * model.radial_width + n));
+      }
+      product<T>(task.n_deviations, channels, size, {work.deviation_seeds, channels, 1},
+                 work.unmixed, size, out + g * size, edges.n_groups * size);
+    }
+  }
+
+}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace mlpot
+
+#endif
