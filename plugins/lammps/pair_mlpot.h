@@ -15,7 +15,9 @@
 
 #include "pair.h"
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace LAMMPS_NS {
@@ -40,7 +42,16 @@ class PairMLPot : public Pair {
   void unpack_reverse_comm(int, int *, double *) override;
   double memory_usage() override;
 
+  // collective: stops if a position is not a finite number
+  void check_positions();
+
  private:
+  // why an evaluation failed, in words that follow "failed at step 12", and the atoms that show it
+  struct Problem {
+    std::string text;
+    std::vector<tagint> atoms;
+  };
+
   // the arrays that the engine fills, in eV and A
   struct Buffers {
     std::vector<int> species;
@@ -58,18 +69,40 @@ class PairMLPot : public Pair {
   // what travels between two layers of the model
   const mlpot_rows *messages;
 
+  // fail closed
+  class FixMLPotFrames *frames;
+  double closest;                                  // fraction of the sum of covalent radii
+  std::vector<double> radius_of_type;              // A
+  std::vector<std::pair<int, int>> close_pairs;    // may come too close with this neighbour list
+  int i_failed, somebody_failed;
+
   void allocate();
   void unload();
   void load_model(const std::string &);
   std::string try_to_load(const std::string &, const std::string &);
-  void stop_if_any_failed(const std::string &);
   void map_species(const std::string &);
   void log_model(const std::string &);
   mlpot_atoms describe_atoms();
-  void prepare_result(mlpot_result &, int);
+  void prepare_result(mlpot_result &);
   void add_result(const mlpot_result &);
   void add_virials(const mlpot_result &);
-  [[noreturn]] void stop(const mlpot_result &, const std::string &);
+  Problem run_engine(mlpot_result &);
+
+  void attempt(const std::function<Problem()> &);
+  bool meet(bool);
+  int share_first(std::string &) const;
+  void stop_if_any_failed(std::string);
+  [[noreturn]] void stop(Problem);
+  std::string write_frames(const Problem &);
+  std::string file_name(const std::string &) const;
+  std::vector<std::string> symbols() const;
+  Problem position_problem() const;
+  Problem problem_of(int, const std::string &) const;
+  Problem overlap_problem();
+  void find_close_pairs();
+  double closest_distance(int, int) const;
+  double squared_distance(int, int) const;
+
   void write_word(FILE *, const std::string &);
   std::string read_word(FILE *);
 

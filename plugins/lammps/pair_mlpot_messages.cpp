@@ -17,21 +17,24 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   the engine calls these
+   the engine calls these; where a rank has failed no messages travel, and what
+   is computed without them is thrown away
 ------------------------------------------------------------------------- */
 
 void PairMLPot::forward_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
   pair->messages = rows;
-  pair->comm->forward_comm(pair);
+  pair->meet(false);
+  if (!pair->somebody_failed) pair->comm->forward_comm(pair);
 }
 
 void PairMLPot::reverse_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
   pair->messages = rows;
-  pair->comm->reverse_comm(pair);
+  pair->meet(false);
+  if (!pair->somebody_failed) pair->comm->reverse_comm(pair);
 }
 
 /* ---------------------------------------------------------------------- */
