@@ -57,6 +57,11 @@ void FixMLPotFrames::min_post_force(int /*vflag*/)
    are not finite, without a frame
 ------------------------------------------------------------------------- */
 
+void FixMLPotFrames::setup_pre_exchange()
+{
+  pair->check_positions();
+}
+
 void FixMLPotFrames::pre_exchange()
 {
   pair->check_positions();

@@ -24,6 +24,7 @@ class FixMLPotFrames : public Fix {
   int setmask() override;
   void setup(int) override;
   void min_setup(int) override;
+  void setup_pre_exchange() override;
   void pre_exchange() override;
   void min_pre_exchange() override;
   void end_of_step() override;

@@ -102,9 +102,10 @@ void PairMLPot::stop(Problem problem)
   MPI_Bcast(&n_atoms, 1, MPI_INT, first, world);
   problem.atoms.resize(n_atoms);
   MPI_Bcast(problem.atoms.data(), n_atoms, MPI_LMP_TAGINT, first, world);
-  const std::string text = "Pair style mlpot failed at step " + std::to_string(update->ntimestep) +
-      problem.text + ".\n" + write_frames(problem);
-  error->all(FLERR, text);
+  problem.text =
+      "Pair style mlpot failed at step " + std::to_string(update->ntimestep) + problem.text;
+  const std::string places = write_frames(problem);
+  error->all(FLERR, problem.text + ".\n" + places);
 }
 
 /* ----------------------------------------------------------------------
@@ -129,7 +130,7 @@ std::string PairMLPot::write_frames(const Problem &problem)
     return written ? "is in " + file_name(name) : "could not be written to " + file_name(name);
   };
   std::string text = "The offending frame " +
-      save(failed, "mlpot.failed", "error=\"failed" + reason + "\"",
+      save(failed, "mlpot.failed", "error=\"" + reason + "\"",
            {failed.marked("failed", problem.atoms)});
   if (!frames || frames->last_good.step < 0) return text + "; it is the first one of this run";
   return text + fmt::format("; the last good one, of step {}, ", frames->last_good.step) +
