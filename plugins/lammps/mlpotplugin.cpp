@@ -11,7 +11,9 @@
 /* Registration with LAMMPS. The interface is declared here because binary distributions of LAMMPS
    do not ship lammpsplugin.h; it is described in the manual under "Plugins". */
 
+#include "compute_mlpot_uncertainty.h"
 #include "fix_mlpot_frames.h"
+#include "fix_mlpot_guard.h"
 #include "pair_mlpot.h"
 
 #include "comm.h"
@@ -76,6 +78,12 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   };
   add("pair", "mlpot", [](auto &creator) {
     creator.pair = &create_pair_mlpot;
+  });
+  add("compute", "mlpot/uncertainty", [](auto &creator) {
+    creator.other = &create<LAMMPS_NS::ComputeMLPotUncertainty>;
+  });
+  add("fix", "mlpot/guard", [](auto &creator) {
+    creator.other = &create<LAMMPS_NS::FixMLPotGuard>;
   });
   add("fix", "MLPOT/FRAMES", [](auto &creator) {
     creator.other = &create<LAMMPS_NS::FixMLPotFrames>;

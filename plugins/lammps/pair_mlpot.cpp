@@ -39,8 +39,8 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 
 PairMLPot::PairMLPot(LAMMPS *lmp) :
     Pair(lmp), engine_name("auto"), precision(""), device("cpu"), api(nullptr), engine(nullptr),
-    model(), energy_unit(1.0), messages(nullptr), frames(nullptr), closest(0.5), i_failed(0),
-    somebody_failed(0)
+    model(), energy_unit(1.0), messages(nullptr), known(0), frames(nullptr), closest(0.5),
+    i_failed(0), somebody_failed(0)
 {
   single_enable = 0;
   one_coeff = 1;
@@ -222,6 +222,7 @@ void PairMLPot::init_style()
     frames->pair = this;
   }
   comm_forward = comm_reverse = model.message_width;
+  if (model.n_members > 1) comm_reverse = std::max(comm_reverse, 3 * model.n_members);
   // pair style hybrid asks for the width when the model is not yet known
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
@@ -242,14 +243,18 @@ double PairMLPot::init_one(int i, int j)
 void PairMLPot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
+  const int wanted = wanted_now();
+  known = 0;
   mlpot_result result = {};
   attempt([&] {
     Problem problem = position_problem();
     if (problem.text.empty()) problem = overlap_problem();
     if (!problem.text.empty()) return problem;
     prepare_result(result);
+    prepare_members(result, wanted);
     return run_engine(result);
   });
+  digest_members(wanted);
   add_result(result);
   if (vflag_either) add_virials(result);
 }
@@ -335,7 +340,9 @@ double PairMLPot::memory_usage()
   bytes += static_cast<double>(buffers.species.capacity() * sizeof(int));
   bytes += static_cast<double>(close_pairs.capacity() * sizeof(close_pairs[0]));
   for (const auto *values :
-       {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials})
+       {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials,
+        &buffers.member_energies, &buffers.member_forces, &buffers.distances, &certainty.forces,
+        &certainty.distances})
     bytes += static_cast<double>(values->capacity() * sizeof(double));
   return bytes;
 }
