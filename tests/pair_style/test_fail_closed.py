@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms, units
 from ase.data import covalent_radii
 from ase.io import read
-from lammps_systems import ELEMENTS, KCAL, assert_close, boxed, write_data
+from lammps_systems import ELEMENTS, assert_close, boxed, write_data
 
 import mlpot
 from mlpot import lammps

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from committees import random_deep, random_shallow
 from lammps_systems import KCAL, boundary, boxed, read_dump, systems, write_data
 
 import mlpot
-from committees import random_deep, random_shallow
 from mlpot import lammps
 from mlpot.data import LabelledStructure
 from mlpot.errors import EngineError
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.lammps
 
 KINDS = {
     "one_layer": lambda: random_shallow(3),
-    "messages": lambda: random_shallow(8, n_layers=2),
+    "messages": lambda: random_shallow(4, n_layers=2),
     "deep": lambda: random_deep(2, n_layers=2),
 }
 
@@ -160,13 +160,71 @@ def start(tmp_path):
     return tmp_path
 
 
-def test_steps_that_lammps_announced_and_others_give_the_same(start, calibrated):
-    """Thermo output announces its steps; a fix that is not asked before its turn (every 7) does not."""
-    script = MOVING.format(model=calibrated / "messages.pt") + (
-        "compute u all mlpot/uncertainty\nthermo 6\nthermo_style custom step c_u c_u[1] c_u[2] pe\n"
-        "thermo_modify format float %.17g\ndump 1 all custom 6 u.dump id c_u[1] c_u[2]\n"
-        "dump_modify 1 format float %.17g\nvariable s equal c_u\nvariable e equal c_u[1]\n"
-        'run 12 every 4 "print \\"late $(step) $(c_u:%.17g) $(c_u[1]:%.17g)\\""\n'
+TABLE = """
+compute u all mlpot/uncertainty {options}
+thermo {thermo}
+thermo_style custom step c_u c_u[1] c_u[2] c_u[3] pe
+thermo_modify format float %.17g
+dump 1 all custom 1 u.dump id x y z
+dump_modify 1 format float %.17g
+"""
+
+
+def columns(table):
+    return np.array([table[key] for key in ("c_u", "c_u[1]", "c_u[2]", "c_u[3]", "PotEng")])
+
+
+def test_what_nobody_announced_is_computed_when_it_is_asked_for(start, calibrated):
+    """A per-atom compute that `fix ave/atom` reads is announced; one in a `print` of `run every` is not."""
+    model = calibrated / "messages.pt"
+    script = MOVING.format(model=model) + TABLE.format(options="", thermo=3) + "run 6\n"
+    announced = columns(lammps.run(script, ranks=2, directory=start).thermo[0])
+    script = (
+        MOVING.format(model=model)
+        + TABLE.format(options="", thermo=1000)
+        + ('fix p all print 3 "late $(c_u:%.17g) $(c_u[1]:%.17g) $(c_u[2]:%.17g) $(c_u[3]:%.17g) $(pe:%.17g)"\nrun 6\n')
     )
-    with pytest.raises(EngineError):
-        lammps.run(script + "nonsense\n", ranks=2, directory=start)
+    printed = [
+        line.split()[1:]
+        for line in lammps.run(script, ranks=2, directory=start).output.splitlines()
+        if line.startswith("late ")
+    ]
+    np.testing.assert_array_equal(np.array(printed, dtype=float).T[:, -2:], announced[:, -2:])
+
+
+def test_every_holds_the_maxima_in_between_but_not_the_energy(start, calibrated):
+    model = calibrated / "messages.pt"
+    each, held = (
+        columns(
+            lammps.run(
+                MOVING.format(model=model) + TABLE.format(options=options, thermo=1) + "run 6\nrun 4\n",
+                ranks=2,
+                directory=start,
+            ).thermo[run]
+        )
+        for options, run in (("", 0), ("every 4", 0))
+    )
+    np.testing.assert_array_equal(held[[1, 4]], each[[1, 4]])
+    np.testing.assert_array_equal(held[[0, 2, 3]], each[[0, 2, 3]][:, [0, 0, 0, 0, 4, 4, 4]])
+    assert len(set(each[0])) == 7
+
+
+def test_a_single_model_is_refused(start, model_file):
+    script = MOVING.format(model=model_file) + "compute u all mlpot/uncertainty\nrun 0\n"
+    with pytest.raises(EngineError, match=r"does not know how sure it is\. Make it a committee"):
+        lammps.run(script, ranks=1, directory=start)
+
+
+def test_without_the_pair_style_it_is_refused(start):
+    script = "units metal\nbox tilt large\nread_data start.data\npair_style zero 4.0\npair_coeff * *\n"
+    with pytest.raises(EngineError, match="needs pair_style mlpot"):
+        lammps.run(script + "compute u all mlpot/uncertainty\nrun 0\n", ranks=1, directory=start)
+
+
+def test_nothing_is_computed_where_nobody_asks(start, calibrated):
+    """The run is the same, to the last bit, with and without."""
+    model = calibrated / "messages.pt"
+    with_it = MOVING.format(model=model) + TABLE.format(options="every 3", thermo=5) + "run 10\n"
+    without = with_it.replace("c_u c_u[1] c_u[2] c_u[3] ", "")
+    energies = [lammps.run(script, ranks=2, directory=start).thermo[0]["PotEng"] for script in (with_it, without)]
+    assert energies[0] == energies[1]
