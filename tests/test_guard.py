@@ -142,7 +142,7 @@ def test_two_atoms_squeezed_together_stop_the_run(model_file, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     atoms = pushed_together(model_file)
     limit = covalent_radii[14]
-    with pytest.raises(EngineError, match=rf"atoms 0 \(Si\) and 1 \(Si\) are 1.*closer than {limit:.4f} A"):
+    with pytest.raises(EngineError, match=rf"atoms 0 \(Si\) and 1 \(Si\) are [01]\..*closer than {limit:.4f} A"):
         dynamics(atoms, mlpot.Guard(atoms)).run(500)
     failed, good = read("mlpot.failed.xyz"), read("mlpot.last-good.xyz")
     assert failed.get_distance(0, 1, mic=True) < limit <= good.get_distance(0, 1, mic=True)
@@ -210,14 +210,12 @@ import resource, sys
 from ase.build import bulk
 import mlpot
 
-atoms = bulk("Si", cubic=True)
-atoms.calc = mlpot.MLPotCalculator(sys.argv[1], engine="native")
+small = bulk("Si", cubic=True)
+small.calc = mlpot.MLPotCalculator(sys.argv[1], engine="native")
+small.get_forces()
+atoms = small * 20
+atoms.calc = small.calc
 guard = mlpot.Guard(atoms)
-guard()
-atoms.get_forces()
-atoms *= 20
-atoms.calc = guard._atoms.calc
-guard._atoms = atoms
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 40_000_000, -1))
 atoms.get_forces()
