@@ -10,6 +10,8 @@ from lammps_systems import ELEMENTS, assert_close, boxed, write_data
 import mlpot
 from mlpot import lammps
 from mlpot.errors import EngineError
+from mlpot.export import save_model
+from potentials import random_potential
 
 pytestmark = pytest.mark.lammps
 
@@ -186,3 +188,26 @@ def test_a_run_without_failure_writes_no_frames(tmp_path, model_file):
     write_data(tmp_path / "start.data", boxed(7.0 * np.eye(3), 10, np.random.default_rng(5)))
     lammps.run(begin(model_file) + "fix 1 all nve\nrun 20\nrun 5\n", ranks=2, directory=tmp_path)
     assert not list(tmp_path.glob("mlpot.*"))
+
+
+@pytest.fixture(scope="module")
+def three_layers(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "three.pt"
+    save_model(path, random_potential(n_layers=3))
+    return path
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_nobody_waits_for_the_messages_of_a_rank_that_has_failed(tmp_path, three_layers, ranks):
+    """One rank finds two atoms too close before it computes; the others want to exchange messages four times."""
+    rng = np.random.default_rng(6)
+    atoms = boxed([[24.0, 0, 0], [0, 8.0, 0], [0, 0, 8.0]], 60, rng)
+    atoms.positions[9] = atoms.positions[8] = [3.0, 4.0, 4.0]
+    atoms.positions[9, 1] += 0.3
+    write_data(tmp_path / "start.data", atoms)
+    start = f"processors {ranks} 1 1\n" + begin(three_layers, "mlpot precision double closest 0.3")
+    message = stopped(tmp_path, start + "run 5\n", ranks)
+    assert "atoms 9 and 10 of types" in message or "atoms 10 and 9 of types" in message
+    assert message.count("ERROR") == 1
+    failed = read(tmp_path / "mlpot.failed.xyz")
+    np.testing.assert_allclose(failed.positions, atoms.positions, atol=1e-12)
