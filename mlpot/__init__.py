@@ -8,7 +8,7 @@ How data flows, and which module does what::
       -> atomic energies                  model              one scripted module
       -> one gradient dE/dr_ij            model.derivatives  forces, virial, stress, per-atom virial
       -> model.pt                         export, manifest   TorchScript + manifest + plain tensors
-           |-> ASE                        calculator (atoms_engine), simulation, evaluation
+           |-> ASE                        calculator (atoms_engine), guard, simulation, evaluation
            `-> LAMMPS                     lammps; engines: engine (native, also for ASE), torch_engine
 
 `training` makes a model out of data, `config` says how; `properties` says what it knows, `check` what is wrong with it;
@@ -30,13 +30,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlpot.calculator import MLPotCalculator, load
+    from mlpot.guard import Guard
 
-__all__ = ["MLPotCalculator", "load"]
+__all__ = ["Guard", "MLPotCalculator", "load"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
     """Import torch and ASE only when a public name is first used."""
+    if name == "Guard":
+        from mlpot import guard  # noqa: PLC0415
+
+        return guard.Guard
     if name in __all__:
         from mlpot import calculator  # noqa: PLC0415  # the whole point
 

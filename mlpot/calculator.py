@@ -16,7 +16,7 @@ an unknown factor; `MLPotCalculator.get_virial` gives the virial, which needs no
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,7 +28,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from mlpot.atoms_engine import atoms_engine
 from mlpot.engine import AtomsAnswer, EngineName, NativeModel, engine_description, open_model
-from mlpot.errors import ConfigError, EngineError, ModelFileError
+from mlpot.errors import ConfigError, EngineError, MLPotError, ModelFileError
 from mlpot.manifest import Precision
 from mlpot.neighbors import FloatArray
 from mlpot.shipped import find_potential
@@ -36,6 +36,8 @@ from mlpot.uncertainty.properties import Uncertainty
 
 if TYPE_CHECKING:
     from mlpot.export import LoadedModel
+
+FailureHook = Callable[[Atoms, MLPotError], None]
 
 STRESSES = {"stress", "stresses", "stress_std", "stress_spread"}
 """Properties that need a volume."""
@@ -74,6 +76,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         The model in its engine, with its manifest.
     sha256 : str
         Hash of the file, as it was when it was loaded.
+    failure_hooks : list of callable
+        Called with the atoms and the error when an evaluation fails, before it is raised; copies have none.
 
     Raises
     ------
@@ -112,6 +116,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         self.engine_description = engine_description(self.model)
         self._engine = atoms_engine(self.model, skin, device)
         self._uncertainty = Uncertainty(self.model)
+        self.failure_hooks: list[FailureHook] = []
         self.implemented_properties = [*type(self).implemented_properties, *self._uncertainty.properties]
 
     def calculate(
@@ -151,14 +156,27 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
                 "volume of the whole cell), or use `get_virial(atoms)`, -dE/dstrain in eV"
             )
         self.reset()
-        extras = self._uncertainty.extras(properties)
-        if "stresses" in properties:
-            extras.add("atomic_virials")
-        answer = self._engine.compute(atoms, extras)
-        results = _results(atoms, answer) | self._uncertainty.compute(atoms, answer)
+        try:
+            results = self._evaluate(atoms, properties)
+        except MLPotError as error:
+            for hook in self.failure_hooks:
+                hook(atoms, error)
+            raise
         # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
         self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results
+
+    def _evaluate(self, atoms: Atoms, properties: Sequence[str]) -> dict[str, Any]:
+        extras = self._uncertainty.extras(properties)
+        if "stresses" in properties:
+            extras.add("atomic_virials")
+        try:
+            answer = self._engine.compute(atoms, extras)
+        except MemoryError as error:
+            raise EngineError(f"not enough memory for {len(atoms)} atoms: use a smaller system") from error
+        except RuntimeError as error:  # of libtorch, or of the native engine
+            raise EngineError(f"the engine failed: {str(error).partition(chr(10))[0]}") from error
+        return _results(atoms, answer) | self._uncertainty.compute(atoms, answer)
 
     def get_virial(self, atoms: Atoms) -> FloatArray:
         """Virial of any system, periodic or not.
@@ -227,6 +245,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         twin.atoms = copy.deepcopy(self.atoms, memo)
         twin.results = copy.deepcopy(self.results, memo)
         twin._engine = self._engine.twin()
+        twin.failure_hooks = []
         return twin
 
     def __copy__(self) -> "MLPotCalculator":

@@ -129,6 +129,7 @@ def md(
     seed: Annotated[int, typer.Option(help="of velocities and thermostat")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="go on with the run that wrote the trajectory")] = False,
     keep_lost_atoms: Annotated[bool, typer.Option("--keep-lost-atoms", help="atoms may leave all others")] = False,
+    max_sigma: Annotated[float | None, typer.Option(help="stop above this error bar of a force, eV/A")] = None,
     device: Device = "cpu",
     precision: PrecisionOption = None,
 ) -> None:
@@ -148,6 +149,7 @@ def md(
         interval=interval,
         seed=seed,
         lost_distance=lost_distance,
+        max_sigma=max_sigma,
         **times,
     )
     raise typer.Exit(130 if md_file(calculator, source, trajectory, settings, restart=restart).interrupted else 0)

@@ -21,6 +21,10 @@ class EngineError(MLPotError):
     """An engine that is missing, cannot be built, or returned an unusable result."""
 
 
+class UncertaintyError(MLPotError):
+    """A run in which the potential does not know: an error bar or a feature distance is above its limit."""
+
+
 class TrainingError(MLPotError):
     """A training run that cannot start, cannot be resumed, or has diverged."""
 

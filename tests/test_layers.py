@@ -9,16 +9,17 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlpot"
 # Each module may import from rows above its own and from itself.
 LAYERS = [
-    {"errors", "figures", "graph"},
+    {"errors", "figures", "frames", "graph"},
     {"config"},
     {"config_file", "manifest", "neighbors", "shipped", "tuned_process"},
     {"feature_distance", "members"},
     {"skin", "model"},
-    {"data", "export", "neighbor_rows", "torch_engine"},
+    {"data", "export", "overlap", "neighbor_rows", "torch_engine"},
     {"engine"},
     {"atoms_engine"},
     {"uncertainty"},
     {"training", "calculator", "lammps"},
+    {"guard"},
     {"benchmark", "evaluation", "info", "ood", "simulation", "doctor"},
     {"properties", "quickstart"},
     {"active", "check", "cli_active", "cli_error_bars"},

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mlpot.check.verdict import Panel, Status, Verdict
 from mlpot.figures import new_figure
-from mlpot.simulation.records import bare_frame
+from mlpot.frames import bare_frame
 
 STYLES: dict[Status, str] = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 COLUMNS = 3

@@ -16,7 +16,7 @@ from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
 from mlpot.errors import ConfigError, MLPotError
-from mlpot.simulation.guard import Guard
+from mlpot.simulation.guard import RunGuard
 from mlpot.simulation.integrators import (
     conserved_energy,
     integrator_state,
@@ -137,7 +137,7 @@ class _Run:
         self.integrator: MolecularDynamics = make_integrator(atoms, settings, self.rng)
         if restart:
             restore_integrator(self.integrator, saved)
-        self.guard = Guard(atoms, settings, files)
+        self.guard = RunGuard(atoms, settings, files)
         self.saved_at = time.monotonic()
 
     def loop(self, on_step: Callable[[int], None], stopped: Callable[[], bool]) -> bool:

@@ -1,14 +1,18 @@
 """Stops a run that has left physics: `dynamics` asks after every step, and the frames that tell why stay on disk."""
 
+from typing import NoReturn
+
 import numpy as np
 from ase import Atoms, units
-from ase.io import write
 from numpy.typing import NDArray
 
-from mlpot.errors import EngineError
+from mlpot.errors import EngineError, MLPotError
+from mlpot.frames import known_frame, save_failure
+from mlpot.guard import describe_uncertain, exceeds, read_uncertainty, uncertainty_limits
 from mlpot.neighbors import neighbor_list
+from mlpot.overlap import OverlapSearch
 from mlpot.simulation.integrators import temperature_of
-from mlpot.simulation.records import RunFiles, bare_frame
+from mlpot.simulation.records import RunFiles
 from mlpot.simulation.settings import MDSettings
 
 HOTTEST = 5000.0
@@ -18,7 +22,7 @@ FARTHEST = 1.0
 """No atom moves farther than this (A) in one step of a sane run; a carbon atom at 1000 K moves 0.015 A in 1 fs."""
 
 
-class Guard:
+class RunGuard:
     """Compares every step with the one before.
 
     Parameters
@@ -35,7 +39,10 @@ class Guard:
         self._files = files
         self._hottest = HOTTEST + 10.0 * max(settings.temperature or 0.0, temperature_of(atoms))
         self._alone = self._without_neighbors(atoms)
-        self._good = bare_frame(atoms)
+        self._overlaps = OverlapSearch()
+        limits = {"max_sigma": settings.max_sigma, "max_distance": settings.max_distance}
+        self._limits = uncertainty_limits(atoms.calc, **limits) if any(limits.values()) else {}
+        self._good = known_frame(atoms)
 
     def check_step(self, atoms: Atoms, step: int) -> None:
         """Look for what happens from one step to the next.
@@ -49,7 +56,7 @@ class Guard:
         Raises
         ------
         EngineError
-            Not a number, a leap or a temperature that no material has; frames are saved.
+            Not a number, a leap or a temperature that no material has, atoms too close; frames are saved.
         """
         momenta = atoms.get_momenta()
         if not (np.isfinite(atoms.positions).all() and np.isfinite(momenta).all()):
@@ -61,10 +68,16 @@ class Guard:
         temperature = temperature_of(atoms)
         if temperature > self._hottest:
             self.stop(atoms, step, f"the temperature is {temperature:.0f} K, above {self._hottest:.0f} K")
-        self._good = bare_frame(atoms)
+        try:
+            overlap = self._overlaps.find(atoms)
+        except MLPotError as error:
+            self.stop(atoms, step, str(error))
+        if overlap is not None:
+            self.stop(atoms, step, overlap.describe(atoms))
+        self._good = known_frame(atoms)
 
     def check_frame(self, atoms: Atoms, step: int) -> None:
-        """Look for atoms that have lost all others.
+        """Look for atoms that have lost all others, and for atoms that the model is not sure of.
 
         Parameters
         ----------
@@ -74,8 +87,12 @@ class Guard:
         Raises
         ------
         EngineError
-            A lost atom; frames are saved.
+            A lost atom, an error bar above its limit; frames are saved.
         """
+        if self._limits:
+            values = read_uncertainty(atoms, self._limits)
+            if exceeds(values, self._limits).any():
+                self.stop(atoms, step, describe_uncertain(atoms, values, self._limits))
         lost = np.flatnonzero(self._without_neighbors(atoms) & ~self._alone)
         if len(lost):
             k = int(lost[0])
@@ -85,7 +102,7 @@ class Guard:
                 f"atom {k} ({atoms.symbols[k]}) is lost: no neighbour within {self._settings.lost_distance} A",
             )
 
-    def stop(self, atoms: Atoms, step: int, why: str) -> None:
+    def stop(self, atoms: Atoms, step: int, why: str) -> NoReturn:
         """Save the offending and the last good frame, and stop.
 
         Parameters
@@ -100,12 +117,10 @@ class Guard:
         EngineError
             Always.
         """
-        write(self._files.failed_frame, bare_frame(atoms), format="extxyz")
-        write(self._files.last_good_frame, self._good, format="extxyz")
+        places = save_failure(atoms, self._files.failed_frame, self._good, self._files.last_good_frame)
         raise EngineError(
-            f"stopped at step {step}: {why}. The offending frame is in {self._files.failed_frame}, the one before in "
-            f"{self._files.last_good_frame}. Try a shorter time step; if it stays, the model does not know this "
-            "region: add such structures to its training data"
+            f"stopped at step {step}: {why}. {places}. Try a shorter time step; if it stays, the model does not know "
+            "this region: add such structures to its training data"
         )
 
     def _without_neighbors(self, atoms: Atoms) -> NDArray[np.bool_]:

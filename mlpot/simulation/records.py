@@ -19,6 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import Trajectory, write
 
 from mlpot.errors import ConfigError, DataError
+from mlpot.frames import bare_frame
 
 FRAME_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 
@@ -199,27 +200,6 @@ class RunFiles:
             for index in range(n_frames):
                 new.write(old[index])
         os.replace(kept, self.trajectory)
-
-
-def bare_frame(atoms: Atoms) -> Atoms:
-    """Atoms without calculator, constraints and info: what is written of a step.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-
-    Returns
-    -------
-    ase.Atoms
-    """
-    return Atoms(
-        numbers=atoms.numbers,
-        positions=atoms.positions,
-        momenta=atoms.get_momenta(),
-        masses=atoms.get_masses() if atoms.has("masses") else None,
-        cell=atoms.cell.array,
-        pbc=atoms.pbc,
-    )
 
 
 def as_identity(settings: object) -> dict[str, Any]:

@@ -34,6 +34,10 @@ class MDSettings:
         Of the first velocities and of the thermostat.
     lost_distance : float, A, or None
         An atom that comes to have no neighbour within it is lost, which stops the run. None: not looked at.
+    max_sigma : float, eV/A, or None
+        Largest error bar of a force (spread, where it is not calibrated), looked at with every frame.
+    max_distance : float or None
+        Largest feature distance, likewise.
     """
 
     ensemble: Ensemble
@@ -46,6 +50,8 @@ class MDSettings:
     interval: int = 10
     seed: int = 0
     lost_distance: float | None = None
+    max_sigma: float | None = None
+    max_distance: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run.

@@ -11,12 +11,15 @@
 /* Registration with LAMMPS. The interface is declared here because binary distributions of LAMMPS
    do not ship lammpsplugin.h; it is described in the manual under "Plugins". */
 
+#include "compute_mlpot_uncertainty.h"
+#include "fix_mlpot_frames.h"
+#include "fix_mlpot_guard.h"
 #include "pair_mlpot.h"
 
 #include "comm.h"
 #include "lammps.h"
 
-extern "C" {
+namespace {
 
 typedef void *(*mlpot_pair_factory)(void *);
 typedef void *(*mlpot_style_factory)(void *, int, char **);
@@ -32,13 +35,18 @@ struct mlpot_lammps_plugin {
 
 typedef void (*mlpot_register)(mlpot_lammps_plugin *, void *);
 
-static void *create_pair_mlpot(void *lmp)
+void *create_pair_mlpot(void *lmp)
 {
   return new LAMMPS_NS::PairMLPot(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
 }
 
+template <typename Style> void *create(void *lmp, int narg, char **arg)
+{
+  return new Style(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+}
+
 // the classes of LAMMPS differ from version to version: a plugin for another one would crash
-static bool fits(LAMMPS_NS::LAMMPS *lmp)
+bool fits(LAMMPS_NS::LAMMPS *lmp)
 {
   if (lmp->num_ver == MLPOT_LAMMPS_VERSION) return true;
   if (lmp->comm->me == 0)
@@ -50,20 +58,34 @@ static bool fits(LAMMPS_NS::LAMMPS *lmp)
   return false;
 }
 
-__attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
-                                                              void *register_function)
+}    // namespace
+
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                                         void *register_function)
 {
   auto *host = static_cast<LAMMPS_NS::LAMMPS *>(lmp);
   if (!fits(host)) return;
-  mlpot_lammps_plugin plugin = {};
-  plugin.version = host->version;
-  plugin.style = "pair";
-  plugin.name = "mlpot";
-  plugin.info = "pair style mlpot " MLPOT_VERSION;
-  plugin.author = "the mlpot developers";
-  plugin.creator.pair = &create_pair_mlpot;
-  plugin.handle = handle;
-  reinterpret_cast<mlpot_register>(register_function)(&plugin, lmp);
+  const auto add = [=](const char *style, const char *name, const auto &set_creator) {
+    mlpot_lammps_plugin plugin = {};
+    plugin.version = host->version;
+    plugin.style = style;
+    plugin.name = name;
+    plugin.info = "mlpot " MLPOT_VERSION;
+    plugin.author = "the mlpot developers";
+    plugin.handle = handle;
+    set_creator(plugin.creator);
+    reinterpret_cast<mlpot_register>(register_function)(&plugin, lmp);
+  };
+  add("pair", "mlpot", [](auto &creator) {
+    creator.pair = &create_pair_mlpot;
+  });
+  add("compute", "mlpot/uncertainty", [](auto &creator) {
+    creator.other = &create<LAMMPS_NS::ComputeMLPotUncertainty>;
+  });
+  add("fix", "mlpot/guard", [](auto &creator) {
+    creator.other = &create<LAMMPS_NS::FixMLPotGuard>;
+  });
+  add("fix", "MLPOT/FRAMES", [](auto &creator) {
+    creator.other = &create<LAMMPS_NS::FixMLPotFrames>;
+  });
 }
-
-}    // extern "C"

@@ -10,7 +10,8 @@
 
 #include "pair_mlpot.h"
 
-#include "chemical_symbols.h"
+#include "chemical_elements.h"
+#include "fix_mlpot_frames.h"
 #include "mlpot_files.h"
 
 #include "atom.h"
@@ -18,6 +19,7 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "modify.h"
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
@@ -37,7 +39,8 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 
 PairMLPot::PairMLPot(LAMMPS *lmp) :
     Pair(lmp), engine_name("auto"), precision(""), device("cpu"), api(nullptr), engine(nullptr),
-    model(), energy_unit(1.0), messages(nullptr)
+    model(), energy_unit(1.0), messages(nullptr), known(0), frames(nullptr), closest(0.5),
+    i_failed(0), somebody_failed(0)
 {
   single_enable = 0;
   one_coeff = 1;
@@ -53,6 +56,7 @@ PairMLPot::~PairMLPot()
 {
   if (copymode) return;
   unload();
+  if (frames) modify->delete_fix(frames->id);
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -82,13 +86,12 @@ void PairMLPot::allocate()
 
 /* ----------------------------------------------------------------------
    pair_style mlpot [engine auto|native|torch] [precision mixed|double] [device cpu|cuda]
+                    [closest <fraction of the sum of the covalent radii>]
 ------------------------------------------------------------------------- */
 
 void PairMLPot::settings(int narg, char **arg)
 {
   const auto choose = [&](int iarg, std::initializer_list<const char *> known) {
-    if (iarg + 1 >= narg)
-      utils::missing_cmd_args(FLERR, std::string("pair_style mlpot ") + arg[iarg], error);
     const std::string value = arg[iarg + 1];
     if (std::find(known.begin(), known.end(), value) == known.end())
       error->all(FLERR, "Pair style mlpot: {} must be one of {}, got {}", arg[iarg],
@@ -97,15 +100,21 @@ void PairMLPot::settings(int narg, char **arg)
   };
   for (int iarg = 0; iarg < narg; iarg += 2) {
     const std::string keyword = arg[iarg];
+    if (iarg + 1 >= narg) utils::missing_cmd_args(FLERR, "pair_style mlpot " + keyword, error);
     if (keyword == "engine")
       engine_name = choose(iarg, {"auto", "native", "torch"});
     else if (keyword == "precision")
       precision = choose(iarg, {"mixed", "double"});
     else if (keyword == "device")
       device = choose(iarg, {"cpu", "cuda"});
+    else if (keyword == "closest")
+      closest = utils::numeric(FLERR, arg[iarg + 1], false, lmp);
     else
-      error->all(FLERR, "Pair style mlpot knows engine, precision and device, not {}", keyword);
+      error->all(FLERR, "Pair style mlpot knows engine, precision, device and closest, not {}",
+                 keyword);
   }
+  if (!(closest >= 0.0 && closest <= 1.0))
+    error->all(FLERR, "Pair style mlpot: closest must be between 0 and 1, got {}", closest);
 }
 
 /* ----------------------------------------------------------------------
@@ -161,24 +170,6 @@ std::string PairMLPot::try_to_load(const std::string &name, const std::string &p
   return engine ? "" : std::string("Pair style mlpot: ") + text;
 }
 
-/* ----------------------------------------------------------------------
-   collective: stops with the problem of the first rank that has one
-------------------------------------------------------------------------- */
-
-void PairMLPot::stop_if_any_failed(const std::string &problem)
-{
-  const int mine = problem.empty() ? comm->nprocs : comm->me;
-  int first;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return;
-  int size = static_cast<int>(problem.size());
-  MPI_Bcast(&size, 1, MPI_INT, first, world);
-  std::string text = problem;
-  text.resize(size);
-  MPI_Bcast(&text[0], size, MPI_CHAR, first, world);
-  error->all(FLERR, text);
-}
-
 /* ---------------------------------------------------------------------- */
 
 void PairMLPot::map_species(const std::string &name)
@@ -187,6 +178,7 @@ void PairMLPot::map_species(const std::string &name)
   for (int k = 0; k < model.n_elements; k++)
     known.emplace_back(MLPotElements::SYMBOLS[model.atomic_numbers[k]]);
   species_of_type.assign(atom->ntypes + 1, -1);
+  radius_of_type.assign(atom->ntypes + 1, 0.0);
   for (int type = 1; type <= atom->ntypes; type++) {
     if (map[type] < 0) continue;
     const std::string element = elements[map[type]];
@@ -195,6 +187,8 @@ void PairMLPot::map_species(const std::string &name)
       error->all(FLERR, "Pair style mlpot: model {} does not know the element {}; it knows {}",
                  name, element, utils::join_words(known, ", "));
     species_of_type[type] = static_cast<int>(found - known.begin());
+    radius_of_type[type] =
+        MLPotElements::COVALENT_RADII[model.atomic_numbers[species_of_type[type]]];
   }
 }
 
@@ -221,7 +215,14 @@ void PairMLPot::init_style()
   else
     error->all(FLERR, "Pair style mlpot needs units metal or real, not {}", update->unit_style);
   if (!force->newton_pair) error->all(FLERR, "Pair style mlpot needs newton on");
+  if (!atom->tag_enable) error->all(FLERR, "Pair style mlpot needs atoms with IDs");
+  if (!frames) {
+    const std::string id = "MLPOT_FRAMES_" + std::to_string(instance_me);
+    frames = dynamic_cast<FixMLPotFrames *>(modify->add_fix(id + " all MLPOT/FRAMES"));
+    frames->pair = this;
+  }
   comm_forward = comm_reverse = model.message_width;
+  if (model.n_members > 1) comm_reverse = std::max(comm_reverse, 3 * model.n_members);
   // pair style hybrid asks for the width when the model is not yet known
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
@@ -242,15 +243,34 @@ double PairMLPot::init_one(int i, int j)
 void PairMLPot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  const mlpot_atoms atoms = describe_atoms();
+  const int wanted = wanted_now();
+  known = 0;
   mlpot_result result = {};
-  prepare_result(result, atoms.n_atoms);
+  attempt([&] {
+    Problem problem = position_problem();
+    if (problem.text.empty()) problem = overlap_problem();
+    if (!problem.text.empty()) return problem;
+    prepare_result(result);
+    prepare_members(result, wanted);
+    return run_engine(result);
+  });
+  digest_members(wanted);
+  add_result(result);
+  if (vflag_either) add_virials(result);
+}
+
+/* ---------------------------------------------------------------------- */
+
+PairMLPot::Problem PairMLPot::run_engine(mlpot_result &result)
+{
+  const mlpot_atoms atoms = describe_atoms();
   const mlpot_communicator communicator = {this, forward_messages, reverse_messages};
   char text[4096] = "";
   mlpot_message message = {text, sizeof(text)};
-  if (api->compute(engine, &atoms, &communicator, &result, &message) != 0) stop(result, text);
-  add_result(result);
-  if (vflag_either) add_virials(result);
+  result.failed_atom = -1;
+  if (api->compute(engine, &atoms, &communicator, &result, &message) == 0) return {};
+  if (result.failed_atom >= 0) return problem_of(result.failed_atom, text);
+  return {std::string(": ") + text, {}};
 }
 
 /* ---------------------------------------------------------------------- */
@@ -267,13 +287,13 @@ mlpot_atoms PairMLPot::describe_atoms()
 
 /* ---------------------------------------------------------------------- */
 
-void PairMLPot::prepare_result(mlpot_result &result, int n)
+void PairMLPot::prepare_result(mlpot_result &result)
 {
+  const int n = atom->nlocal + atom->nghost;
   const auto zeros = [n](std::vector<double> &values, int width) {
     values.assign(static_cast<std::size_t>(n) * width, 0.0);
     return values.data();
   };
-  result.failed_atom = -1;
   result.forces = zeros(buffers.forces, 3);
   if (eflag_atom) result.atomic_energies = zeros(buffers.energies, 1);
   if (vflag_atom) result.atomic_virials = zeros(buffers.virials, 9);
@@ -311,23 +331,6 @@ void PairMLPot::add_virials(const mlpot_result &result)
       cvatom[i][k] += energy_unit * result.centroid_virials[9 * i + COMPONENTS[k]];
 }
 
-/* ----------------------------------------------------------------------
-   never another step on forces that are not known
-------------------------------------------------------------------------- */
-
-void PairMLPot::stop(const mlpot_result &result, const std::string &problem)
-{
-  const int i = result.failed_atom;
-  if (i < 0)
-    error->one(FLERR,
-               "Pair style mlpot failed at step " + std::to_string(update->ntimestep) + ": " +
-                   problem);
-  error->one(FLERR,
-             "Pair style mlpot failed at step {}, atom {} of type {} at ({:.4f} {:.4f} {:.4f}): {}",
-             update->ntimestep, atom->tag[i], atom->type[i], atom->x[i][0], atom->x[i][1],
-             atom->x[i][2], problem);
-}
-
 /* ---------------------------------------------------------------------- */
 
 double PairMLPot::memory_usage()
@@ -335,8 +338,11 @@ double PairMLPot::memory_usage()
   double bytes = Pair::memory_usage();
   if (engine) bytes += api->memory_usage(engine);
   bytes += static_cast<double>(buffers.species.capacity() * sizeof(int));
+  bytes += static_cast<double>(close_pairs.capacity() * sizeof(close_pairs[0]));
   for (const auto *values :
-       {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials})
+       {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials,
+        &buffers.member_energies, &buffers.member_forces, &buffers.distances, &certainty.forces,
+        &certainty.distances})
     bytes += static_cast<double>(values->capacity() * sizeof(double));
   return bytes;
 }

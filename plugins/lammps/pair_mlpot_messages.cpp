@@ -17,21 +17,24 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   the engine calls these
+   the engine calls these; where a rank has failed no messages travel, and what
+   is computed without them is thrown away
 ------------------------------------------------------------------------- */
 
 void PairMLPot::forward_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
   pair->messages = rows;
-  pair->comm->forward_comm(pair);
+  pair->meet(false);
+  if (!pair->somebody_failed) pair->comm->forward_comm(pair, pair->model.message_width);
 }
 
 void PairMLPot::reverse_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
   pair->messages = rows;
-  pair->comm->reverse_comm(pair);
+  pair->meet(false);
+  if (!pair->somebody_failed) pair->comm->reverse_comm(pair, pair->model.message_width);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -51,6 +54,7 @@ void PairMLPot::unpack_forward_comm(int n, int first, double *buf)
 
 int PairMLPot::pack_reverse_comm(int n, int first, double *buf)
 {
+  if (!messages) return pack_members(n, first, buf);
   const int width = mlpot::row_width(*messages);
   for (int k = 0; k < n; k++) mlpot::read_row(*messages, first + k, buf + k * width);
   return n * width;
@@ -58,6 +62,7 @@ int PairMLPot::pack_reverse_comm(int n, int first, double *buf)
 
 void PairMLPot::unpack_reverse_comm(int n, int *indices, double *buf)
 {
+  if (!messages) return unpack_members(n, indices, buf);
   const int width = mlpot::row_width(*messages);
   for (int k = 0; k < n; k++) mlpot::add_to_row(*messages, indices[k], buf + k * width);
 }

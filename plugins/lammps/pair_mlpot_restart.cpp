@@ -35,6 +35,7 @@ void PairMLPot::write_restart_settings(FILE *fp)
   write_word(fp, engine_name);
   write_word(fp, precision);
   write_word(fp, device);
+  fwrite(&closest, sizeof(closest), 1, fp);
 }
 
 void PairMLPot::read_restart_settings(FILE *fp)
@@ -42,6 +43,8 @@ void PairMLPot::read_restart_settings(FILE *fp)
   engine_name = read_word(fp);
   precision = read_word(fp);
   device = read_word(fp);
+  if (comm->me == 0) utils::sfread(FLERR, &closest, sizeof(closest), 1, fp, nullptr, error);
+  MPI_Bcast(&closest, 1, MPI_DOUBLE, 0, world);
 }
 
 // fixed size: nothing to go wrong between the processes

@@ -26,8 +26,14 @@ set(mlpot_version "${CMAKE_MATCH_1}")
 add_library(mlpotplugin MODULE
   "${CMAKE_CURRENT_LIST_DIR}/mlpotplugin.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_failure.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_messages.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_restart.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_uncertainty.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/compute_mlpot_uncertainty.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/fix_mlpot_frames.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/fix_mlpot_guard.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/mlpot_frame.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/mlpot_files.cpp")
 set_target_properties(mlpotplugin PROPERTIES
   PREFIX "" SUFFIX ".so" CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)

@@ -31,7 +31,7 @@ units {units}
 boundary {boundary}
 box tilt large
 read_data {name}.data
-pair_style mlpot engine {engine} precision double
+pair_style mlpot engine {engine} precision double closest 0
 pair_coeff * * "{model}" H O Si
 compute e all pe/atom
 compute v all stress/atom NULL virial

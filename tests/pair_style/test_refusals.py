@@ -64,7 +64,8 @@ def answers(tmp_path_factory, model_file):
         "value": "units metal|read_data start.data|pair_style mlpot precision half",
         "cuda": "units metal|read_data start.data|pair_style mlpot device cuda|" + good,
         "native on cuda": "units metal|read_data start.data|pair_style mlpot engine native device cuda|" + good,
-        "not finite": BOX.replace("start", "close") + good + "|run 5",
+        "distance": "units metal|read_data start.data|pair_style mlpot closest 1.5",
+        "not finite": BOX.replace("start", "close").replace("mlpot", "mlpot closest 0") + good + "|run 5",
     }
     (folder / "cases.json").write_text(json.dumps({name: case.split("|") for name, case in cases.items()}))
     subprocess.run([sys.executable, "-c", IN_PROCESS], cwd=folder, check=True)
@@ -84,8 +85,9 @@ def answers(tmp_path_factory, model_file):
         ("units", "needs units metal or real, not lj"),
         ("newton", "needs newton on"),
         ("null", "All pair coeffs are not set"),
-        ("keyword", "knows engine, precision and device, not speed"),
+        ("keyword", "knows engine, precision, device and closest, not speed"),
         ("value", "precision must be one of mixed, double, got half"),
+        ("distance", "closest must be between 0 and 1, got 1.5"),
         ("native on cuda", "the native engine runs on the cpu; for device cuda choose engine torch"),
         ("not finite", "failed at step 0, atom 1 of type 2 at (1.0000 1.0000 1.0000): the model gave"),
     ],

@@ -1,0 +1,134 @@
+/* ----------------------------------------------------------
+   compute mlpot/uncertainty: how sure the model is of each atom.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#include "compute_mlpot_uncertainty.h"
+
+#include "pair_mlpot.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "memory.h"
+#include "update.h"
+
+#include <cmath>
+
+using namespace LAMMPS_NS;
+
+// columns of the per-atom array and parts of the vector
+enum { FORCE, DISTANCE, N_COLUMNS };
+enum { ENERGY, MAX_DISTANCE, WORST_ATOM, N_PARTS };
+
+/* ----------------------------------------------------------------------
+   compute ID group mlpot/uncertainty [every N]
+------------------------------------------------------------------------- */
+
+ComputeMLPotUncertainty::ComputeMLPotUncertainty(LAMMPS *lmp, int narg, char **arg) :
+    Compute(lmp, narg, arg), every(1), held(false), nmax(0), pair(nullptr)
+{
+  if (narg != 3 && narg != 5)
+    error->all(FLERR, "Compute mlpot/uncertainty takes no or one keyword: every N");
+  if (narg == 5) {
+    if (std::string(arg[3]) != "every")
+      error->all(FLERR, "Compute mlpot/uncertainty knows every, not {}", arg[3]);
+    every = utils::bnumeric(FLERR, arg[4], false, lmp);
+    if (every < 1) error->all(FLERR, "Compute mlpot/uncertainty: every must be above 0");
+  }
+  scalar_flag = vector_flag = peratom_flag = 1;
+  extscalar = extvector = 0;
+  size_vector = N_PARTS;
+  size_peratom_cols = N_COLUMNS;
+  timeflag = 1;
+  dynamic_group_allow = 1;
+  vector = new double[N_PARTS];
+}
+
+ComputeMLPotUncertainty::~ComputeMLPotUncertainty()
+{
+  delete[] vector;
+  memory->destroy(array_atom);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void ComputeMLPotUncertainty::init()
+{
+  pair = PairMLPot::find(lmp, "Compute mlpot/uncertainty");
+  held = false;
+  if (comm->me == 0) utils::logmesg(lmp, "Compute {}: {}\n", id, pair->what_is_known());
+}
+
+/* ----------------------------------------------------------------------
+   with the forces, if LAMMPS has said that it needs this compute at the step
+------------------------------------------------------------------------- */
+
+int ComputeMLPotUncertainty::wanted_at(bigint step)
+{
+  if (!matchstep(step)) return 0;
+  return MLPotUncertainty::ENERGY | (is_due(step) ? MLPotUncertainty::ATOMS : 0);
+}
+
+bool ComputeMLPotUncertainty::is_due(bigint step) const
+{
+  return !held || step % every == 0;
+}
+
+/* ---------------------------------------------------------------------- */
+
+double ComputeMLPotUncertainty::compute_scalar()
+{
+  invoked_scalar = update->ntimestep;
+  if (is_due(update->ntimestep)) find_maxima();
+  return scalar;
+}
+
+void ComputeMLPotUncertainty::compute_vector()
+{
+  invoked_vector = update->ntimestep;
+  if (is_due(update->ntimestep)) find_maxima();
+  vector[ENERGY] = pair->uncertainty(MLPotUncertainty::ENERGY).energy;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void ComputeMLPotUncertainty::find_maxima()
+{
+  const MLPotUncertainty &now = pair->uncertainty(MLPotUncertainty::ATOMS);
+  const auto worst = pair->largest(now.forces, groupbit);
+  scalar = worst.value;
+  vector[MAX_DISTANCE] = pair->largest(now.distances, groupbit).value;
+  vector[WORST_ATOM] = static_cast<double>(worst.atom);
+  held = true;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void ComputeMLPotUncertainty::compute_peratom()
+{
+  invoked_peratom = update->ntimestep;
+  if (atom->nmax > nmax) {
+    nmax = atom->nmax;
+    memory->destroy(array_atom);
+    memory->create(array_atom, nmax, N_COLUMNS, "mlpot/uncertainty:array_atom");
+  }
+  const MLPotUncertainty &now = pair->uncertainty(MLPotUncertainty::ATOMS);
+  for (int i = 0; i < atom->nlocal; i++) {
+    const bool mine = atom->mask[i] & groupbit;
+    array_atom[i][FORCE] = mine ? now.forces[i] : 0.0;
+    array_atom[i][DISTANCE] = mine ? now.distances[i] : 0.0;
+  }
+}
+
+/* ---------------------------------------------------------------------- */
+
+double ComputeMLPotUncertainty::memory_usage()
+{
+  return static_cast<double>(nmax) * N_COLUMNS * sizeof(double);
+}

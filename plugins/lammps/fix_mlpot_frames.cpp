@@ -1,0 +1,80 @@
+/* ----------------------------------------------------------
+   fix MLPOT/FRAMES: what pair style mlpot adds by itself to keep the last good frame.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#include "fix_mlpot_frames.h"
+
+#include "pair_mlpot.h"
+
+using namespace LAMMPS_NS;
+
+/* ---------------------------------------------------------------------- */
+
+FixMLPotFrames::FixMLPotFrames(LAMMPS *lmp, int narg, char **arg) :
+    Fix(lmp, narg, arg), last_good(lmp)
+{
+  nevery = 1;
+}
+
+/* ---------------------------------------------------------------------- */
+
+int FixMLPotFrames::setmask()
+{
+  using namespace FixConst;
+  return PRE_EXCHANGE | MIN_PRE_EXCHANGE | END_OF_STEP | MIN_POST_FORCE;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixMLPotFrames::setup(int /*vflag*/)
+{
+  last_good.take(true);
+}
+
+void FixMLPotFrames::min_setup(int /*vflag*/)
+{
+  last_good.take(true);
+}
+
+void FixMLPotFrames::end_of_step()
+{
+  last_good.take(true);
+}
+
+void FixMLPotFrames::min_post_force(int /*vflag*/)
+{
+  last_good.take(true);
+}
+
+/* ----------------------------------------------------------------------
+   before LAMMPS looks for the processes of atoms: it stops at positions that
+   are not finite, without a frame
+------------------------------------------------------------------------- */
+
+void FixMLPotFrames::setup_pre_exchange()
+{
+  pair->check_positions();
+}
+
+void FixMLPotFrames::pre_exchange()
+{
+  pair->check_positions();
+}
+
+void FixMLPotFrames::min_pre_exchange()
+{
+  pair->check_positions();
+}
+
+/* ---------------------------------------------------------------------- */
+
+double FixMLPotFrames::memory_usage()
+{
+  return last_good.memory_usage();
+}

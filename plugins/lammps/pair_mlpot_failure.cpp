@@ -1,0 +1,240 @@
+/* ----------------------------------------------------------
+   pair_style mlpot: evaluations that fail, and the frames that tell why.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#include "pair_mlpot.h"
+
+#include "fix_mlpot_frames.h"
+#include "mlpot_frame.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "universe.h"
+#include "update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+using namespace LAMMPS_NS;
+
+/* ----------------------------------------------------------------------
+   collective: what all ranks do together; if it fails on any of them, the run
+   stops on all of them, with the frames on disk
+------------------------------------------------------------------------- */
+
+void PairMLPot::attempt(const std::function<Problem()> &action)
+{
+  i_failed = somebody_failed = false;
+  Problem problem;
+  try {
+    problem = action();
+  } catch (const std::bad_alloc &) {
+    problem = {"not enough memory; use more machines or a smaller system", {}};
+  }
+  // without the messages of the others, an evaluation fails for no reason of its own
+  if (somebody_failed) problem = {};
+  i_failed = !problem.text.empty();
+  while (!meet(true)) {
+  }
+  if (somebody_failed) stop(problem);
+}
+
+/* ----------------------------------------------------------------------
+   All ranks meet here before each exchange of messages and when they are done.
+   A rank that has failed is done, and meets the others until they are done,
+   so that nobody waits for its messages. True when all are done.
+------------------------------------------------------------------------- */
+
+bool PairMLPot::meet(bool done)
+{
+  const int mine[2] = {i_failed, !done};
+  int all[2];
+  MPI_Allreduce(mine, all, 2, MPI_INT, MPI_MAX, world);
+  somebody_failed = all[0];
+  return !all[1];
+}
+
+/* ----------------------------------------------------------------------
+   collective: the text of the first rank that has one, on all ranks; its number
+   is given back, or the number of ranks if there is none
+------------------------------------------------------------------------- */
+
+int PairMLPot::share_first(std::string &text) const
+{
+  const int mine = text.empty() ? comm->nprocs : comm->me;
+  int first;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return first;
+  int size = static_cast<int>(text.size());
+  MPI_Bcast(&size, 1, MPI_INT, first, world);
+  text.resize(size);
+  MPI_Bcast(&text[0], size, MPI_CHAR, first, world);
+  return first;
+}
+
+/* ----------------------------------------------------------------------
+   collective: stops with the problem of the first rank that has one
+------------------------------------------------------------------------- */
+
+void PairMLPot::stop_if_any_failed(std::string problem)
+{
+  if (share_first(problem) < comm->nprocs) error->all(FLERR, problem);
+}
+
+/* ----------------------------------------------------------------------
+   collective: never another step on forces that are not known
+------------------------------------------------------------------------- */
+
+void PairMLPot::stop(Problem problem)
+{
+  const int first = share_first(problem.text);
+  int n_atoms = static_cast<int>(problem.atoms.size());
+  MPI_Bcast(&n_atoms, 1, MPI_INT, first, world);
+  problem.atoms.resize(n_atoms);
+  MPI_Bcast(problem.atoms.data(), n_atoms, MPI_LMP_TAGINT, first, world);
+  problem.text =
+      "Pair style mlpot failed at step " + std::to_string(update->ntimestep) + problem.text;
+  const std::string places = write_frames(problem);
+  error->all(FLERR, problem.text + ".\n" + places);
+}
+
+/* ----------------------------------------------------------------------
+   collective: the offending frame and the last good one; a sentence that says where they are
+------------------------------------------------------------------------- */
+
+std::string PairMLPot::write_frames(const Problem &problem)
+{
+  std::string reason = problem.text;
+  std::replace_if(
+      reason.begin(), reason.end(),
+      [](char c) {
+        return c == '"' || c == '\n';
+      },
+      ' ');
+  MLPotFrame failed(lmp);
+  failed.take(false);
+  const auto save = [this](const MLPotFrame &frame, const std::string &name,
+                           const std::string &info,
+                           const std::vector<MLPotFrame::Column> &columns) {
+    const bool written = frame.write(file_name(name), false, symbols(), energy_unit, info, columns);
+    return written ? "is in " + file_name(name) : "could not be written to " + file_name(name);
+  };
+  std::string text = "The offending frame " +
+      save(failed, "mlpot.failed", "error=\"" + reason + "\"",
+           {failed.marked("failed", problem.atoms)});
+  if (!frames || frames->last_good.step < 0) return text + "; it is the first one of this run";
+  return text + fmt::format("; the last good one, of step {}, ", frames->last_good.step) +
+      save(frames->last_good, "mlpot.last-good", "", {});
+}
+
+/* ----------------------------------------------------------------------
+   of an extended XYZ file; partitions of one LAMMPS share a folder
+------------------------------------------------------------------------- */
+
+std::string PairMLPot::file_name(const std::string &stem) const
+{
+  return stem + (universe->nworlds > 1 ? fmt::format(".{}", universe->iworld) : "") + ".xyz";
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::vector<std::string> PairMLPot::symbols() const
+{
+  std::vector<std::string> by_type = {""};
+  for (int type = 1; type <= atom->ntypes; type++)
+    by_type.emplace_back(map[type] < 0 ? "X" : elements[map[type]]);
+  return by_type;
+}
+
+/* ----------------------------------------------------------------------
+   collective: stops if a position is not a finite number
+------------------------------------------------------------------------- */
+
+void PairMLPot::check_positions()
+{
+  attempt([this] {
+    return position_problem();
+  });
+}
+
+PairMLPot::Problem PairMLPot::position_problem() const
+{
+  for (int i = 0; i < atom->nlocal; i++) {
+    const double *x = atom->x[i];
+    if (!std::isfinite(x[0] + x[1] + x[2]))
+      return problem_of(i, "its position is not a finite number");
+  }
+  return {};
+}
+
+PairMLPot::Problem PairMLPot::problem_of(int i, const std::string &what) const
+{
+  const double *x = atom->x[i];
+  return {fmt::format(", atom {} of type {} at ({:.4f} {:.4f} {:.4f}): {}", atom->tag[i],
+                      atom->type[i], x[0], x[1], x[2], what),
+          {atom->tag[i]}};
+}
+
+/* ----------------------------------------------------------------------
+   atoms that are closer than any model has been trained for
+------------------------------------------------------------------------- */
+
+PairMLPot::Problem PairMLPot::overlap_problem()
+{
+  if (closest == 0.0) return {};
+  if (neighbor->ago == 0) find_close_pairs();
+  for (const auto &[i, j] : close_pairs) {
+    const double limit = closest_distance(i, j), distance = std::sqrt(squared_distance(i, j));
+    if (distance >= limit) continue;
+    return {fmt::format(": atoms {} and {} of types {} and {} at ({:.4f} {:.4f} {:.4f}) are {:.4f} "
+                        "A apart, closer than {:.4f} A, {} of the sum of their covalent radii",
+                        atom->tag[i], atom->tag[j], atom->type[i], atom->type[j], atom->x[i][0],
+                        atom->x[i][1], atom->x[i][2], distance, limit, closest),
+            {atom->tag[i], atom->tag[j]}};
+  }
+  return {};
+}
+
+/* ----------------------------------------------------------------------
+   pairs that may come too close before the neighbour list is built again: until
+   then no two atoms approach each other by more than the skin
+------------------------------------------------------------------------- */
+
+void PairMLPot::find_close_pairs()
+{
+  close_pairs.clear();
+  for (int k = 0; k < list->inum; k++) {
+    const int i = list->ilist[k];
+    for (int n = 0; n < list->numneigh[i]; n++) {
+      const int j = list->firstneigh[i][n] & NEIGHMASK;
+      if (j < i || species_of_type[atom->type[j]] < 0) continue;
+      const double reach = closest_distance(i, j) + neighbor->skin;
+      if (squared_distance(i, j) < reach * reach) close_pairs.emplace_back(i, j);
+    }
+  }
+}
+
+double PairMLPot::closest_distance(int i, int j) const
+{
+  return closest * (radius_of_type[atom->type[i]] + radius_of_type[atom->type[j]]);
+}
+
+double PairMLPot::squared_distance(int i, int j) const
+{
+  double sum = 0.0;
+  for (int a = 0; a < 3; a++) {
+    const double d = atom->x[j][a] - atom->x[i][a];
+    sum += d * d;
+  }
+  return sum;
+}

@@ -1,0 +1,237 @@
+/* ----------------------------------------------------------
+   pair_style mlpot: how sure the model is, for computes and fixes.
+
+   This program is free software; you can redistribute it and/or modify it under the terms of the
+   GNU General Public License as published by the Free Software Foundation; either version 2 of the
+   License, or (at your option) any later version. See the file LICENSE in this folder.
+
+   SPDX-License-Identifier: GPL-2.0-or-later
+------------------------------------------------------------------------- */
+
+#include "pair_mlpot.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "compute.h"
+#include "error.h"
+#include "fix.h"
+#include "force.h"
+#include "modify.h"
+#include "update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+using namespace LAMMPS_NS;
+
+static constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
+
+/* ---------------------------------------------------------------------- */
+
+PairMLPot *PairMLPot::find(LAMMPS *lmp, const std::string &style)
+{
+  auto *pair = dynamic_cast<PairMLPot *>(lmp->force->pair_match("mlpot", 1));
+  if (!pair) lmp->error->all(FLERR, "{} needs pair_style mlpot, and only one of them", style);
+  const mlpot_description &model = pair->model;
+  if (model.n_members < 2 && !model.has_distance)
+    lmp->error->all(
+        FLERR,
+        "{}: the model is a single one, without a feature distance: it does not know how "
+        "sure it is. Make it a committee with: mlpot committee attach",
+        style);
+  return pair;
+}
+
+/* ----------------------------------------------------------------------
+   limits that the model has no numbers for
+------------------------------------------------------------------------- */
+
+void PairMLPot::check_limits(const std::string &style, bool sigma, bool distance) const
+{
+  if (sigma && model.n_members < 2)
+    error->all(FLERR, "{}: max_sigma needs a committee; make one with: mlpot committee attach",
+               style);
+  if (distance && !model.has_distance)
+    error->all(FLERR, "{}: max_distance needs a model with a feature distance: mlpot calibrate",
+               style);
+}
+
+std::string PairMLPot::bar_name() const
+{
+  return model.calibrated ? "sigma" : "spread";
+}
+
+std::string PairMLPot::what_is_known() const
+{
+  std::string text = "a single model";
+  if (model.n_members > 1)
+    text = fmt::format("{} members, {}", model.n_members,
+                       model.calibrated ? "calibrated: error bars of the forces"
+                                        : "not calibrated: only their spread, no error bar");
+  return text + (model.has_distance ? "; feature distances" : "; no feature distance");
+}
+
+/* ----------------------------------------------------------------------
+   for files, in eV and A
+------------------------------------------------------------------------- */
+
+std::vector<MLPotFrame::Column> PairMLPot::columns(const MLPotUncertainty &now) const
+{
+  std::vector<MLPotFrame::Column> found;
+  if (model.n_members > 1) {
+    found.push_back({model.calibrated ? "forces_std" : "forces_spread", false, now.forces});
+    for (double &value : found.back().values) value /= energy_unit;
+  }
+  if (model.has_distance) found.push_back({"feature_distance", false, now.distances});
+  return found;
+}
+
+/* ---------------------------------------------------------------------- */
+
+PairMLPot::Largest PairMLPot::largest(const std::vector<double> &values, int groupbit) const
+{
+  struct {
+    double value;
+    int rank;
+  } mine = {-INFINITY, comm->me}, all;
+  int index = -1;
+  for (int i = 0; i < static_cast<int>(values.size()); i++) {
+    if (!(atom->mask[i] & groupbit)) continue;
+    const double value = std::isnan(values[i]) ? INFINITY : values[i];
+    if (index >= 0 && value <= mine.value) continue;
+    mine.value = value;
+    index = i;
+  }
+  MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE_INT, MPI_MAXLOC, world);
+  Largest found = {0.0, all.rank, index, 0};
+  if (index >= 0) found = {values[index], all.rank, index, atom->tag[index]};
+  MPI_Bcast(&found.value, 1, MPI_DOUBLE, all.rank, world);
+  MPI_Bcast(&found.atom, 1, MPI_LMP_TAGINT, all.rank, world);
+  return found;
+}
+
+/* ----------------------------------------------------------------------
+   what computes and fixes want to be computed together with the forces
+------------------------------------------------------------------------- */
+
+int PairMLPot::wanted_now() const
+{
+  int wanted = 0;
+  const auto ask = [&](auto *style) {
+    auto *watcher = dynamic_cast<MLPotWatcher *>(style);
+    if (watcher) wanted |= watcher->wanted_at(update->ntimestep);
+  };
+  for (int k = 0; k < modify->ncompute; k++) ask(modify->compute[k]);
+  for (int k = 0; k < modify->nfix; k++) ask(modify->fix[k]);
+  return wanted;
+}
+
+/* ----------------------------------------------------------------------
+   collective: of the last evaluation; what was not computed with it is computed now
+------------------------------------------------------------------------- */
+
+const MLPotUncertainty &PairMLPot::uncertainty(int wanted)
+{
+  const int missing = wanted & ~known;
+  if (missing) {
+    mlpot_result result = {};
+    attempt([&] {
+      prepare_members(result, missing);
+      return run_engine(result);
+    });
+    digest_members(missing);
+  }
+  return certainty;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLPot::prepare_members(mlpot_result &result, int wanted)
+{
+  const std::size_t n = atom->nlocal + atom->nghost, n_members = model.n_members;
+  const auto zeros = [](std::vector<double> &values, std::size_t size) {
+    values.assign(size, 0.0);
+    return values.data();
+  };
+  if (n_members > 1 && wanted & MLPotUncertainty::ENERGY)
+    result.member_energies = zeros(buffers.member_energies, n_members);
+  if (n_members > 1 && wanted & MLPotUncertainty::ATOMS)
+    result.member_forces = zeros(buffers.member_forces, 3 * n_members * n);
+  if (model.has_distance && wanted & MLPotUncertainty::ATOMS)
+    result.feature_distances = zeros(buffers.distances, n);
+}
+
+/* ----------------------------------------------------------------------
+   collective: from members to error bars, or to spreads where the model is not calibrated
+------------------------------------------------------------------------- */
+
+void PairMLPot::digest_members(int wanted)
+{
+  if (wanted & MLPotUncertainty::ENERGY) digest_energies();
+  if (wanted & MLPotUncertainty::ATOMS) digest_forces();
+  known |= wanted;
+}
+
+void PairMLPot::digest_energies()
+{
+  certainty.energy = UNKNOWN;
+  if (model.n_members < 2) return;
+  std::vector<double> all(model.n_members);
+  MPI_Allreduce(buffers.member_energies.data(), all.data(), model.n_members, MPI_DOUBLE, MPI_SUM,
+                world);
+  double *const value = &certainty.energy;
+  const bool calibrated = model.energy_calibrated;
+  char text[4096] = "";
+  mlpot_message message = {text, sizeof(text)};
+  if (api->energy_spread(engine, all.data(), calibrated ? nullptr : value,
+                         calibrated ? value : nullptr, &message) != 0)
+    error->all(FLERR, "Pair style mlpot: {}", text);
+  certainty.energy *= energy_unit;
+}
+
+void PairMLPot::digest_forces()
+{
+  const std::size_t n = atom->nlocal;
+  certainty.forces.assign(n, UNKNOWN);
+  certainty.distances.assign(n, UNKNOWN);
+  if (model.has_distance) std::copy_n(buffers.distances.begin(), n, certainty.distances.begin());
+  if (model.n_members < 2) return;
+  messages = nullptr;
+  comm->reverse_comm(this, 3 * model.n_members);
+  double *const values = certainty.forces.data();
+  char text[4096] = "";
+  mlpot_message message = {text, sizeof(text)};
+  if (api->force_spread(engine, atom->nlocal, buffers.species.data(), buffers.member_forces.data(),
+                        n + atom->nghost, model.has_distance ? certainty.distances.data() : nullptr,
+                        model.calibrated ? nullptr : values, model.calibrated ? values : nullptr,
+                        &message) != 0)
+    error->all(FLERR, "Pair style mlpot: {}", text);
+  for (double &value : certainty.forces) value *= energy_unit;
+}
+
+/* ----------------------------------------------------------------------
+   where the component a of the force of a member on atom i is
+------------------------------------------------------------------------- */
+
+double &PairMLPot::member_force(int member, int i, int a)
+{
+  const std::size_t n = atom->nlocal + atom->nghost;
+  return buffers.member_forces[3 * (member * n + i) + a];
+}
+
+int PairMLPot::pack_members(int n, int first, double *buf)
+{
+  int m = 0;
+  for (int i = first; i < first + n; i++)
+    for (int k = 0; k < 3 * model.n_members; k++) buf[m++] = member_force(k / 3, i, k % 3);
+  return m;
+}
+
+void PairMLPot::unpack_members(int n, const int *indices, const double *buf)
+{
+  int m = 0;
+  for (int k = 0; k < n; k++)
+    for (int c = 0; c < 3 * model.n_members; c++)
+      member_force(c / 3, indices[k], c % 3) += buf[m++];
+}

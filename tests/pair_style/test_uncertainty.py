@@ -1,0 +1,230 @@
+"""`compute mlpot/uncertainty` on 1, 2 and 4 ranks gives the error bars, spreads and distances that ASE gives."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from committees import random_deep, random_shallow
+from lammps_systems import KCAL, boundary, boxed, read_dump, systems, write_data
+
+import mlpot
+from mlpot import lammps
+from mlpot.data import LabelledStructure
+from mlpot.errors import EngineError
+from mlpot.export import save_model
+from mlpot.uncertainty.command import add_error_bars
+
+pytestmark = pytest.mark.lammps
+
+KINDS = {
+    "one_layer": lambda: random_shallow(3),
+    "messages": lambda: random_shallow(4, n_layers=2),
+    "deep": lambda: random_deep(2, n_layers=2),
+}
+
+
+def labelled(seed, n=6):
+    """Structures with random labels: the numbers matter to nobody, but error bars made of them are not one."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(n):
+        atoms = boxed(6.0 * np.eye(3), 14, rng)
+        found.append(LabelledStructure(atoms, energy=rng.normal(), forces=rng.normal(size=(14, 3))))
+    return found
+
+
+@pytest.fixture(scope="session")
+def calibrated(tmp_path_factory):
+    """Model files of all kinds of committees, with a distance and a calibration."""
+    folder = tmp_path_factory.mktemp("committees")
+    for name, make in KINDS.items():
+        save_model(folder / f"{name}.pt", make())
+        add_error_bars(folder / f"{name}.pt", folder / f"{name}.pt", labelled(1), labelled(2))
+    return folder
+
+
+class Expected(NamedTuple):
+    forces: np.ndarray
+    distances: np.ndarray
+    energy: float
+
+
+def expected(path, atoms, ending="std"):
+    """By the torch engine in ASE, which evaluates the scripted members one by one."""
+    atoms = atoms.copy()
+    atoms.calc = mlpot.MLPotCalculator(path, precision="double", engine="torch")
+    forces, energy = (atoms.calc.get_property(f"{name}_{ending}", atoms) for name in ("forces", "energy"))
+    return Expected(forces, atoms.calc.get_property("feature_distance", atoms), energy)
+
+
+BLOCK = """
+clear
+units {units}
+boundary {boundary}
+box tilt large
+read_data {name}.data
+pair_style mlpot precision double closest 0
+pair_coeff * * "{model}" H O Si
+group some type 1 3
+compute u all mlpot/uncertainty
+compute s some mlpot/uncertainty
+dump 1 all custom 1 {name}.dump id type c_u[1] c_u[2] c_s[1] c_s[2]
+dump_modify 1 format float %.17g
+thermo_style custom step c_u c_u[1] c_u[2] c_u[3] c_s c_s[2] c_s[3]
+thermo_modify format float %.17g
+run 0
+"""
+
+
+def close(got, wanted):
+    np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=1e-10)
+
+
+def check(table, dump, wanted, unit=1.0):
+    """Everything that one block printed."""
+    row = {key: values[0] for key, values in table.items()}
+    close(dump["c_u[1]"], unit * wanted.forces)
+    close(dump["c_u[2]"], wanted.distances)
+    some = dump["type"] != 2
+    close(dump["c_s[1]"], np.where(some, unit * wanted.forces, 0.0))
+    close(dump["c_s[2]"], np.where(some, wanted.distances, 0.0))
+    close(
+        [row["c_u"], row["c_u[1]"], row["c_u[2]"]],
+        [unit * wanted.forces.max(), unit * wanted.energy, wanted.distances.max()],
+    )
+    close(wanted.forces[int(row["c_u[3]"]) - 1], wanted.forces.max())
+    if some.any():
+        close([row["c_s"], row["c_s[2]"]], [unit * wanted.forces[some].max(), wanted.distances[some].max()])
+        close(wanted.forces[int(row["c_s[3]"]) - 1], wanted.forces[some].max())
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def answers(request, calibrated):
+    """Model file, structures by name, what ASE says of them."""
+    path, found = calibrated / f"{request.param}.pt", systems(seed=1)
+    chosen = {name: found[name] for name in ("triclinic", "slab", "small_cell", "empty_corner")}
+    return path, chosen, [expected(path, atoms) for atoms in chosen.values()]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_lammps_equals_ase(tmp_path, answers, ranks):
+    path, found, wanted = answers
+    script = ""
+    for name, atoms in found.items():
+        write_data(tmp_path / f"{name}.data", atoms)
+        script += BLOCK.format(name=name, model=path, boundary=boundary(atoms), units="metal")
+    result = lammps.run(script, ranks=ranks, directory=tmp_path)
+    assert "calibrated: error bars of the forces; feature distances" in result.output
+    for name, table, of_ase in zip(found, result.thermo, wanted, strict=True):
+        check(table, read_dump(tmp_path / f"{name}.dump"), of_ase)
+
+
+def test_units_real(tmp_path, calibrated):
+    path, atoms = calibrated / "messages.pt", systems(seed=2)["triclinic"]
+    write_data(tmp_path / "t.data", atoms)
+    result = lammps.run(BLOCK.format(name="t", model=path, boundary="p p p", units="real"), ranks=2, directory=tmp_path)
+    check(result.thermo[0], read_dump(tmp_path / "t.dump"), expected(path, atoms), unit=KCAL)
+
+
+def test_without_a_calibration_it_is_a_spread(tmp_path):
+    path = tmp_path / "spread.pt"
+    save_model(path, random_shallow(4))
+    add_error_bars(path, path, labelled(1), None)
+    atoms = systems(seed=3)["triclinic"]
+    write_data(tmp_path / "t.data", atoms)
+    result = lammps.run(
+        BLOCK.format(name="t", model=path, boundary="p p p", units="metal"), ranks=2, directory=tmp_path
+    )
+    assert "4 members, not calibrated: only their spread, no error bar" in result.output
+    check(result.thermo[0], read_dump(tmp_path / "t.dump"), expected(path, atoms, "spread"))
+
+
+MOVING = """
+units metal
+box tilt large
+read_data start.data
+pair_style mlpot precision double
+pair_coeff * * "{model}" H O Si
+velocity all create 900 4
+timestep 0.0005
+neighbor 0.4 bin
+fix 1 all nve
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Structure without atoms that are too close, written where the scripts look for it."""
+    atoms = boxed([[8.0, 0, 0], [1.9, 7.5, 0], [-1.2, 1.4, 7.8]], 12, np.random.default_rng(5))
+    write_data(tmp_path / "start.data", atoms)
+    return tmp_path
+
+
+TABLE = """
+compute u all mlpot/uncertainty {options}
+thermo {thermo}
+thermo_style custom step c_u c_u[1] c_u[2] c_u[3] pe
+thermo_modify format float %.17g
+dump 1 all custom 1 u.dump id x y z
+dump_modify 1 format float %.17g
+"""
+
+
+def columns(table):
+    return np.array([table[key] for key in ("c_u", "c_u[1]", "c_u[2]", "c_u[3]", "PotEng")])
+
+
+def test_what_nobody_announced_is_computed_when_it_is_asked_for(start, calibrated):
+    """A per-atom compute that `fix ave/atom` reads is announced; one in a `print` of `run every` is not."""
+    model = calibrated / "messages.pt"
+    script = MOVING.format(model=model) + TABLE.format(options="", thermo=3) + "run 6\n"
+    announced = columns(lammps.run(script, ranks=2, directory=start).thermo[0])
+    script = (
+        MOVING.format(model=model)
+        + TABLE.format(options="", thermo=1000)
+        + ('fix p all print 3 "late $(c_u:%.17g) $(c_u[1]:%.17g) $(c_u[2]:%.17g) $(c_u[3]:%.17g) $(pe:%.17g)"\nrun 6\n')
+    )
+    printed = [
+        line.split()[1:]
+        for line in lammps.run(script, ranks=2, directory=start).output.splitlines()
+        if line.startswith("late ")
+    ]
+    np.testing.assert_array_equal(np.array(printed, dtype=float).T[:, -2:], announced[:, -2:])
+
+
+def test_every_holds_the_maxima_in_between_but_not_the_energy(start, calibrated):
+    model = calibrated / "messages.pt"
+    each, held = (
+        columns(
+            lammps.run(
+                MOVING.format(model=model) + TABLE.format(options=options, thermo=1) + "run 6\nrun 4\n",
+                ranks=2,
+                directory=start,
+            ).thermo[run]
+        )
+        for options, run in (("", 0), ("every 4", 0))
+    )
+    np.testing.assert_array_equal(held[[1, 4]], each[[1, 4]])
+    np.testing.assert_array_equal(held[[0, 2, 3]], each[[0, 2, 3]][:, [0, 0, 0, 0, 4, 4, 4]])
+    assert len(set(each[0])) == 7
+
+
+def test_a_single_model_is_refused(start, model_file):
+    script = MOVING.format(model=model_file) + "compute u all mlpot/uncertainty\nrun 0\n"
+    with pytest.raises(EngineError, match=r"does not know how sure it is\. Make it a committee"):
+        lammps.run(script, ranks=1, directory=start)
+
+
+def test_without_the_pair_style_it_is_refused(start):
+    script = "units metal\nbox tilt large\nread_data start.data\npair_style zero 4.0\npair_coeff * *\n"
+    with pytest.raises(EngineError, match="needs pair_style mlpot"):
+        lammps.run(script + "compute u all mlpot/uncertainty\nrun 0\n", ranks=1, directory=start)
+
+
+def test_nothing_is_computed_where_nobody_asks(start, calibrated):
+    """The run is the same, to the last bit, with and without."""
+    model = calibrated / "messages.pt"
+    with_it = MOVING.format(model=model) + TABLE.format(options="every 3", thermo=5) + "run 10\n"
+    without = with_it.replace("c_u c_u[1] c_u[2] c_u[3] ", "")
+    energies = [lammps.run(script, ranks=2, directory=start).thermo[0]["PotEng"] for script in (with_it, without)]
+    assert energies[0] == energies[1]
