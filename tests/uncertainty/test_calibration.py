@@ -54,9 +54,24 @@ def test_coverage_holds_on_new_data_whatever_the_distribution(tail):
 def test_an_element_with_few_atoms_takes_the_scale_of_all():
     data = table(n_atoms=400)
     rare = np.zeros(400, dtype=int)
-    rare[:10] = 1
-    scale = calibrate(data._replace(species=rare), 3, None).forces.scale
-    assert scale[1] == scale[2] != scale[0]
+    rare[:40] = 1
+    errors = np.where(rare[:, None] == 1, 50.0, 1.0) * data.force_errors
+    scale = calibrate(data._replace(species=rare, force_errors=errors), 3, None).forces.scale
+    assert scale[1] == scale[2] > scale[0]
+
+
+def test_atoms_whose_members_happen_to_agree_do_not_set_the_scale():
+    data = table()
+    spreads = data.force_spreads.copy()
+    spreads[:60] *= 1e-6
+    scale = calibrate(data._replace(force_spreads=spreads), 2, None).forces.scale
+    np.testing.assert_allclose(scale, SCALES, rtol=0.05)
+
+
+def test_labels_that_are_all_met_exactly_calibrate_nothing():
+    data = table(n_atoms=100)
+    with pytest.raises(DataError, match="met exactly"):
+        calibrate(data._replace(force_errors=np.zeros((100, 3))), 2, None)
 
 
 def test_without_forces_or_spread_there_is_no_calibration():
