@@ -90,7 +90,8 @@ def test_from_pymatgen(tmp_path):
 
 
 def test_examples_are_short_and_all_tested():
-    names = [path.name for path in EXAMPLES.iterdir() if path.is_file()]
+    # loops of active learning are read in tests/active/test_loop_config.py
+    names = [path.name for path in EXAMPLES.iterdir() if path.is_file() and path.suffix != ".yaml"]
     source = Path(__file__).read_text()
     assert len(names) == 5
     assert [name for name in names if f'"{name}"' not in source] == []

@@ -13,8 +13,8 @@ from mlpot.atoms_engine import atoms_engine
 from mlpot.calculator import load
 from mlpot.data.structure import FloatArray
 from mlpot.errors import ConfigError
+from mlpot.feature_distance import distance_from_file
 from mlpot.neighbors import species_of
-from mlpot.uncertainty.distance import distance_from_file
 
 LEVEL = 0.9
 """Error bars of the loop are half widths of the intervals at this level."""
@@ -100,7 +100,12 @@ class Judge:
             Descriptors, whitened element by element: a typical atom of the training set lies at a distance of 1 from
             the mean.
         """
-        descriptors, species = self._engine.descriptors(atoms), species_of(atoms, self._numbers)
+        descriptors, species = (
+            self._engine.compute(atoms, {"descriptors"}).descriptors,
+            species_of(atoms, self._numbers),
+        )
+        if descriptors is None:
+            raise RuntimeError("an engine left out the descriptors that it was asked for")
         features = np.empty_like(descriptors)
         for index in np.unique(species):
             own = species == index

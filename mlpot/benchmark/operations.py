@@ -117,7 +117,7 @@ class _Sizes:
             whole(config.n_channels, 2 * lanes),
             whole(config.message_channels),
             whole(config.readout_width),
-            whole(config.n_radial),
+            whole(config.n_radial, max(1, lanes // 2)),
             sum(whole(2 * degree + 1) for degree in range(config.lmax + 1)),
         )
 

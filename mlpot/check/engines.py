@@ -32,7 +32,7 @@ units           metal
 boundary        {boundary}
 box             tilt large
 read_data       {name}.data
-pair_style      mlpot precision double
+pair_style      mlpot precision double closest 0
 pair_coeff      * * "{model}" {elements}
 thermo_style    custom step pe pxx pyy pzz pyz pxz pxy
 thermo_modify   format float %.17g

@@ -19,13 +19,15 @@ def parts(config, neighbors=28.0, lanes=16):
 def test_sum_over_neighbours_of_one_layer():
     """16 harmonics times 8 radial functions forth; twice that, and 16 to put it together, back."""
     assert parts(FAST)["sum over neighbours"].needed == 28 * (128 + 2 * 128 + 16)
-    # 28 neighbours fill two vectors of 16, the 8 radial functions half of one: where vectors run over them
-    assert parts(FAST)["sum over neighbours"].executed == 28 * 256 + 32 * (2 * 128 + 16)
+    # 28 neighbours fill two vectors of 16, the 8 radial functions half of one, of which there are kernels
+    assert parts(FAST)["sum over neighbours"].executed == 28 * 128 + 32 * (2 * 128 + 16)
 
 
 def test_mix_of_one_layer():
     assert parts(FAST)["mix into channels"].needed == 2 * 16 * 8 * 64
-    assert parts(FAST)["mix into channels"].executed == 16 * 8 * 64 + 16 * 16 * 64
+    assert parts(FAST)["mix into channels"].executed == 2 * 16 * 8 * 64
+    three = FAST.model_copy(update={"n_radial": 3})
+    assert parts(three)["mix into channels"].executed == 16 * 3 * 64 + 16 * 8 * 64
 
 
 def test_first_layer_of_two_runs_twice():
