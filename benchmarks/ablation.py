@@ -44,7 +44,7 @@ def train(
     output: Annotated[Path, typer.Option(help="folder of the runs")] = Path("ablation"),
     row: Annotated[list[str] | None, typer.Option(help="by default all")] = None,
 ) -> None:
-    """Train rows that are not in the table, and add them to it."""
+    """Train rows that are not in the table on one core each, and add them to it."""
     done = {line["row"] for line in read(TABLE)}
     for name in row or ROWS:
         if name in done:
@@ -52,7 +52,7 @@ def train(
         wanted = ROWS[name]
         folder = output.resolve() / name
         if not is_complete(folder):
-            settings = [f"training.epochs={wanted['epochs']}", *wanted.get("settings", [])]
+            settings = [f"training.epochs={wanted['epochs']}", "run.threads=1", *wanted.get("settings", [])]
             train_split(SETS[wanted["set"]], data, folder, wanted["preset"], 0, settings)
         add(name, wanted, json.loads((folder / SUMMARY_NAME).read_text()))
 

@@ -60,6 +60,9 @@ from mlpot.model.repulsion import Repulsion
 from mlpot.neighbors import graph_from_atoms
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
+ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}
+"""Largest deviation from the probe, as `probe_deviation` has it."""
+
 AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
 
@@ -186,13 +189,23 @@ def potential_from_file(path: str | Path) -> AnyPotential:
     Raises
     ------
     ModelFileError
-        As for `load_model`, but for the probe.
+        As for `load_model`. The constants of the model are those of this version of mlpot, not of the file: one
+        written with others disagrees with its probe.
     """
-    content = read_sealed(Path(path))
-    manifest = parse_manifest(Path(path), content)
+    path = Path(path)
+    content = read_sealed(path)
+    manifest = parse_manifest(path, content)
     tensors = safetensors.torch.load(member(content, TENSORS))
     potential = _build(manifest)
     potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
+    graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff)
+    deviation = probe_deviation(evaluate(in_double(potential), graph), manifest.probe)
+    if not deviation <= ALLOWED_DEVIATION["double"]:
+        raise ModelFileError(
+            f"{path}: its weights give other numbers in mlpot {__version__} than in {manifest.creator}, which wrote it "
+            f"(relative deviation {deviation:.1e} on its probe). The file can be evaluated, but not trained further "
+            "or joined to a committee: train it anew"
+        )
     return potential.to(PRECISIONS[manifest.precision])
 
 
@@ -356,7 +369,7 @@ def _check_probe(loaded: LoadedModel, precision: Precision, device: torch.device
             worst = _max_or_nan([worst, *_member_deviations(loaded.evaluate_members(graph), manifest.probe.members)])
     except (RuntimeError, AttributeError) as error:
         raise ModelFileError(f"{path}: the module in it fails on its probe: {_first_line(error)}") from error
-    allowed = 1e-9 if precision == "double" else 2e-4
+    allowed = ALLOWED_DEVIATION[precision]
     if not worst <= allowed:
         raise ModelFileError(
             f"{path}: the model disagrees with its own probe: relative deviation {worst:.1e}, "

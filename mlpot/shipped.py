@@ -1,4 +1,4 @@
-"""Potentials that ship with mlpot: from a name such as ``Si-dft`` to the file that holds the model.
+"""Potentials that ship with mlpot: from a name such as ``Si`` or ``Si/fast`` to the file that holds the model.
 
 They live in ``potentials/<name>/<preset>.pt``, beside the package in a checkout, inside of it when installed.
 """
@@ -6,6 +6,9 @@ They live in ``potentials/<name>/<preset>.pt``, beside the package in a checkout
 from pathlib import Path
 
 from mlpot.errors import ModelFileError
+
+DEFAULT_PRESET = "accurate"
+"""The one that a plain name means; the pair style has it too."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -25,14 +28,15 @@ def known_potentials() -> dict[str, dict[str, Path]]:
     return known
 
 
-def find_potential(model: str | Path, preset: str = "fast") -> Path:
+def find_potential(model: str | Path, preset: str = DEFAULT_PRESET) -> Path:
     """File of a model given by path or by name; an existing file goes before a name.
 
     Parameters
     ----------
     model : str or Path
+        Path, ``name`` or ``name/preset``.
     preset : str
-        Which file of a named potential.
+        Which file of a potential, where the name does not say.
 
     Returns
     -------
@@ -47,15 +51,17 @@ def find_potential(model: str | Path, preset: str = "fast") -> Path:
     if path.is_file():
         return path
     known = known_potentials()
-    presets = known.get(str(model))
+    name, _, chosen = str(model).partition("/")
+    presets = known.get(name)
     if presets is None:
         names = ", ".join(sorted(known)) or "none"
         raise ModelFileError(
             f"no model file at {path} and no shipped potential of that name; expected a path or one of: {names}"
         )
-    if preset not in presets:
-        raise ModelFileError(f"the potential {model} has the presets {', '.join(sorted(presets))}; got {preset!r}")
-    return presets[preset]
+    wanted = chosen or preset
+    if wanted not in presets:
+        raise ModelFileError(f"the potential {name} has the presets {', '.join(sorted(presets))}; got {wanted!r}")
+    return presets[wanted]
 
 
 def data_folder(name: str) -> Path:

@@ -31,7 +31,7 @@ def user_folder(tmp_path):
     data = lzma.decompress((ROOT / "potentials" / "Si-dft" / "data" / "train.extxyz.xz").read_bytes()).decode()
     frames = ase.io.read(io.StringIO(data), ":", format="extxyz")
     ase.io.write(tmp_path / "data.extxyz", [atoms for atoms in frames if 1 < len(atoms) <= 8][:40])
-    (tmp_path / "model.pt").write_bytes(find_potential("Si-dft").read_bytes())
+    (tmp_path / "model.pt").write_bytes(find_potential("Si-dft/fast").read_bytes())
     return tmp_path
 
 

@@ -18,13 +18,14 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_names_and_presets(installed):
-    assert shipped.find_potential("Si-dft") == installed / "mlpot/potentials/Si-dft/fast.pt"
-    assert shipped.find_potential("Si-dft", "accurate") == installed / "mlpot/potentials/Si-dft/accurate.pt"
+    assert shipped.find_potential("Si-dft") == installed / "mlpot/potentials/Si-dft/accurate.pt"
+    assert shipped.find_potential("Si-dft", "fast") == installed / "mlpot/potentials/Si-dft/fast.pt"
+    assert shipped.find_potential("Si-dft/fast") == installed / "mlpot/potentials/Si-dft/fast.pt"
 
 
 def test_checkouts_keep_them_beside_the_package(installed):
     (installed / "mlpot" / "potentials").rename(installed / "potentials")
-    assert shipped.find_potential("Cu-dft") == installed / "potentials/Cu-dft/fast.pt"
+    assert shipped.find_potential("Cu-dft/fast") == installed / "potentials/Cu-dft/fast.pt"
 
 
 def test_a_file_goes_before_a_name(installed, monkeypatch):
@@ -38,3 +39,5 @@ def test_what_is_known_is_listed(installed):
         shipped.find_potential("Ge-dft")
     with pytest.raises(ModelFileError, match="presets accurate, fast; got 'max'"):
         shipped.find_potential("Si-dft", "max")
+    with pytest.raises(ModelFileError, match="Cu-dft has the presets fast; got 'accurate'"):
+        shipped.find_potential("Cu-dft")

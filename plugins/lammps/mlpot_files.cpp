@@ -139,7 +139,8 @@ std::string find_model(const std::string &name)
 {
   std::error_code ignored;
   if (fs::is_regular_file(name, ignored)) return name;
-  const fs::path relative = fs::path(name) / "fast.pt";
+  // "name/preset", or "name" as in mlpot/shipped.py
+  const fs::path relative = fs::path(name).has_parent_path() ? name + ".pt" : name + "/accurate.pt";
   std::vector<fs::path> folders = {plugin_folder().parent_path() / "potentials"};
 #ifdef MLPOT_POTENTIALS
   folders.emplace_back(MLPOT_POTENTIALS);

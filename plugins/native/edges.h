@@ -31,17 +31,19 @@ namespace MLPOT_INSTRUCTIONS {
     const double *ri = host.positions + 3 * static_cast<std::size_t>(center);
     const double limit = cutoff * cutoff;
     const int *candidates = host.neighbors[center];
-    const double *offset = host.offsets ? host.offsets[center] : nullptr;
+    const double *offsets = host.offsets ? host.offsets[center] : nullptr;
+    const int *image = host.images ? host.images[center] : nullptr;
     const double xi = ri[0], yi = ri[1], zi = ri[2];
     int n = 0;
     for (int k = 0; k < host.n_neighbors[center]; k++) {
       const int j = candidates[k] & host.neighbor_mask;
       const double *rj = host.positions + 3 * static_cast<std::size_t>(j);
       double x = rj[0] - xi, y = rj[1] - yi, z = rj[2] - zi;
-      if (offset) {
-        x += offset[3 * k];
-        y += offset[3 * k + 1];
-        z += offset[3 * k + 2];
+      if (offsets) {
+        const double *offset = offsets + 3 * static_cast<std::size_t>(image ? image[k] : k);
+        x += offset[0];
+        y += offset[1];
+        z += offset[2];
       }
       work.x[n] = x;
       work.y[n] = y;

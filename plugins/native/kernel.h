@@ -101,7 +101,8 @@ struct Neighborhood {
   const int *centers;
   const int *n_neighbors;
   int *const *neighbors;
-  const double *const *offsets;    // [atom] -> [neighbour][3], A; may be null: no offsets
+  const double *const *offsets;    // [atom] -> [image or neighbour][3], A; may be null: no offsets
+  const int *const *images;    // [atom] -> [neighbour]; may be null: an offset for each neighbour
   int neighbor_mask;
   const double *const *tangents;    // the same for the direction of the derivative; duals only
   double *const *edge_gradients;    // the same for dE/dr_ij, which is added to; may be null

@@ -19,6 +19,7 @@ namespace mlpot {
 struct NativeAtoms {
   mlpot_atoms atoms;
   const double *const *offsets;          // as in Neighborhood; may be null
+  const int *const *images;              // the same
   const double *const *edge_tangents;    // training: the same, see trainer.h
   double *const *edge_gradients;
   double *descriptors = nullptr;    // [atom][descriptor]; may be null

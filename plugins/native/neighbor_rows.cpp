@@ -26,13 +26,17 @@ NeighborRows::NeighborRows(std::vector<int> lengths, std::vector<int> list) :
 }
 
 NeighborRows NeighborRows::with_images(std::vector<int> counts, std::vector<int> neighbors,
-                                       std::vector<int> images)
+                                       std::vector<int> images, std::vector<Image> table)
 {
   NeighborRows rows(std::move(counts), std::move(neighbors));
-  if (images.size() != 3 * rows.n_pairs())
+  if (images.size() != rows.n_pairs())
     throw std::invalid_argument("every neighbour must have an image");
+  for (const int image : images)
+    if (image < 0 || static_cast<std::size_t>(image) >= table.size())
+      throw std::invalid_argument("images must be indices of the table");
   rows.images = std::move(images);
-  rows.offsets.assign(3 * rows.n_pairs(), 0.0);
+  rows.table = std::move(table);
+  rows.offsets.assign(3 * rows.table.size(), 0.0);
   rows.point_at_rows();
   return rows;
 }
@@ -50,21 +54,19 @@ NeighborRows NeighborRows::with_offsets(std::vector<int> counts, std::vector<int
 
 void NeighborRows::point_at_rows()
 {
-  int *neighbor = neighbors.data();
-  const double *offset = offsets.data();
+  std::size_t pair = 0;
   for (const int count : counts) {
-    row_neighbors.push_back(neighbor);
-    row_offsets.push_back(offset);
-    neighbor += count;
-    offset += 3 * static_cast<std::size_t>(count);
+    row_neighbors.push_back(neighbors.data() + pair);
+    if (!images.empty()) row_images.push_back(images.data() + pair);
+    row_offsets.push_back(offsets.data() + (images.empty() ? 3 * pair : 0));
+    pair += static_cast<std::size_t>(count);
   }
 }
 
 void NeighborRows::place_images(const double *cell)
 {
-  const std::size_t n = images.size() / 3;
-  for (std::size_t k = 0; k < n; k++) {
-    const double a = images[3 * k], b = images[3 * k + 1], c = images[3 * k + 2];
+  for (std::size_t k = 0; k < table.size(); k++) {
+    const double a = table[k][0], b = table[k][1], c = table[k][2];
     for (int axis = 0; axis < 3; axis++)
       offsets[3 * k + axis] = a * cell[axis] + b * cell[3 + axis] + c * cell[6 + axis];
   }
@@ -74,13 +76,14 @@ ClosestPair NeighborRows::closest_pair(const double *positions) const
 {
   ClosestPair closest = {std::numeric_limits<double>::infinity(), -1, -1};
   for (int i = 0; i < n_atoms(); i++) {
-    const double *ri = positions + 3 * static_cast<std::size_t>(i), *offset = row_offsets[i];
+    const double *ri = positions + 3 * static_cast<std::size_t>(i);
     for (int k = 0; k < counts[i]; k++) {
       const int j = row_neighbors[i][k];
+      const double *offset = row_offsets[i] + 3 * (row_images.empty() ? k : row_images[i][k]);
       const double *rj = positions + 3 * static_cast<std::size_t>(j);
       double square = 0.0;
       for (int axis = 0; axis < 3; axis++) {
-        const double x = rj[axis] - ri[axis] + offset[3 * k + axis];
+        const double x = rj[axis] - ri[axis] + offset[axis];
         square += x * x;
       }
       if (square < closest.distance) closest = {square, i, j};
@@ -95,6 +98,7 @@ NativeAtoms NeighborRows::atoms(const int *species, const double *positions) con
   return {{n_atoms(), n_atoms(), species, positions, centers.data(), counts.data(),
            row_neighbors.data(), 0x7fffffff},
           row_offsets.data(),
+          row_images.empty() ? nullptr : row_images.data(),
           nullptr,
           nullptr};
 }

@@ -11,6 +11,7 @@
 
 #include "native_engine.h"
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -22,16 +23,19 @@ struct ClosestPair {
   int center, neighbor;
 };
 
+using Image = std::array<int, 3>;
+
 class NeighborRows {
  public:
   NeighborRows(NeighborRows &&) = default;
   NeighborRows(const NeighborRows &) = delete;
   NeighborRows &operator=(const NeighborRows &) = delete;
 
-  /* Neighbours of atom i are the next counts[i] of the list, sorted by the host as it likes.
+  /* Neighbours of atom i are the next counts[i] of the list, sorted by the host as it likes; images[k]
+     is the place in the table of the image that neighbour k lies in: S in S @ cell.
      Throws std::invalid_argument for what is not a list of n_atoms rows. */
   static NeighborRows with_images(std::vector<int> counts, std::vector<int> neighbors,
-                                  std::vector<int> images);
+                                  std::vector<int> images, std::vector<Image> table);
   /* Vectors from the position of the centre instead of images; `place_images` has no effect. */
   static NeighborRows with_offsets(std::vector<int> counts, std::vector<int> neighbors,
                                    std::vector<double> offsets);
@@ -40,7 +44,7 @@ class NeighborRows {
   std::size_t n_pairs() const { return neighbors.size(); }
   const std::vector<int> &row_lengths() const { return counts; }
   const std::vector<int> &all_neighbors() const { return neighbors; }
-  const std::vector<int> &all_images() const { return images; }    // 3 a pair: S in S @ cell
+  Image image(std::size_t pair) const { return table[images[pair]]; }    // S in S @ cell
 
   /* Offsets of the images in this cell, whose vectors are rows. */
   void place_images(const double *cell);
@@ -55,8 +59,10 @@ class NeighborRows {
   NeighborRows(std::vector<int> counts, std::vector<int> neighbors);
 
   std::vector<int> counts, neighbors, images, centers;
-  std::vector<double> offsets;
+  std::vector<Image> table;
+  std::vector<double> offsets;    // of the table; without one, of the pairs
   std::vector<int *> row_neighbors;
+  std::vector<const int *> row_images;    // empty without a table
   std::vector<const double *> row_offsets;
 
   void point_at_rows();

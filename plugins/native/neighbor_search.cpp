@@ -4,8 +4,7 @@
 
    Atoms are wrapped into the cell and sorted by bin, the first axis fastest, so that a line of bins is a
    run of atoms. Each atom is compared with the runs that the cutoff can reach, in all periodic images:
-   in a small cell a run may be met many times. Going through the neighbours j in order and appending
-   each to the rows of its centres sorts the rows by j without a sort. */
+   in a small cell a run may be met many times. What is found of an atom is its row, once sorted. */
 
 #include "neighbor_rows.h"
 
@@ -13,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -22,8 +22,6 @@ namespace mlpot {
 namespace {
 
   using Vector = std::array<double, 3>;
-  using Image = std::array<int, 3>;
-
   Vector cross(const double *a, const double *b)
   {
     return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
@@ -46,9 +44,9 @@ namespace {
     Grid(int n_atoms, const double *positions, const double *cell, const bool *periodic,
          double cutoff);
 
-    /* Calls found(atom, image) for each atom closer than the cutoff to atom j, j itself excepted;
-       the image is that of j as seen from the atom. */
-    template <typename Found> void neighbors_of(int j, const Found &found) const;
+    /* Calls found(atom, image) for each atom closer than the cutoff to atom i, i itself excepted; the
+       image is that of the atom as seen from i. */
+    template <typename Found> void neighbors_of(int i, const Found &found) const;
 
    private:
     const double *cell;
@@ -180,11 +178,11 @@ namespace {
     return bin >= 0 ? bin / n_bins : -((n_bins - 1 - bin) / n_bins);
   }
 
-  template <typename Found> void Grid::neighbors_of(int j, const Found &found) const
+  template <typename Found> void Grid::neighbors_of(int i, const Found &found) const
   {
-    const Wrapped &center = atoms[place[j]];
-    const Image home = {bin_of[j] % n_bins[0], bin_of[j] / n_bins[0] % n_bins[1],
-                        bin_of[j] / n_bins[0] / n_bins[1]};
+    const Wrapped &center = atoms[place[i]];
+    const Image home = {bin_of[i] % n_bins[0], bin_of[i] / n_bins[0] % n_bins[1],
+                        bin_of[i] / n_bins[0] / n_bins[1]};
     for (int z = home[2] - reach[2]; z <= home[2] + reach[2]; z++) {
       const int image_z = cell_of(z, n_bins[2]);
       if (image_z != 0 && !periodic[2]) continue;
@@ -229,78 +227,64 @@ namespace {
         continue;
       Image seen;
       for (int axis = 0; axis < 3; axis++)
-        seen[axis] = other.cell[axis] - center.cell[axis] - image[axis];
+        seen[axis] = image[axis] + center.cell[axis] - other.cell[axis];
       found(other.atom, seen);
     }
   }
 
-  /* One entry of a row. */
-  struct Neighbor {
-    int atom;
-    Image image;
-  };
-
-  /* Rows in the order in which they were found: by neighbour. */
-  struct Rows {
-    std::vector<int> counts;
-    std::vector<Neighbor> entries;
-  };
-
-  Rows search_rows(int n_atoms, const Grid &grid)
-  {
-    Rows rows = {std::vector<int>(n_atoms, 0), {}};
-    std::vector<Neighbor> found;        // the centres that atom 0 is a neighbour of, atom 1, ...
-    std::vector<std::size_t> starts;    // of each atom in `found`
-    for (int j = 0; j < n_atoms; j++) {
-      starts.push_back(found.size());
-      grid.neighbors_of(j, [&](int center, const Image &image) {
-        found.push_back({center, image});
-        rows.counts[center]++;
-      });
-      if (found.size() > std::numeric_limits<int>::max())
-        throw std::invalid_argument("there are more than two billion pairs of neighbours");
-    }
-    starts.push_back(found.size());
-    std::vector<std::size_t> next(n_atoms, 0);
-    for (int i = 1; i < n_atoms; i++) next[i] = next[i - 1] + rows.counts[i - 1];
-    rows.entries.resize(found.size());
-    for (int j = 0; j < n_atoms; j++)
-      for (std::size_t k = starts[j]; k < starts[j + 1]; k++)
-        rows.entries[next[found[k].atom]++] = {j, found[k].image};
-    return rows;
-  }
-
-  /* Neighbours that are met in several images, sorted by them. */
-  void sort_images(Rows &rows)
-  {
-    auto entry = rows.entries.begin();
-    for (const int count : rows.counts)
-      for (const auto end = entry + count; entry != end;) {
-        const auto group = entry;
-        while (entry != end && entry->atom == group->atom) entry++;
-        if (entry - group > 1)
-          std::sort(group, entry, [](const Neighbor &a, const Neighbor &b) {
-            return a.image < b.image;
-          });
+  /* Images in the order in which they were met. They are few, and mostly that of the atom before. */
+  class Images {
+   public:
+    int index_of(const Image &image)
+    {
+      if (table.empty() || image != table[last]) {
+        const auto [entry, is_new] = places.try_emplace(image, static_cast<int>(table.size()));
+        if (is_new) table.push_back(image);
+        last = entry->second;
       }
-  }
+      return last;
+    }
+
+    std::vector<Image> table;
+
+   private:
+    std::map<Image, int> places;
+    int last = 0;
+  };
+
+  /* One entry of a row; the image as its place in the table. */
+  struct Neighbor {
+    int atom, image;
+  };
 
 }    // namespace
 
 NeighborRows search_neighbors(int n_atoms, const double *positions, const double *cell,
                               const bool *periodic, double cutoff)
 {
-  if (n_atoms == 0) return NeighborRows::with_images({}, {}, {});
-  Rows rows = search_rows(n_atoms, Grid(n_atoms, positions, cell, periodic, cutoff));
-  sort_images(rows);
-  std::vector<int> neighbors, images;
-  neighbors.reserve(rows.entries.size());
-  images.reserve(3 * rows.entries.size());
-  for (const Neighbor &entry : rows.entries) {
-    neighbors.push_back(entry.atom);
-    images.insert(images.end(), entry.image.begin(), entry.image.end());
+  if (n_atoms == 0) return NeighborRows::with_images({}, {}, {}, {});
+  const Grid grid(n_atoms, positions, cell, periodic, cutoff);
+  Images known;
+  std::vector<int> counts, neighbors, images;
+  std::vector<Neighbor> row;
+  for (int i = 0; i < n_atoms; i++) {
+    row.clear();
+    grid.neighbors_of(i, [&](int atom, const Image &image) {
+      row.push_back({atom, known.index_of(image)});
+    });
+    std::sort(row.begin(), row.end(), [&](const Neighbor &a, const Neighbor &b) {
+      return a.atom != b.atom ? a.atom < b.atom : known.table[a.image] < known.table[b.image];
+    });
+    counts.push_back(static_cast<int>(row.size()));
+    for (const Neighbor &entry : row) {
+      neighbors.push_back(entry.atom);
+      images.push_back(entry.image);
+    }
+    if (neighbors.size() > std::numeric_limits<int>::max())
+      throw std::invalid_argument("there are more than two billion pairs of neighbours");
   }
-  return NeighborRows::with_images(std::move(rows.counts), std::move(neighbors), std::move(images));
+  return NeighborRows::with_images(std::move(counts), std::move(neighbors), std::move(images),
+                                   std::move(known.table));
 }
 
 }    // namespace mlpot

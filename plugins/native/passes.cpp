@@ -142,9 +142,9 @@ Task<N> Passes<N>::make_task(int layer, Pass pass, const NativeAtoms &host) cons
   task.n_deviations = n_deviations;
   task.layer = layer;
   task.pass = pass;
-  task.neighborhood = {atoms.species,       atoms.positions,    atoms.centers,
-                       atoms.n_neighbors,   atoms.neighbors,    host.offsets,
-                       atoms.neighbor_mask, host.edge_tangents, host.edge_gradients};
+  task.neighborhood = {atoms.species,      atoms.positions,    atoms.centers, atoms.n_neighbors,
+                       atoms.neighbors,    host.offsets,       host.images,   atoms.neighbor_mask,
+                       host.edge_tangents, host.edge_gradients};
   return task;
 }
 

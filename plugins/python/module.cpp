@@ -86,6 +86,17 @@ std::tuple<double, int, int> closest_pair(const mlpot::NeighborRows &rows,
   return {pair.distance, pair.center, pair.neighbor};
 }
 
+/* One row for each pair. */
+nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborRows &rows)
+{
+  auto *values = new std::vector<mlpot::Image>;
+  const nb::capsule owner(values, [](void *p) noexcept {
+    delete static_cast<std::vector<mlpot::Image> *>(p);
+  });
+  for (std::size_t k = 0; k < rows.n_pairs(); k++) values->push_back(rows.image(k));
+  return nb::ndarray<nb::numpy, int>(values->data(), {values->size(), 3}, owner);
+}
+
 class PythonEngine {
  public:
   PythonEngine(const std::string &path, const std::string &precision, int n_threads) :
@@ -193,10 +204,7 @@ NB_MODULE(_native, module)
                      const std::vector<int> &neighbors = rows.all_neighbors();
                      return View(neighbors.data(), {neighbors.size()});
                    })
-      .def_prop_ro("images", [](const mlpot::NeighborRows &rows) {
-        const std::vector<int> &images = rows.all_images();
-        return View(images.data(), {images.size() / 3, 3});
-      });
+      .def_prop_ro("images", &images_of, nb::rv_policy::automatic);
   nb::class_<PythonEngine>(module, "NativeEngine")
       .def(nb::init<const std::string &, const std::string &, int>(), nb::arg("path"),
            nb::arg("precision") = "", nb::arg("n_threads") = 1)

@@ -64,6 +64,7 @@ class Neighbors {
     return {{n, n, batch.species.data(), positions.data(), centers.data(), counts.data(),
              neighbors.data(), 0x7fffffff},
             offsets.data(),
+            nullptr,
             tangents.data(),
             gradients.empty() ? nullptr : gradients.data()};
   }

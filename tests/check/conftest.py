@@ -12,7 +12,7 @@ from mlpot.model import Potential
 @pytest.fixture(scope="session")
 def silicon():
     """The potential that ships with mlpot, in float64."""
-    return mlpot.load("Si-dft", precision="double")
+    return mlpot.load("Si-dft/fast", precision="double")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ SHORT = {"time": 0.1, "starts": 3, "conservation_time": 1.0}
 
 def test_the_shipped_potential(tmp_path):
     settings = CheckSettings(("Si:diamond:5.43",), stable=True, **SHORT)
-    verdicts = run_check(find_potential("Si-dft"), settings, tmp_path, Console(quiet=True))
+    verdicts = run_check(find_potential("Si-dft/fast"), settings, tmp_path, Console(quiet=True))
     exact = {"derivatives", "symmetries", "engines", "lammps", "relaxation", "phonons", "conservation"}
     assert {v.name: v.sentence for v in verdicts if v.status != "passed" and v.name in exact} == {}
     learned = {"dimers", "trimers", "rattles", "compression", "random structures", "hot"}
@@ -61,7 +61,7 @@ def test_stopped_by_the_user(tmp_path):
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            run_check(find_potential("Si-dft"), settings, tmp_path, Console(quiet=True))
+            run_check(find_potential("Si-dft/fast"), settings, tmp_path, Console(quiet=True))
     finally:
         timer.cancel()
     written = json.loads((tmp_path / "check.json").read_text())

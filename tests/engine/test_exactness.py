@@ -68,7 +68,7 @@ def hot_silicon(seed, size=3):
 
 
 def test_mixed_precision_of_the_shipped_potential_on_hot_silicon():
-    double, mixed = (mlpot.load("Si-dft", precision=precision) for precision in ("double", "mixed"))
+    double, mixed = (mlpot.load("Si-dft/fast", precision=precision) for precision in ("double", "mixed"))
     for seed in range(3):
         atoms = hot_silicon(seed)
         expected = double.get_forces(atoms)
@@ -84,7 +84,7 @@ def test_mixed_precision_conserves_energy_like_double(tmp_path):
     drift = {}
     for precision in ("double", "mixed"):
         atoms = bulk("Si", cubic=True) * (2, 2, 2)
-        atoms.calc = mlpot.load("Si-dft", precision=precision)
+        atoms.calc = mlpot.load("Si-dft/fast", precision=precision)
         heated = MDSettings("nve", 10_000, temperature=2000.0, timestep=1.0)
         result = run_md(atoms, heated, tmp_path / f"{precision}.traj")
         assert result.temperature > 600.0

@@ -53,7 +53,7 @@ def chain(n_elements, atomic_numbers):
 
 
 def test_arm_gives_the_same_numbers(emulated, tmp_path):
-    files = [find_potential("Si-dft")]
+    files = [find_potential("Si-dft/fast")]
     for name, fields in MODELS.items():
         files.append(tmp_path / f"{name}.pt")
         save_model(files[-1], random_potential(**fields))

@@ -33,7 +33,7 @@ timestep 0.001
 
 @pytest.mark.parametrize("ranks", [1, 4])
 def test_two_atoms_pushed_together_halt_the_run(tmp_path, ranks):
-    script = CRYSTAL.format(model="Si-dft") + (
+    script = CRYSTAL.format(model="Si-dft/fast") + (
         "velocity all create 300 1\nfix 1 all nve\ngroup one id 1\ngroup two id 5\n"
         "velocity one set 90 90 90 units box\nvelocity two set -90 -90 -90 units box\nrun 500\n"
     )
@@ -42,7 +42,7 @@ def test_two_atoms_pushed_together_halt_the_run(tmp_path, ranks):
     failed, good = read(tmp_path / "mlpot.failed.xyz"), read(tmp_path / "mlpot.last-good.xyz")
     assert failed.get_distance(0, 4, mic=True) < 1.11 <= good.get_distance(0, 4, mic=True)
     again = good.copy()
-    again.calc = mlpot.load("Si-dft")
+    again.calc = mlpot.load("Si-dft/fast")
     np.testing.assert_allclose(good.get_forces(), again.get_forces(), atol=1e-4 * np.abs(good.get_forces()).max())
 
 

@@ -78,7 +78,7 @@ def test_elastic_constants_of_metals(symbol, guess):
 
 
 def test_atoms_relax_inside_the_strained_cell():
-    calculator = mlpot.load("Si-dft", precision="double")
+    calculator = mlpot.load("Si-dft/fast", precision="double")
     result = elastic_constants(bulk("Si"), calculator)
     crystal = bulk("Si", a=equation_of_state(bulk("Si"), calculator).lengths[0])
     crystal.calc = calculator

@@ -17,12 +17,12 @@ def call(*arguments):
 
 
 def test_silicon(tmp_path):
-    result = call("Si-dft", "--structure", "Si:diamond:5.43", "--output", tmp_path / "out")
+    result = call("Si-dft/fast", "--structure", "Si:diamond:5.43", "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
     for expected in ("lattice constant a", "C44", "eV/atom", "J/m^2", "dimer Si-Si"):
         assert expected in result.output
     written = json.loads((tmp_path / "out" / "properties.json").read_text())
-    calculator = mlpot.load("Si-dft", precision="double")
+    calculator = mlpot.load("Si-dft/fast", precision="double")
     constants = elastic_constants(bulk("Si"), calculator).constants
     assert written["results"]["elastic"]["constants"] == pytest.approx(constants, rel=1e-6)
     state = equation_of_state(bulk("Si"), calculator)
@@ -45,7 +45,7 @@ def test_one_failure_leaves_the_others(tmp_path, model_file):
 
 
 def test_mistakes_are_named(tmp_path):
-    result = call("Si-dft", "--structure", "Si:diamond:5.43", "--only", "colour", "--output", tmp_path)
+    result = call("Si-dft/fast", "--structure", "Si:diamond:5.43", "--only", "colour", "--output", tmp_path)
     assert result.exit_code == 1
     assert "unknown properties colour; expected some of equation-of-state" in result.output
-    assert "neither a file" in call("Si-dft", "--structure", "nothing", "--output", tmp_path).output
+    assert "neither a file" in call("Si-dft/fast", "--structure", "nothing", "--output", tmp_path).output

@@ -16,7 +16,7 @@ from mlpot.properties.crystal import primitive_cell
 
 @pytest.fixture(scope="module")
 def calculator():
-    return mlpot.load("Si-dft", precision="double")
+    return mlpot.load("Si-dft/fast", precision="double")
 
 
 def phonopy_frequencies(primitive, calculator, times, points):

@@ -89,7 +89,7 @@ void check_rows(const mlpot::NeighborRows &rows, const std::set<Pair> &expected)
   std::size_t k = 0;
   for (int i = 0; i < rows.n_atoms(); i++)
     for (int n = 0; n < rows.row_lengths()[i]; n++, k++, pair++) {
-      const int *image = &rows.all_images()[3 * k];
+      const mlpot::Image image = rows.image(k);
       const Pair found = {i, rows.all_neighbors()[k], image[0], image[1], image[2]};
       expect(found == *pair, "the search finds other pairs, or in another order");
     }
@@ -181,7 +181,12 @@ void check_refusals()
       "a row");
   expect_refused(
       [] {
-        Rows::with_images({1, 1}, {1, 0}, {0, 0, 0});
+        Rows::with_images({1, 1}, {1, 0}, {0}, {{0, 0, 0}});
+      },
+      "images that are not as many as the neighbours");
+  expect_refused(
+      [] {
+        Rows::with_images({1, 1}, {1, 0}, {0, 1}, {{0, 0, 0}});
       },
       "an image");
 }

@@ -52,6 +52,7 @@ struct Batch {
     return {{N, N, species.data(), positions.data(), centers.data(), counts.data(),
              neighbor_rows.data(), 0x7fffffff},
             nullptr,
+            nullptr,
             tangents,
             gradients};
   }
