@@ -108,7 +108,7 @@ def check_descents(
     progress: OnProgress,
     *,
     n_starts: int = 300,
-    steps: int = 200,
+    steps: int = 1000,
 ) -> Verdict:
     """Let random structures fall: none may come to rest below the crystal, or with atoms inside each other.
 
@@ -120,7 +120,7 @@ def check_descents(
     progress : callable
     n_starts : int
     steps : int
-        At most, of each relaxation of atoms and cell.
+        At most, of each relaxation of atoms and cell; most need fewer than 100, some start from overlapping atoms.
 
     Returns
     -------
