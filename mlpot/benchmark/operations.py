@@ -111,14 +111,18 @@ class _Sizes:
         def whole(size: float, unit: int = lanes) -> int:
             return unit * ceil(size / unit)
 
+        def half_or_whole(size: int) -> int:
+            half = max(1, lanes // 2)
+            return half if size <= half else whole(size)
+
         return cls(
             neighbors,
             whole(neighbors),
             whole(config.n_channels, 2 * lanes),
             whole(config.message_channels),
             whole(config.readout_width),
-            whole(config.n_radial, max(1, lanes // 2)),
-            sum(whole(2 * degree + 1) for degree in range(config.lmax + 1)),
+            half_or_whole(config.n_radial),
+            sum(half_or_whole(2 * degree + 1) for degree in range(config.lmax + 1)),
         )
 
 

@@ -275,13 +275,20 @@ namespace MLPOT_INSTRUCTIONS {
                work.message_density + l1 * l1 * width, width, work.backward, width);
   }
 
+  /* Columns of a product over the components of one degree: half a vector, or whole ones. */
+  template <typename T> inline int component_columns(int n_components)
+  {
+    constexpr int HALF = Simd<T>::LANES / 2;
+    return n_components <= HALF ? HALF : whole_vectors<T>(n_components);
+  }
+
   /* Adjoints of the harmonics of degree l1: products of the weighted messages with those of the
      density, vectors running over the components of the harmonic. */
   template <typename T>
   inline void message_harmonics_adjoint(const ModelTables<T> &model, int l1, int n_edges,
                                         Workspace<T> &work, T *harmonics_adjoint)
   {
-    const int width = model.message_width(), m1 = 2 * l1 + 1, padded = whole_vectors<T>(m1);
+    const int width = model.message_width(), m1 = 2 * l1 + 1, padded = component_columns<T>(m1);
     const T *adjoint = work.message_density + l1 * l1 * width;
     for (int x = 0; x < width; x++)
       for (int m = 0; m < padded; m++)

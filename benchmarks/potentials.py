@@ -1,0 +1,133 @@
+"""Measure potentials that ship: `metrics.json` and the tables in `card.md` of a folder of `potentials`.
+
+    python benchmarks/potentials.py Si --test Si_test.extxyz --structure Si:diamond:5.47 --stable
+
+Each of its presets is compared with test data, passes through `mlpot check --full` and, where the structure is a
+crystal, `mlpot properties`. What is complete in the output folder for the same file is not repeated. The tables stand
+in the card between the lines `<!-- measured -->` and `<!-- end -->`; values to compare with come from `reference.yaml`.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+POTENTIALS = Path(__file__).resolve().parents[1] / "potentials"
+BEGIN, END = "<!-- measured -->", "<!-- end -->"
+LABELS = {"energy": (1e3, "energy meV/atom"), "forces": (1e3, "force meV/A"), "stress": (160.21766, "stress GPa")}
+Table = list[list[str]]
+
+
+def main(
+    name: Annotated[str, typer.Argument(help="folder in potentials")],
+    test: Annotated[Path, typer.Option(help="labelled structures that were not trained on")],
+    structure: Annotated[str, typer.Option(help="a file, or e.g. Si:diamond:5.43")],
+    stable: Annotated[bool, typer.Option("--stable", help="the structure is a crystal, stable at 0 K")] = False,
+    melting_point: Annotated[float | None, typer.Option(help="K; by default that of the element")] = None,
+    output: Annotated[Path, typer.Option(help="folder of what is measured")] = Path("measured"),
+) -> None:
+    """Measure all presets of one potential."""
+    metrics = {}
+    for file in sorted((POTENTIALS / name).glob("*.pt"), key=lambda file: file.stem != "fast"):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        folder = output.resolve() / f"{name}-{file.stem}-{digest[:12]}"
+        check = ["--structure", structure, "--full", *(["--stable"] if stable else [])]
+        check += ["--melting-point", str(melting_point)] if melting_point else []
+        metrics[file.stem] = {
+            "sha256": digest,
+            "test": measured(folder / "test.json", ["evaluate", file, test, "--json", folder / "test.json"]),
+            "check": measured(folder / "check/check.json", ["check", file, *check, "--output", folder / "check"]),
+        }
+        if stable:
+            properties = ["properties", file, "--structure", structure, "--output", folder / "properties"]
+            metrics[file.stem]["properties"] = measured(folder / "properties/properties.json", properties)["table"]
+    (POTENTIALS / name / "metrics.json").write_text(json.dumps(kept(metrics), indent=1) + "\n")
+    write_tables(POTENTIALS / name, metrics)
+
+
+def measured(result: Path, command: list[Any]) -> dict[str, Any]:
+    """Run a command of mlpot unless its result is there, and read that."""
+    result.parent.mkdir(parents=True, exist_ok=True)
+    if not result.exists() or not json.loads(result.read_text()).get("complete", True):
+        subprocess.run([sys.executable, "-m", "mlpot", *map(str, command)], check=False)  # a check may fail
+    content: dict[str, Any] = json.loads(result.read_text())
+    return content
+
+
+def kept(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the numbers behind each check, and the paths."""
+    result = {}
+    for preset, found in metrics.items():
+        test = {key: value for key, value in found["test"].items() if key not in ("model", "data")}
+        check = [{key: line[key] for key in ("name", "status", "sentence")} for line in found["check"]["checks"]]
+        result[preset] = {**found, "test": test, "check": check}
+    return result
+
+
+def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
+    """Renew the tables in the card."""
+    card = folder / "card.md"
+    before, _, rest = card.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    parts = [
+        "## Errors on test structures",
+        "Root mean square, `fast` / `accurate`; all figures are in `metrics.json`.",
+    ]
+    parts += [markdown(errors(metrics)), "## Checks", "By `mlpot check --full`.", markdown(checks(metrics))]
+    if all("properties" in found for found in metrics.values()):
+        parts += ["## Properties", markdown(properties(metrics, folder / "reference.yaml"))]
+    card.write_text(before + BEGIN + "\n" + "\n\n".join(parts) + "\n" + END + after)
+
+
+def errors(metrics: dict[str, Any]) -> Table:
+    """One row for each kind of structure."""
+    tests = [found["test"]["by_config_type"] for found in metrics.values()]
+    labels = [label for label in LABELS if label in tests[0]["all"]]
+    rows = [["config_type", *(LABELS[label][1] for label in labels)]]
+    for kind in sorted(tests[0], key=lambda kind: (kind == "all", kind)):
+        values = [[test[kind][label] for test in tests] if label in tests[0][kind] else [] for label in labels]
+        scales = [LABELS[label][0] for label in labels]
+        rows.append(
+            [
+                kind,
+                *(
+                    " / ".join(f"{scale * x['rmse']:.2g}" for x in both)
+                    for scale, both in zip(scales, values, strict=True)
+                ),
+            ]
+        )
+    return rows
+
+
+def checks(metrics: dict[str, Any]) -> Table:
+    """One row for each check."""
+    rows = [["check", *metrics]]
+    for lines in zip(*(found["check"]["checks"] for found in metrics.values()), strict=True):
+        rows.append([lines[0]["name"], *(f"{line['status']}: {line['sentence']}" for line in lines)])
+    return rows
+
+
+def properties(metrics: dict[str, Any], reference: Path) -> Table:
+    """One row for each quantity."""
+    known = yaml.safe_load(reference.read_text()) if reference.exists() else {}
+    rows = [["quantity", *metrics, *(["reference"] if known else [])]]
+    for lines in zip(*(found["properties"] for found in metrics.values()), strict=True):
+        quantity, unit = lines[0]["quantity"], lines[0]["unit"]
+        values = [line["value"] for line in lines] + ([str(known.get(quantity, ""))] if known else [])
+        rows.append([f"{quantity}, {unit}" if unit else quantity, *values])
+    return rows
+
+
+def markdown(rows: Table) -> str:
+    """Write a table whose first row is its head."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+if __name__ == "__main__":
+    typer.run(main)
