@@ -2,8 +2,8 @@
 
     python benchmarks/potentials.py Si --test Si_test.extxyz --structure Si:diamond:5.47 --stable
 
-Each of its presets is compared with test data, passes through `mlpot check --full` and, where the structure is a
-crystal, `mlpot properties`. What is complete in the output folder for the same file is not repeated. The tables stand
+Each of its presets is compared with test data, passes through `mlpot check` and, where the structure is a crystal,
+`mlpot properties`. What is complete in the output folder for the same file is not repeated. The tables stand
 in the card between the lines `<!-- measured -->` and `<!-- end -->`; values to compare with come from `reference.yaml`.
 """
 
@@ -28,6 +28,8 @@ def main(
     test: Annotated[Path, typer.Option(help="labelled structures that were not trained on")],
     structure: Annotated[str, typer.Option(help="a file, or e.g. Si:diamond:5.43")],
     stable: Annotated[bool, typer.Option("--stable", help="the structure is a crystal, stable at 0 K")] = False,
+    time: Annotated[float, typer.Option(help="ps at twice the melting point")] = 100.0,
+    starts: Annotated[int, typer.Option(help="random structures that are relaxed")] = 300,
     melting_point: Annotated[float | None, typer.Option(help="K; by default that of the element")] = None,
     output: Annotated[Path, typer.Option(help="folder of what is measured")] = Path("measured"),
 ) -> None:
@@ -36,7 +38,8 @@ def main(
     for file in sorted((POTENTIALS / name).glob("*.pt"), key=lambda file: file.stem != "fast"):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         folder = output.resolve() / f"{name}-{file.stem}-{digest[:12]}"
-        check = ["--structure", structure, "--full", *(["--stable"] if stable else [])]
+        check = ["--structure", structure, "--time", str(time), "--starts", str(starts)]
+        check += ["--stable"] if stable else []
         check += ["--melting-point", str(melting_point)] if melting_point else []
         metrics[file.stem] = {
             "sha256": digest,
@@ -78,7 +81,7 @@ def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
         "## Errors on test structures",
         "Root mean square, `fast` / `accurate`; all figures are in `metrics.json`.",
     ]
-    parts += [markdown(errors(metrics)), "## Checks", "By `mlpot check --full`.", markdown(checks(metrics))]
+    parts += [markdown(errors(metrics)), "## Checks", "By `mlpot check`.", markdown(checks(metrics))]
     if all("properties" in found for found in metrics.values()):
         parts += ["## Properties", markdown(properties(metrics, folder / "reference.yaml"))]
     card.write_text(before + BEGIN + "\n" + "\n\n".join(parts) + "\n" + END + after)

@@ -98,13 +98,11 @@ class _Sizes:
     message_channels: int
     hidden: int
     radial: int  # where vectors run over the radial functions
-    components: int  # of all harmonics, where vectors run over those of one degree
 
     @classmethod
     def exact(cls, config: ModelConfig, neighbors: float) -> "_Sizes":
-        harmonics = (config.lmax + 1) ** 2
         widths = (config.n_channels, config.message_channels, config.readout_width, config.n_radial)
-        return cls(neighbors, neighbors, *widths, harmonics)
+        return cls(neighbors, neighbors, *widths)
 
     @classmethod
     def padded(cls, config: ModelConfig, neighbors: float, lanes: int) -> "_Sizes":
@@ -122,7 +120,6 @@ class _Sizes:
             whole(config.message_channels),
             whole(config.readout_width),
             half_or_whole(config.n_radial),
-            sum(half_or_whole(2 * degree + 1) for degree in range(config.lmax + 1)),
         )
 
 
@@ -166,7 +163,7 @@ def _messages(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dic
     add = "messages: sum over neighbours"
     density = {add: sizes.edges * (degrees + harmonics) * width}
     # of the weighted messages, of the harmonics, of messages and distances
-    adjoint = {add: sizes.edges * (harmonics + sizes.components + 3 * degrees) * width}
+    adjoint = {add: sizes.edges * (2 * harmonics + 3 * degrees) * width}
     return {**shared, **density}, {**shared, **adjoint}
 
 

@@ -142,11 +142,9 @@ template <typename N> struct Workspace {
   N *member_harmonics_adjoint, *member_slope_adjoint;    // [member][lm][edge], [member][edge]
   // message layers
   N *message_radial, *message_slope;    // [l1][edge][l2, message channel]
-  N *weighted;                          // [l1][edge][component, message channel]
-  N *backward;                          // [edge][component, message channel]
+  N *backward;                          // [edge][component, message channel]; duals only
   N *message_density;                   // [lm][component, message channel]
   N *coupled;                           // [L M][path, message channel]
-  N *transposed, *rows;                 // [component, message channel][lanes]; [edge][lanes]
 };
 
 /* What one thread adds up. Arrays that are not wanted are null. Deviations are what members of a

@@ -7,8 +7,8 @@
 #define MLPOT_LAYER_H
 
 #include "contraction.h"
-#include "density.h"
 #include "edges.h"
+#include "message_density.h"
 #include "product.h"
 
 namespace mlpot {

@@ -9,6 +9,7 @@
 #include "kernel.h"
 
 #include <cstddef>
+#include <cstring>
 
 #define MLPOT_STRING_OF(name) #name
 #define MLPOT_STRING(name) MLPOT_STRING_OF(name)
@@ -150,11 +151,18 @@ namespace MLPOT_INSTRUCTIONS {
     p[Simd<T>::LANES] = number.tangent;
   }
 
-  template <typename T> inline T sum(Vector<T> v)
+  /* By halves: one number after the other, each addition would wait for the one before. */
+  template <typename T, int BYTES = MLPOT_VECTOR_BYTES, typename V> inline T sum(const V &v)
   {
-    T total = 0;
-    for (int k = 0; k < Simd<T>::LANES; k++) total += v[k];
-    return total;
+    if constexpr (BYTES == sizeof(T)) {
+      return v[0];
+    } else {
+      typedef T Part __attribute__((vector_size(BYTES / 2)));
+      Part halves[2];
+      std::memcpy(halves, &v, sizeof(halves));
+      const Part added = halves[0] + halves[1];
+      return sum<T, BYTES / 2>(added);
+    }
   }
 
   template <typename N> struct Pack {

@@ -104,6 +104,16 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
+  /* Adjoints of the weighted messages of degree l1 of the edge, an edge a row. */
+  template <typename T>
+  void weighted_adjoints(const ModelTables<T> &model, int l1, int n_edges, Workspace<Dual<T>> &work)
+  {
+    const int width = model.message_width();
+    product<Dual<T>>(n_edges, 2 * l1 + 1, width,
+                     {work.harmonics + l1 * l1 * work.capacity, 1, work.capacity},
+                     work.message_density + l1 * l1 * width, width, work.backward, width);
+  }
+
   /* Adjoint of one neighbour's message, and of its radial functions, from that of the weighted one. */
   template <typename T>
   void weighted_adjoint(const ModelTables<T> &model, const Dual<T> *adjoint, const Dual<T> *message,

@@ -57,7 +57,7 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.hidden, &view.activated, &view.hidden_slope})
     cut(*array, model.hidden_width);
   if (std::is_same_v<N, Real<N>>) cut_member_arrays(model, n_members, lanes);
-  if (model.n_layers > 1) cut_message_arrays(model, lanes);
+  if (model.n_layers > 1) cut_message_arrays(model);
 }
 
 template <typename N>
@@ -81,24 +81,18 @@ void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, in
   cut(view.member_slope_adjoint, members * edges);
 }
 
-template <typename N>
-void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model, int lanes)
+template <typename N> void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model)
 {
   const std::size_t edges = view.capacity, degrees = model.lmax + 1, width = model.message_width();
   const std::size_t pairs =
       static_cast<std::size_t>(model.n_message_degrees) * model.message_channels;
   cut(view.message_radial, degrees * edges * pairs);
   cut(view.message_slope, degrees * edges * pairs);
-  cut(view.weighted, degrees * edges * width);
-  cut(view.backward, edges * width);
+  if (!std::is_same_v<N, Real<N>>) cut(view.backward, edges * width);
   cut(view.message_density, model.n_harmonics() * width);
   std::size_t rows = 0;
   for (int L = 0; L <= model.lmax; L++) rows += (2 * L + 1) * model.layers[1].n_paths[L];
   cut(view.coupled, rows * model.message_channels);
-  const std::size_t components =
-      (2 * model.lmax + lanes) / lanes * lanes;    // of the highest degree
-  cut(view.transposed, width * components);
-  cut(view.rows, edges * components);
 }
 
 template class WorkspaceMemory<float>;

@@ -25,7 +25,7 @@ template <typename N> class WorkspaceMemory {
   template <typename V> void cut(V *&place, std::size_t size);
   void cut_all(const ModelTables<Real<N>> &model, int n_members, int lanes);
   void cut_member_arrays(const ModelTables<Real<N>> &model, int n_members, int lanes);
-  void cut_message_arrays(const ModelTables<Real<N>> &model, int lanes);
+  void cut_message_arrays(const ModelTables<Real<N>> &model);
 };
 
 }    // namespace mlpot

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+
+   Later layers: density of the messages of the neighbours, coupled and mixed into channels, and its
+   adjoint: from the edges to `mixed`, and from `mixed_adjoint` to the adjoints of messages, harmonics
+   and distances. */
+
+#ifndef MLPOT_MESSAGE_DENSITY_H
+#define MLPOT_MESSAGE_DENSITY_H
+
+#include "density.h"
+
+namespace mlpot {
+namespace MLPOT_INSTRUCTIONS {
+
+  /* Row of an atom in an array of messages. */
+  template <typename N> inline std::size_t message_row(const Task<N> &task, int atom)
+  {
+    return static_cast<std::size_t>(atom) * task.message_stride;
+  }
+
+  /* Columns of the radial functions of one degree of the edge: one for each degree of the message. */
+  template <typename T> inline int pair_width(const ModelTables<T> &model)
+  {
+    return model.n_message_degrees * model.message_channels;
+  }
+
+  template <typename N>
+  inline void message_radials(const ModelTables<Real<N>> &model, const LayerTables<Real<N>> &layer,
+                              int l1, int n_edges, const N *rows, N *out)
+  {
+    const int width = pair_width(model);
+    product<N>(n_edges, model.n_radial, width, {rows, model.radial_width, 1},
+               layer.radial + l1 * model.n_radial * width, width, out, width);
+  }
+
+  /* out[row] += value in[column] for all couplings, or with rows and columns exchanged */
+  template <typename N>
+  inline void couple(const LayerTables<Real<N>> &layer, int channels, int row, const N *in, N *out)
+  {
+    for (int k = 0; k < layer.n_couplings; k++) {
+      const N *from = in + layer.couplings[2 * k + 1 - row] * channels;
+      N *to = out + layer.couplings[2 * k + row] * channels;
+      for (int c = 0; c < channels; c += Simd<N>::LANES)
+        store<Real<N>>(to + c, load(to + c) + layer.coupling_values[k] * load(from + c));
+    }
+  }
+
+  template <typename T>
+  inline int coupled_rows(const ModelTables<T> &model, const LayerTables<T> &layer)
+  {
+    int rows = 0;
+    for (int L = 0; L <= model.lmax; L++) rows += (2 * L + 1) * layer.n_paths[L];
+    return rows;
+  }
+
+  /* Column of the radial functions that goes with a column of the messages. */
+  template <typename T> inline int pair_of(const ModelTables<T> &model, int x)
+  {
+    const int channels = model.message_channels;
+    return x % channels + (x < channels ? 0 : channels);
+  }
+
+  /* Rows of ROWS harmonics times COLUMNS vectors of radial functions times messages, from column x on:
+     the sums stay in registers, the products are made where they are needed. */
+  template <typename N, int ROWS, int COLUMNS>
+  inline void sum_messages(const Task<N> &task, int n_edges, const N *harmonics, const N *radial,
+                           int x, N *out)
+  {
+    constexpr int LANES = Simd<N>::LANES;
+    const auto &model = *task.model;
+    const Workspace<N> &work = *task.workspace;
+    int pair[COLUMNS];
+    for (int v = 0; v < COLUMNS; v++) pair[v] = pair_of(model, x + v * LANES);
+    Vector<N> sums[ROWS][COLUMNS] = {};
+    for (int e = 0; e < n_edges; e++) {
+      const N *message = task.messages_in + message_row(task, work.index[e]) + x;
+      const N *values = radial + e * pair_width(model);
+      Vector<N> weighted[COLUMNS];
+      for (int v = 0; v < COLUMNS; v++)
+        weighted[v] = load(values + pair[v]) * load(message + v * LANES);
+      for (int m = 0; m < ROWS; m++)
+        for (int v = 0; v < COLUMNS; v++)
+          multiply_add<Real<N>>(sums[m][v], at(harmonics, m * work.capacity + e), weighted[v]);
+    }
+    for (int m = 0; m < ROWS; m++)
+      for (int v = 0; v < COLUMNS; v++)
+        store<Real<N>>(out + m * model.message_width() + x + v * LANES, sums[m][v]);
+  }
+
+  template <typename N, int ROWS>
+  inline void sum_messages_of_degree(const Task<N> &task, int n_edges, const N *harmonics,
+                                     const N *radial, N *out)
+  {
+    constexpr int LANES = Simd<N>::LANES, COLUMNS = (ROWS <= 3 ? 4 : 2) / (Simd<N>::DUAL ? 2 : 1);
+    const int width = task.model->message_width();
+    int x = 0;
+    for (; x + COLUMNS * LANES <= width; x += COLUMNS * LANES)
+      sum_messages<N, ROWS, COLUMNS>(task, n_edges, harmonics, radial, x, out);
+    for (; x < width; x += LANES)
+      sum_messages<N, ROWS, 1>(task, n_edges, harmonics, radial, x, out);
+  }
+
+  template <typename N> inline void message_density(const Task<N> &task, const Edges &edges)
+  {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    Workspace<N> &work = *task.workspace;
+    const int n = edges.n_edges, channels = model.message_channels;
+    constexpr void (*SUMS[])(const Task<N> &, int, const N *, const N *, N *) = {
+        sum_messages_of_degree<N, 1>, sum_messages_of_degree<N, 3>, sum_messages_of_degree<N, 5>,
+        sum_messages_of_degree<N, 7>, sum_messages_of_degree<N, 9>};
+    for (int l1 = 0; l1 <= model.lmax; l1++) {
+      N *radial = work.message_radial + l1 * work.capacity * pair_width(model);
+      message_radials(model, layer, l1, n, work.radial_rows, radial);
+      SUMS[l1](task, n, work.harmonics + l1 * l1 * work.capacity, radial,
+               work.message_density + l1 * l1 * model.message_width());
+    }
+    clear(work.coupled, coupled_rows(model, layer) * channels);
+    couple(layer, channels, 0, work.message_density, work.coupled);
+    const N *coupled = work.coupled;
+    for (int L = 0; L <= model.lmax; L++) {
+      const int columns = layer.n_paths[L] * channels;
+      product<N>(2 * L + 1, columns, model.n_channels, {coupled, columns, 1}, layer.path_mix[L],
+                 model.n_channels, work.mixed + L * L * model.n_channels, model.n_channels);
+      coupled += (2 * L + 1) * columns;
+    }
+  }
+
+  /* mixed_adjoint -> adjoint of message_density, in its place */
+  template <typename N>
+  inline void uncouple(const ModelTables<Real<N>> &model, const LayerTables<Real<N>> &layer,
+                       const N *mixed_adjoint, Workspace<N> &work)
+  {
+    N *coupled = work.coupled;
+    for (int L = 0; L <= model.lmax; L++) {
+      const int columns = layer.n_paths[L] * model.message_channels;
+      product<N>(2 * L + 1, model.n_channels, columns,
+                 {mixed_adjoint + L * L * model.n_channels, model.n_channels, 1},
+                 layer.path_mix_t[L], columns, coupled, columns);
+      coupled += (2 * L + 1) * columns;
+    }
+    clear(work.message_density, model.n_harmonics() * model.message_width());
+    couple(layer, model.message_channels, 1, work.coupled, work.message_density);
+  }
+
+  /* Derivatives of the radial functions of all messages. */
+  template <typename T> inline void message_slopes(const Task<T> &task, const Edges &edges)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int n = edges.n_edges;
+    to_rows(model.n_radial, model.radial_width, n, work.slope, work.capacity, work.slope_rows);
+    for (int l1 = 0; l1 <= model.lmax; l1++)
+      message_radials(model, model.layers[task.layer], l1, n, work.slope_rows,
+                      work.message_slope + l1 * work.capacity * pair_width(model));
+  }
+
+  /* Adjoints of an edge's message (added), harmonics and distance, from that of the density in
+     work.message_density, which is read once for all of them. */
+  template <typename T, int LMAX>
+  inline void edge_of_messages_adjoint(const Task<T> &task, int e, T *adjoints_in,
+                                       const EdgeAdjoint<T> &out)
+  {
+    constexpr int HARMONICS = (LMAX + 1) * (LMAX + 1);
+    const ModelTables<T> &model = *task.model;
+    const Workspace<T> &work = *task.workspace;
+    const int width = model.message_width(), pairs = pair_width(model),
+              stride = work.capacity * pairs;
+    const std::size_t row = message_row(task, work.index[e]);
+    const T *message = task.messages_in + row, *harmonics = work.harmonics + e;
+    T *message_adjoint = adjoints_in + row;
+    Vector<T> totals[HARMONICS] = {}, slope_total = {};
+    for (int x = 0, pair = 0; x < width; x += Simd<T>::LANES, pair += Simd<T>::LANES) {
+      if (pair == pairs)
+        pair = model.message_channels;    // all but the first component have one function
+      const int place = e * pairs + pair;
+      const Vector<T> value = load(message + x);
+      Vector<T> total = load(message_adjoint + x);
+      for (int l = 0; l <= LMAX; l++) {
+        const Vector<T> radial = load(work.message_radial + l * stride + place);
+        const Vector<T> weighted = radial * value;
+        Vector<T> weighted_adjoint = {};
+        for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
+          const Vector<T> adjoint = load(work.message_density + lm * width + x);
+          weighted_adjoint += harmonics[lm * work.capacity] * adjoint;
+          totals[lm] += weighted * adjoint;
+        }
+        total += weighted_adjoint * radial;
+        slope_total += weighted_adjoint * value * load(work.message_slope + l * stride + place);
+      }
+      store<T>(message_adjoint + x, total);
+    }
+    for (int lm = 0; lm < HARMONICS; lm++)
+      out.harmonics[lm * work.capacity + e] = sum<T>(totals[lm]);
+    out.slope[e] = sum<T>(slope_total);
+  }
+
+  template <typename T, int LMAX>
+  inline void edges_of_messages_adjoint(const Task<T> &task, const Edges &edges, T *adjoints_in,
+                                        const EdgeAdjoint<T> &out)
+  {
+    for (int e = 0; e < edges.n_edges; e++)
+      edge_of_messages_adjoint<T, LMAX>(task, e, adjoints_in, out);
+  }
+
+  /* mixed_adjoint -> adjoints of messages (added), harmonics and distances; needs message_slopes. */
+  template <typename T>
+  inline void message_density_adjoint(const Task<T> &task, const Edges &edges,
+                                      const T *mixed_adjoint, T *adjoints_in,
+                                      const EdgeAdjoint<T> &out)
+  {
+    const ModelTables<T> &model = *task.model;
+    uncouple(model, model.layers[task.layer], mixed_adjoint, *task.workspace);
+    constexpr void (*ADJOINTS[])(const Task<T> &, const Edges &, T *, const EdgeAdjoint<T> &) = {
+        edges_of_messages_adjoint<T, 0>, edges_of_messages_adjoint<T, 1>,
+        edges_of_messages_adjoint<T, 2>, edges_of_messages_adjoint<T, 3>,
+        edges_of_messages_adjoint<T, 4>};
+    ADJOINTS[model.lmax](task, edges, adjoints_in, out);
+  }
+
+}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace mlpot
+
+#endif
