@@ -115,13 +115,18 @@ namespace MLPOT_INSTRUCTIONS {
   {
     constexpr int LANES = Simd<T>::LANES;
     Vector<T> sums[ROWS][COLUMNS] = {};
-    for (int lm = 0; lm < n_harmonics; lm++)
-      for (int n = 0; n < ROWS; n++)
-        for (int v = 0; v < COLUMNS; v++)
-          sums[n][v] += adjoint[lm * columns + n] * load(harmonics + lm * stride + v * LANES);
-    for (int n = 0; n < ROWS; n++)
-      for (int v = 0; v < COLUMNS; v++)
-        totals[v] += sums[n][v] * load(slopes + n * stride + v * LANES);
+    for (int lm = 0; lm < n_harmonics; lm++) {
+      MLPOT_UNROLL
+      for (int k = 0; k < ROWS * COLUMNS; k++) {
+        const int n = k / COLUMNS, v = k % COLUMNS;
+        sums[n][v] += adjoint[lm * columns + n] * load(harmonics + lm * stride + v * LANES);
+      }
+    }
+    MLPOT_UNROLL
+    for (int k = 0; k < ROWS * COLUMNS; k++) {
+      const int n = k / COLUMNS, v = k % COLUMNS;
+      totals[v] += sums[n][v] * load(slopes + n * stride + v * LANES);
+    }
   }
 
   template <typename T, int COLUMNS>
@@ -138,6 +143,7 @@ namespace MLPOT_INSTRUCTIONS {
     for (; n < model.n_radial; n++)
       add_slopes<T, 1, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
                                 work.slope + n * stride + e, stride, totals);
+    MLPOT_UNROLL
     for (int v = 0; v < COLUMNS; v++) store<T>(out + e + v * Simd<T>::LANES, totals[v]);
   }
 

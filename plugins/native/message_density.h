@@ -70,21 +70,27 @@ namespace MLPOT_INSTRUCTIONS {
     const auto &model = *task.model;
     const Workspace<N> &work = *task.workspace;
     int pair[COLUMNS];
+    MLPOT_UNROLL
     for (int v = 0; v < COLUMNS; v++) pair[v] = pair_of(model, x + v * LANES);
     Vector<N> sums[ROWS][COLUMNS] = {};
     for (int e = 0; e < n_edges; e++) {
       const N *message = task.messages_in + message_row(task, work.index[e]) + x;
       const N *values = radial + e * pair_width(model);
       Vector<N> weighted[COLUMNS];
+      MLPOT_UNROLL
       for (int v = 0; v < COLUMNS; v++)
         weighted[v] = load(values + pair[v]) * load(message + v * LANES);
-      for (int m = 0; m < ROWS; m++)
-        for (int v = 0; v < COLUMNS; v++)
-          multiply_add<Real<N>>(sums[m][v], at(harmonics, m * work.capacity + e), weighted[v]);
+      MLPOT_UNROLL
+      for (int k = 0; k < ROWS * COLUMNS; k++) {
+        const int m = k / COLUMNS, v = k % COLUMNS;
+        multiply_add<Real<N>>(sums[m][v], at(harmonics, m * work.capacity + e), weighted[v]);
+      }
     }
-    for (int m = 0; m < ROWS; m++)
-      for (int v = 0; v < COLUMNS; v++)
-        store<Real<N>>(out + m * model.message_width() + x + v * LANES, sums[m][v]);
+    MLPOT_UNROLL
+    for (int k = 0; k < ROWS * COLUMNS; k++) {
+      const int m = k / COLUMNS, v = k % COLUMNS;
+      store<Real<N>>(out + m * model.message_width() + x + v * LANES, sums[m][v]);
+    }
   }
 
   template <typename N, int ROWS>
@@ -176,10 +182,12 @@ namespace MLPOT_INSTRUCTIONS {
       const int place = e * pairs + pair;
       const Vector<T> value = load(message + x);
       Vector<T> total = load(message_adjoint + x);
+      MLPOT_UNROLL
       for (int l = 0; l <= LMAX; l++) {
         const Vector<T> radial = load(work.message_radial + l * stride + place);
         const Vector<T> weighted = radial * value;
         Vector<T> weighted_adjoint = {};
+        MLPOT_UNROLL
         for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
           const Vector<T> adjoint = load(work.message_density + lm * width + x);
           weighted_adjoint += harmonics[lm * work.capacity] * adjoint;
@@ -190,6 +198,7 @@ namespace MLPOT_INSTRUCTIONS {
       }
       store<T>(message_adjoint + x, total);
     }
+    MLPOT_UNROLL
     for (int lm = 0; lm < HARMONICS; lm++)
       out.harmonics[lm * work.capacity + e] = sum<T>(totals[lm]);
     out.slope[e] = sum<T>(slope_total);

@@ -76,26 +76,29 @@ namespace MLPOT_INSTRUCTIONS {
     using T = Real<C>;
     constexpr int LANES = Kind::LANES;
     constexpr int SPLIT = ROWS * COLUMNS * (Simd<C>::DUAL ? 2 : 1) <= 4 ? 2 : 1;
-    typename Kind::V sums[SPLIT][ROWS][COLUMNS] = {};
+    typename Kind::V sums[SPLIT * ROWS * COLUMNS] = {};
     int k = 0;
-    for (; k + SPLIT <= n; k += SPLIT)
-      for (int s = 0; s < SPLIT; s++)
-        for (int m = 0; m < ROWS; m++)
-          for (int v = 0; v < COLUMNS; v++)
-            multiply_add<T>(sums[s][m][v], a(m, k + s),
-                            Kind::read(w + (k + s) * w_row + v * LANES));
-    for (; k < n; k++)
-      for (int m = 0; m < ROWS; m++)
-        for (int v = 0; v < COLUMNS; v++)
-          multiply_add<T>(sums[0][m][v], a(m, k), Kind::read(w + k * w_row + v * LANES));
-    for (int m = 0; m < ROWS; m++)
-      for (int v = 0; v < COLUMNS; v++) {
-        typename Kind::V total = sums[0][m][v];
-        if (SPLIT > 1) total += sums[SPLIT - 1][m][v];
-        C *place = c + m * c_row + v * LANES;
-        if (ADD) total += Kind::read(place);
-        Kind::write(place, total);
+    for (; k + SPLIT <= n; k += SPLIT) {
+      MLPOT_UNROLL
+      for (int place = 0; place < SPLIT * ROWS * COLUMNS; place++) {
+        const int s = place / (ROWS * COLUMNS), m = place / COLUMNS % ROWS, v = place % COLUMNS;
+        multiply_add<T>(sums[place], a(m, k + s), Kind::read(w + (k + s) * w_row + v * LANES));
       }
+    }
+    for (; k < n; k++) {
+      MLPOT_UNROLL
+      for (int place = 0; place < ROWS * COLUMNS; place++)
+        multiply_add<T>(sums[place], a(place / COLUMNS, k),
+                        Kind::read(w + k * w_row + place % COLUMNS * LANES));
+    }
+    MLPOT_UNROLL
+    for (int place = 0; place < ROWS * COLUMNS; place++) {
+      typename Kind::V total = sums[place];
+      if (SPLIT > 1) total += sums[(SPLIT - 1) * ROWS * COLUMNS + place];
+      C *out = c + place / COLUMNS * c_row + place % COLUMNS * LANES;
+      if (ADD) total += Kind::read(out);
+      Kind::write(out, total);
+    }
   }
 
   template <typename C, int ROWS, bool ADD, typename A, typename W>

@@ -26,6 +26,13 @@
 #define MLPOT_PACK_VECTORS 4
 #endif
 
+/* Before a loop of few and known turns over vectors: without it, compilers keep them in memory. */
+#if defined(__clang__)
+#define MLPOT_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MLPOT_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
