@@ -47,7 +47,7 @@ Preset = Literal["fast", "accurate", "max"]
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
     "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
-    "max": {"n_layers": 2, "n_channels": 128, "lmax": 3, "correlation": 3, "n_radial": 8, "readout_width": 64},
+    "max": {"n_layers": 3, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
 }
 
 
@@ -55,7 +55,7 @@ class ModelSection(ModelConfig):
     """A preset, and any field of `ModelConfig` that departs from it."""
 
     preset: Preset = Field(
-        "fast", description="fast: 1 layer, strictly local; accurate: 2 layers with vector messages; max: wider"
+        "fast", description="fast: 1 layer, strictly local; accurate: 2 layers with vector messages; max: 3"
     )
 
     @model_validator(mode="before")

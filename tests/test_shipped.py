@@ -1,9 +1,16 @@
-"""Potentials by name."""
+"""Potentials by name, and what comes with each of them."""
+
+import hashlib
+import json
+from pathlib import Path
 
 import pytest
 
 from mlpot import shipped
 from mlpot.errors import ModelFileError
+from mlpot.export import potential_from_file
+
+POTENTIALS = Path(__file__).parents[1] / "potentials"
 
 
 @pytest.fixture
@@ -41,3 +48,20 @@ def test_what_is_known_is_listed(installed):
         shipped.find_potential("Si-dft", "max")
     with pytest.raises(ModelFileError, match="Cu-dft has the presets fast; got 'accurate'"):
         shipped.find_potential("Cu-dft")
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in POTENTIALS.glob("*/card.md")), ids=lambda path: path.name
+)
+def test_what_ships_is_what_was_measured(folder):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert sorted(metrics) == ["accurate", "fast"]
+    for preset, found in metrics.items():
+        file = shipped.find_potential(folder.name, preset)
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == found["sha256"]
+        assert [line["name"] for line in found["check"] if line["status"] == "failed"] == []
+        potential_from_file(file)  # it can be trained further
+    card = (folder / "card.md").read_text()
+    assert f'mlpot.load("{folder.name}")' in card
+    assert "| all |" in card
+    assert (folder / "train.yaml").exists()
