@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ SlurmdPidFile={folder}/slurmd.pid
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort=16827
 SlurmdPort=16828
+SlurmdTimeout=8
 ReturnToService=2
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
@@ -37,50 +39,97 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscr
 """
 
 
+class OneNodeSlurm:
+    """The daemons of a Slurm, which can be killed and started again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("state", "spool"):
+            (folder / name).mkdir(parents=True)
+        path = folder / "slurm.conf"
+        path.write_text(CONFIGURATION.format(host=socket.gethostname(), folder=folder, cores=os.cpu_count()))
+        self.environment = {**os.environ, "SLURM_CONF": str(path)}
+        self._daemons = {}
+        if not Path("/run/munge/munge.socket.2").exists():
+            self._start_munge()
+
+    def start_controller(self):
+        self._start("slurmctld", ["slurmctld", "-D"])
+
+    def start_node(self):
+        """Start slurmd, and wait until jobs can run."""
+        self._start("slurmd", ["slurmd", "-D"])
+        for _ in range(120):
+            if self.node_state() in ("idle", "mix", "alloc"):
+                return
+            time.sleep(0.5)
+        pytest.skip(f"Slurm does not come up here: {self.ask('sinfo')}")
+
+    def kill_controller(self):
+        """kill -9."""
+        self._end("slurmctld", signal.SIGKILL)
+
+    def kill_node(self):
+        """kill -9 of slurmd and of all that its jobs run, as a power cut does."""
+        self._end("slurmd", signal.SIGKILL)
+        for process in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def node_state(self):
+        return self.ask("sinfo", "-h", "-o", "%t").strip()
+
+    def ask(self, *command):
+        answer = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        return answer.stdout or answer.stderr
+
+    def close(self):
+        for name in ("slurmd", "slurmctld", "munged"):
+            self._end(name, signal.SIGTERM)
+        self.kill_node()  # what jobs left behind
+
+    def _processes(self):
+        """Processes of jobs and their steps: all that know of this Slurm, but for its daemons and the tests."""
+        mark = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (path / "environ").read_bytes().split(b"\0")
+                stepd = (path / "comm").read_text().strip() == "slurmstepd"
+                if mark in words and (stepd or any(word.startswith(b"SLURM_JOB_ID=") for word in words)):
+                    yield int(path.name)
+
+    def _start_munge(self):
+        subprocess.run(["mungekey", "-c"], capture_output=True, check=False)
+        for place in ("/run/munge", "/var/log/munge", "/var/lib/munge", "/etc/munge"):
+            Path(place).mkdir(exist_ok=True)
+            subprocess.run(["chown", "-R", "munge:munge", place], check=True)
+        Path("/run/munge").chmod(0o755)
+        self._start("munged", ["runuser", "-u", "munge", "--", "munged", "--foreground"])
+        time.sleep(1)
+
+    def _start(self, name, command):
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._daemons[name] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def _end(self, name, number):
+        daemon = self._daemons.pop(name, None)
+        if daemon is not None:
+            daemon.send_signal(number)
+            daemon.wait()
+
+
 @contextmanager
 def one_node_slurm(folder):
-    """Environment in which sbatch works; skips where there is no Slurm."""
+    """A Slurm that runs; skips where there is none."""
     missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'} (apt-get install slurm-wlm munge)")
-    for name in ("state", "spool"):
-        (folder / name).mkdir(parents=True)
-    path = folder / "slurm.conf"
-    path.write_text(CONFIGURATION.format(host=socket.gethostname(), folder=folder, cores=os.cpu_count()))
-    environment = {**os.environ, "SLURM_CONF": str(path)}
-    with ExitStack() as stack:
-        if not Path("/run/munge/munge.socket.2").exists():
-            _start_munge(stack)
-        for command in (["slurmctld", "-D", "-f", path], ["slurmd", "-D", "-f", path]):
-            _start(stack, command, environment, folder / f"{command[0]}.log")
-        _wait_for_node(environment)
-        yield environment
-
-
-def _start_munge(stack):
-    subprocess.run(["mungekey", "-c"], capture_output=True, check=False)
-    for place in ("/run/munge", "/var/log/munge", "/var/lib/munge", "/etc/munge"):
-        Path(place).mkdir(exist_ok=True)
-        subprocess.run(["chown", "-R", "munge:munge", place], check=True)
-    Path("/run/munge").chmod(0o755)
-    command = ["runuser", "-u", "munge", "--", "munged", "--foreground"]
-    _start(stack, command, dict(os.environ), Path(os.devnull))
-    time.sleep(1)
-
-
-def _start(stack, command, environment, log):
-    with log.open("ab") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-
-
-def _wait_for_node(environment):
-    for _ in range(60):
-        answer = subprocess.run(
-            ["sinfo", "-h", "-o", "%t"], env=environment, capture_output=True, text=True, check=False
-        )
-        if answer.stdout.strip() == "idle":
-            return
-        time.sleep(0.5)
-    pytest.skip(f"Slurm does not come up here: {answer.stdout} {answer.stderr}")
+    slurm = OneNodeSlurm(folder)
+    try:
+        slurm.start_controller()
+        slurm.start_node()
+        yield slurm
+    finally:
+        slurm.close()

@@ -9,6 +9,9 @@ from typing import Any
 from mlpot.active.database import Database, Row
 from mlpot.active.identity import canonical_json
 
+TROUBLE, OVER = "queue", "queue again"
+"""Kinds of events: something keeps calculations from running; it is over."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -17,7 +20,7 @@ class Event:
     Attributes
     ----------
     kind : str
-        ``set_aside``, ``lost``, ``halted``, ``check``, ...
+        ``set_aside``, ``lost``, ``halted``, ``check``, ``queue``, ...
     message : str
     job_id : str or None
     created : float
@@ -84,6 +87,17 @@ class History:
         condition, values = ("WHERE job_id = ?", [job]) if job else ("", [])
         rows = self._database.rows(f"SELECT * FROM events {condition} ORDER BY id DESC LIMIT ?", [*values, limit])
         return [Event(row["kind"], row["message"], row["job_id"], row["created"]) for row in reversed(rows)]
+
+    def note_trouble(self, message: str) -> None:
+        """Keep what holds calculations up; an empty message says that it is over."""
+        self.note(TROUBLE if message else OVER, message or "calculations go on")
+
+    def trouble(self) -> str | None:
+        """Say what holds calculations up, by the latest account; None where nothing does."""
+        row = self._database.row(
+            "SELECT kind, message FROM events WHERE kind IN (?, ?) ORDER BY id DESC LIMIT 1", (TROUBLE, OVER)
+        )
+        return str(row["message"]) if row is not None and row["kind"] == TROUBLE else None
 
     def select(self, record: SelectionRecord) -> None:
         """Keep the reason of a selection or of a refusal."""

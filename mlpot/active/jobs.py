@@ -140,6 +140,15 @@ class JobQueue:
                 )
         return [job for job in taken if job.settings_id == settings]
 
+    def abandoned(self, settings: str) -> int:
+        """How many calculations were handed out by processes that are dead, and wait for the next one."""
+        rows = self._database.rows(
+            "SELECT s.*, count(*) AS held FROM sessions s JOIN jobs j ON j.session_id = s.id "
+            "WHERE j.settings_id = ? GROUP BY s.id",
+            (settings,),
+        )
+        return sum(row["held"] for row in rows if _is_dead(row))
+
     # --- the course of a job
 
     def claim(self, session: int, settings: str, limit: int) -> list[Job]:

@@ -93,10 +93,10 @@ class ExecutorSettings(StrictModel):
 
     kind: Literal["local", "slurm"] = Field("local", description="local: processes here; slurm: jobs of a cluster")
     workers: int = Field(1, ge=1, description="calculations at the same time (slurm: jobs in the queue)")
-    cores: int = Field(1, ge=1, description="slurm: cores of each job")
+    cores: int = Field(1, ge=1, description="slurm: tasks (--ntasks) of each job")
     run_time: Duration | None = Field(None, description="slurm: limit of a job; null: that of the partition")
     partition: str | None = Field(None, description="slurm: null is the default one")
-    template: Path | None = Field(None, description="slurm: folder with a queue.yaml of pysqa; null: plain sbatch")
+    options: list[str] = Field([], description="slurm: more options of sbatch, such as [--account=x, --mem=4G]")
 
 
 def section(kind: type[Section], values: Mapping[str, Any]) -> Section:

@@ -57,6 +57,7 @@ def status_view(store: Store) -> Group:
     parts: list[RenderableType] = [_jobs_table(store)]
     if rows:
         parts += [_loop_table(rows), Text(_where(store, rows))]
+    parts += [Text(words, style="bold yellow") for words in _held_up(store)]
     parts += [Text(f"halted {name[:SHORT]}: {reason}", style="bold red") for name, reason in _halted(store)]
     warnings = len(store.history.selections(chosen=False))
     if warnings:
@@ -67,6 +68,21 @@ def status_view(store: Store) -> Group:
 
 def _halted(store: Store) -> list[tuple[str, str]]:
     return [tuple(row) for row in store.database.rows("SELECT id, halted FROM settings WHERE halted IS NOT NULL")]
+
+
+def _held_up(store: Store) -> list[str]:
+    """Say what keeps calculations from going on, though nobody stopped them."""
+    found = []
+    for row in store.database.rows("SELECT id FROM settings"):
+        counts, abandoned = store.jobs.counts(row["id"]), store.jobs.abandoned(row["id"])
+        if abandoned:
+            found.append(
+                f"{abandoned} calculations were handed out by a process that died: start `mlpot active run` again, it "
+                "goes on with them"
+            )
+        elif store.history.trouble() is not None and counts["waiting"] + counts["running"]:
+            found.append(f"held up: {store.history.trouble()}")
+    return found
 
 
 def _jobs_table(store: Store) -> Table:

@@ -55,9 +55,11 @@ def torture(store, settings, n_kills, rng):
     driver, kills = start(store, settings), defaultdict(int)
     while driver.poll() is None and not family(driver.pid)[1]:
         time.sleep(0.02)
-    length = time.monotonic() - began + 0.5  # a slow machine is still at its imports where a fast one has labels
+    beginning = time.monotonic() - began + 0.5  # a slow machine is still at its imports where a fast one has labels
+    length = beginning
     while sum(kills.values()) < n_kills:
         time.sleep(rng.uniform(0.0, length))
+        length = 1.0
         workers, calculations = family(driver.pid)
         if driver.poll() is not None:
             break
@@ -71,7 +73,7 @@ def torture(store, settings, n_kills, rng):
         if kind.startswith("driver"):
             driver.wait()
             wait_until_gone(workers + calculations)
-            driver = start(store, settings)
+            driver, length = start(store, settings), beginning
     assert driver.wait(300) == 0
     return dict(kills)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mlpot.active.executors.embedded import EmbeddedExecutor
 from mlpot.active.executors.interface import Executor
+from mlpot.active.executors.slurm import SlurmExecutor
 from mlpot.active.settings import ExecutorSettings
 
 
@@ -23,10 +24,8 @@ def make_executor(settings: ExecutorSettings, work_folder: Path) -> Executor:
     Raises
     ------
     ConfigError
-        What it needs is not installed.
+        Slurm is not there.
     """
     if settings.kind == "local":
         return EmbeddedExecutor(settings.workers, work_folder)
-    from mlpot.active.executors.cluster import ClusterExecutor  # noqa: PLC0415  # an optional dependency
-
-    return ClusterExecutor(settings, work_folder)
+    return SlurmExecutor(settings)

@@ -45,6 +45,7 @@ class EmbeddedExecutor:
     """
 
     survives_driver = False
+    trouble = ""
 
     def __init__(self, n_workers: int, folder: Path) -> None:
         self._n_workers = n_workers

@@ -29,6 +29,9 @@ class Executor(Protocol):
     survives_driver: bool
     """Tasks go on when the process that submitted them dies, and may be submitted again to wait for them."""
 
+    trouble: str
+    """What keeps tasks from being begun, for people to read; empty when nothing does."""
+
     @property
     def n_free(self) -> int:
         """How many more tasks it takes now."""

@@ -126,6 +126,7 @@ class _Driver:
         self.checking = False
         self.check_failed = False
         self._on_change = on_change
+        self._trouble = store.history.trouble() or ""
         self._last_beat = time.monotonic()
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -137,6 +138,7 @@ class _Driver:
                 return
             for ended in self.executor.wait(POLL):
                 self._handle(ended)
+            self._tell()
             self._beat()
 
     def report(self, *, stopped: bool) -> LabellingReport:
@@ -162,7 +164,7 @@ class _Driver:
     def _fill(self) -> None:
         """Keep the executor busy."""
         if not self.checking and not self.check_failed and self.executor.n_free > 0 and self.check.due():
-            self.executor.submit(self.check.prepare())
+            self.executor.submit(self.check.prepare(go_on=self.executor.survives_driver))
             self.checking = True
         for job in self.store.jobs.claim(self.session, self.identity, self.executor.n_free):
             self._submit(job)
@@ -209,7 +211,7 @@ class _Driver:
             self._count(outcome)
         elif ended.broken is not None:
             self.running[ended.folder] = job  # given back with the session
-            raise StoreError(f"calculations cannot be done here: {ended.broken}; free space and start again")
+            raise StoreError(f"calculations cannot be done here: {ended.broken}; mend that and start again")
         else:
             shutil.rmtree(ended.folder, ignore_errors=True)
             self.store.jobs.lose(job.id, ended.lost or "it left no result", self.settings.max_losses)
@@ -223,7 +225,7 @@ class _Driver:
         if outcome is not None and outcome.state == "unusable":
             self._halt_unusable(outcome.reason)
         elif outcome is None and ended.broken is not None:
-            raise StoreError(f"calculations cannot be done here: {ended.broken}; free space and start again")
+            raise StoreError(f"calculations cannot be done here: {ended.broken}; mend that and start again")
 
     def _count(self, outcome: Outcome) -> None:
         if outcome.state == "unusable":
@@ -241,6 +243,13 @@ class _Driver:
 
     def _halt_unusable(self, reason: str) -> None:
         self.store.jobs.halt(self.identity, "unusable", f"no label can be computed: {reason}")
+
+    def _tell(self) -> None:
+        """Note when something keeps calculations from running, and when it is over."""
+        if self.executor.trouble != self._trouble:
+            self._trouble = self.executor.trouble
+            self.store.history.note_trouble(self._trouble)
+            self._on_change()
 
     def _beat(self) -> None:
         if time.monotonic() - self._last_beat > BEAT:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpot.active.label.files import read_json
-from mlpot.active.label.task import RESULT, Outcome, Task, write_task
+from mlpot.active.label.task import RESULT, TASK, Outcome, Task, write_task
 from mlpot.active.settings import LabelSettings
 from mlpot.active.store import Store
 
@@ -43,13 +43,20 @@ class ReferenceCheck:
             return True
         return self.settings.check_every > 0 and labels - checked >= self.settings.check_every
 
-    def prepare(self) -> Path:
+    def prepare(self, *, go_on: bool = False) -> Path:
         """Make the task folder of a check.
+
+        Parameters
+        ----------
+        go_on : bool
+            A check that a dead driver began may still run, and is kept.
 
         Returns
         -------
         Path
         """
+        if go_on and (self.folder / TASK).exists():
+            return self.folder
         shutil.rmtree(self.folder, ignore_errors=True)
         write_task(self.folder, Task(self.store.labelled_job(self._reference()).atoms, self.settings))
         return self.folder
