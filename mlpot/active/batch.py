@@ -144,8 +144,7 @@ def _is_asked_for(store: Store, structure: str, config: LoopConfig) -> bool:
 def _candidate(store: Store, judge: Judge, one: Met) -> Candidate:
     atoms = store.structure(one.structure)
     if "unphysical" in one.details:
-        nothing: FloatArray = np.zeros((len(atoms), 1))
-        return Candidate(atoms, nothing, nothing[:, 0], one.walk)
+        return Candidate(atoms, np.zeros((len(atoms), 0)), np.zeros(len(atoms)), one.walk)  # it is refused anyway
     core = one.details.get("core")
     bars = weights(judge, atoms, None if core is None else np.array(core, dtype=np.int64))
     return Candidate(atoms, judge.features(atoms), bars, one.walk)

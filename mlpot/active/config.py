@@ -4,7 +4,7 @@ Data flow: YAML -> `read_loop_config` -> `LoopConfig` -> `loop.run_loop`. Only `
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -51,6 +51,12 @@ class System(StrictModel):
 class ExploreSettings(StrictModel):
     """Dynamics with the potential itself, in search of what it does not know."""
 
+    program: Literal["ase", "lammps"] = Field(
+        "ase",
+        description="of the dynamics; lammps: for large cells, on several ranks; structures that are not periodic in "
+        "three directions stay with ase",
+    )
+    ranks: int = Field(1, ge=1, description="lammps: MPI processes of a walk")
     walks: int = Field(6, ge=1, description="trajectories in each iteration, from the systems in turn")
     time: float = Field(2.0, gt=0.0, description="length of each, ps")
     timestep: float = Field(1.0, gt=0.0, description="fs")
@@ -69,6 +75,11 @@ class ExploreSettings(StrictModel):
         4.0, gt=1.0, description="a walk ends where the error bar is so many times the target: it has left physics"
     )
     frames: int = Field(20, ge=1, description="at most so many uncertain frames are kept of a walk")
+
+    @property
+    def looks(self) -> int:
+        """How often the error bars are looked at in a whole walk, the start apart."""
+        return max(1, round(1000.0 * self.time / self.timestep / self.interval))
 
 
 class SelectSettings(StrictModel):
@@ -143,6 +154,10 @@ class LoopConfig(StrictModel):
     def _consistent(self) -> "LoopConfig":
         if self.explore.bias > 0.0 and self.explore.pressure is not None:
             raise ValueError("explore.bias pushes atoms, not cells: leave explore.pressure out, or set bias: 0")
+        if self.explore.bias > 0.0 and self.explore.program == "lammps":
+            raise ValueError("explore.bias needs explore.program: ase, got lammps: set bias: 0")
+        if self.explore.ranks > 1 and self.explore.program == "ase":
+            raise ValueError(f"explore.ranks is for explore.program: lammps, got {self.explore.ranks} with ase")
         return self
 
 

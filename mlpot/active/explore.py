@@ -128,7 +128,7 @@ def _advance(
     atoms: Atoms, kind: str, settings: ExploreSettings, rng: np.random.Generator
 ) -> Iterator[tuple[int, float]]:
     """Move atoms along the ramp; steps so far and the temperature, at every look."""
-    n_looks = max(1, round(1000.0 * settings.time / settings.timestep / settings.interval))
+    n_looks = settings.looks
     n_stairs = min(STAIRS, n_looks)
     integrators = _staircase(atoms, kind, settings, n_stairs, rng)
     stair, steps = -1, 0
@@ -152,16 +152,17 @@ def _staircase(
             "nvt" if pressure is None else "npt",
             steps=0,
             timestep=settings.timestep,
-            temperature=_between(settings.temperature, part),
-            pressure=0.0 if pressure is None else _between(pressure, part),
+            temperature=between(settings.temperature, part),
+            pressure=0.0 if pressure is None else between(pressure, part),
             barostat_time=BAROSTAT_TIME,
         )
         if stair == 0:
             start_velocities(atoms, md, rng)
-        yield make_integrator(atoms, md, rng), _between(settings.temperature, part)
+        yield make_integrator(atoms, md, rng), between(settings.temperature, part)
 
 
-def _between(ends: tuple[float, float], part: float) -> float:
+def between(ends: tuple[float, float], part: float) -> float:
+    """Value of a ramp at a part of its length."""
     return ends[0] + part * (ends[1] - ends[0])
 
 
@@ -213,17 +214,42 @@ class _Watcher:
             self._spacing *= 2
 
     def _affordable(self, frame: Frame, bars: FloatArray) -> Frame:
-        if len(frame.atoms) <= self.settings.max_atoms:
-            return frame
-        try:
-            part = cut_out(frame.atoms, bars, max_atoms=self.settings.max_atoms, radius=self.judge.cutoff)
-        except DataError as error:
-            raise DataError(
-                f"no part of a frame of {len(frame.atoms)} atoms is affordable ({error}): raise explore.max_atoms, or "
-                "explore smaller cells"
-            ) from error
-        cut = {"cut": part.summary(len(frame.atoms)), "core": np.flatnonzero(part.core).tolist()}
-        return Frame(part.atoms, frame.details | cut)
+        return affordable(frame, bars, self.settings.max_atoms, self.judge.cutoff)
+
+
+def affordable(frame: Frame, bars: FloatArray, max_atoms: int, cutoff: float) -> Frame:
+    """Cut out of a frame what can be labelled.
+
+    Parameters
+    ----------
+    frame : Frame
+    bars : (n_atoms,), eV/A
+        The surroundings of the atom with the largest one are kept.
+    max_atoms : int
+    cutoff : float, A
+        Of the potential.
+
+    Returns
+    -------
+    Frame
+        The same where it is small enough; else the part, with what was cut in its details.
+
+    Raises
+    ------
+    DataError
+        No part is small enough.
+    """
+    if len(frame.atoms) <= max_atoms:
+        return frame
+    try:
+        part = cut_out(frame.atoms, bars, max_atoms=max_atoms, radius=cutoff)
+    except DataError as error:
+        raise DataError(
+            f"no part of a frame of {len(frame.atoms)} atoms is affordable ({error}): raise explore.max_atoms, or "
+            "explore smaller cells"
+        ) from error
+    cut = {"cut": part.summary(len(frame.atoms)), "core": np.flatnonzero(part.core).tolist()}
+    return Frame(part.atoms, frame.details | cut)
 
 
 def weights(judge: Judge, atoms: Atoms, core: NDArray[np.int64] | None) -> FloatArray:

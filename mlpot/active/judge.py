@@ -31,8 +31,11 @@ class Judge:
 
     Attributes
     ----------
+    path : Path
     calculator : MLPotCalculator
     cutoff : float, A
+    factor : float
+        Error bars over standard deviations.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class Judge:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
+        self.path = Path(path).absolute()
         self.calculator = load(path, threads=threads)
         manifest = self.calculator.model.manifest
         if manifest.calibration is None or manifest.feature_distance is None:
@@ -50,7 +54,7 @@ class Judge:
         self.cutoff = manifest.cutoff
         scaling = manifest.calibration.forces
         self._levels, self._quantiles = np.array(scaling.levels), np.array(scaling.quantiles)
-        self._factor = float(self._quantiles[scaling.levels.index(LEVEL)])
+        self.factor = float(self._quantiles[scaling.levels.index(LEVEL)])
         self._numbers = manifest.atomic_numbers
         self._distance = distance_from_file(path)
         self._engine = atoms_engine(self.calculator.model, 0.0, "cpu")
@@ -67,7 +71,7 @@ class Judge:
         bars : (n_atoms,), eV/A
             90 % of the errors of force components are expected below.
         """
-        return np.asarray(self.calculator.get_property("forces_std", atoms)) * self._factor
+        return np.asarray(self.calculator.get_property("forces_std", atoms)) * self.factor
 
     def expected_share(self, bars: FloatArray, limit: float) -> FloatArray:
         """Part of the errors of force components that is expected below a limit.
@@ -85,7 +89,7 @@ class Judge:
         levels = np.concatenate([[0.0], self._levels])
         quantiles = np.concatenate([[0.0], self._quantiles])
         with np.errstate(divide="ignore"):
-            return np.asarray(np.interp(limit / (bars / self._factor), quantiles, levels), dtype=np.float64)
+            return np.asarray(np.interp(limit / (bars / self.factor), quantiles, levels), dtype=np.float64)
 
     def features(self, atoms: Atoms) -> FloatArray:
         """Features whose distances say how different environments are.

@@ -25,6 +25,7 @@ from mlpot.active.history import SelectionRecord
 from mlpot.active.identity import settings_id
 from mlpot.active.judge import Judge
 from mlpot.active.label.driver import label_waiting
+from mlpot.active.lammps_walk import LammpsWalk
 from mlpot.active.learn import Parts, learn, parts_until
 from mlpot.active.stop import reason_to_end
 from mlpot.active.store import Store
@@ -170,6 +171,9 @@ class _Loop:
             structures = result["structures"]
             for rank, structure in enumerate(structures):
                 self.store.jobs.add(structure, self.settings, iteration=self.iteration, priority=-float(rank))
+        elif name.startswith("explore/") and not result["ended"].startswith(("complete", "untrusted")):
+            walk_name = f"{self.iteration}.{name.removeprefix('explore/')}"
+            self.store.history.note("walk", f"walk {walk_name} ({result['kind']}) {result['ended']}")
         elif name == "learn":
             jobs = result.pop("jobs")
             path = self.store.model_folder / result["model"]
@@ -200,7 +204,15 @@ class _Loop:
     def _walk(self, judge: Judge, index: int, start: Start) -> dict[str, Any]:
         settings, target = self.config.explore, self.config.stop.force_error
         rng = np.random.default_rng([self.config.seed, self.iteration, 0, index])
-        done = walk(judge, start, settings, target, rng, stop=lambda: self.request.reason() is not None)
+
+        def stop() -> bool:
+            return self.request.reason() is not None
+
+        if settings.program == "lammps" and start.atoms.pbc.all():
+            folder = self.store.work_folder / f"walk-{self.iteration}.{index}"
+            done = LammpsWalk(judge, settings, target, folder, self.config.threads).run(start, rng, stop)
+        else:
+            done = walk(judge, start, settings, target, rng, stop)
         if done.stopped:
             self._check_stop()
         self._say(
@@ -269,7 +281,9 @@ class _Loop:
 
         def show() -> None:
             counts = self.store.jobs.counts(self.settings)
-            self._say(f"labels: {counts['done']} done, {counts['waiting'] + counts['running']} to do")
+            trouble = self.store.history.trouble()
+            held_up = "" if trouble is None else f"; held up: {trouble}"
+            self._say(f"labels: {counts['done']} done, {counts['waiting'] + counts['running']} to do{held_up}")
 
         report = label_waiting(
             self.store,

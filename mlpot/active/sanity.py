@@ -7,8 +7,11 @@ from ase.data import chemical_symbols, covalent_radii
 from mlpot.errors import DataError
 from mlpot.neighbors import neighbor_list
 
+CLOSEST = 0.6
+"""Least distance of two atoms over the sum of their covalent radii."""
 
-def unphysical(atoms: Atoms, *, closest: float = 0.6, largest_volume: float = 1000.0) -> str | None:
+
+def unphysical(atoms: Atoms, *, closest: float = CLOSEST, largest_volume: float = 1000.0) -> str | None:
     """Say why a frame should not be labelled.
 
     Parameters

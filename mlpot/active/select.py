@@ -32,7 +32,8 @@ class Candidate:
     ----------
     atoms : ase.Atoms
     features : (n_atoms, n_features)
-        Of the model; distances between them say how different environments are.
+        Of the model; distances between them say how different environments are. No columns: a frame that is refused
+        whatever they are.
     uncertainty : (n_atoms,), eV/A
         Of the forces.
     trajectory : str
@@ -202,5 +203,5 @@ class _Greedy:
             return
         for candidate, distances in zip(self.candidates, self.distances, strict=True):
             mine = candidate.atoms.numbers == number
-            if mine.any():
+            if mine.any() and candidate.features.shape[1] > 0:
                 distances[mine] = np.minimum(distances[mine], cdist(candidate.features[mine], known).min(axis=1))

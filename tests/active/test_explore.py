@@ -1,29 +1,14 @@
 """Walks, their push towards uncertainty, and what they start from."""
 
-import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
-from emt_structures import emt_structures, small_config
+from emt_structures import emt_structures
 
 from mlpot.active.beginning import Start, first_structures, starts_of_walks
 from mlpot.active.bias import BiasedCalculator
 from mlpot.active.config import ExploreSettings, System
 from mlpot.active.explore import walk, weights
-from mlpot.active.judge import Judge
-from mlpot.data import read_structures
-from mlpot.training import train
-from mlpot.training.committee import attach
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judge")
-    ase.io.write(folder / "alloy.extxyz", emt_structures(40), format="extxyz")
-    ase.io.write(folder / "held_out.extxyz", emt_structures(30, seed=5), format="extxyz")
-    run = train(small_config(folder / "alloy.extxyz", folder / "run", training={"epochs": 20}))
-    attach(run.model, [folder / "alloy.extxyz"], folder / "model.pt", 4, held_out=folder / "held_out.extxyz")
-    return Judge(folder / "model.pt"), read_structures(folder / "held_out.extxyz")
 
 
 def copper(*times):

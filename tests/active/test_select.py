@@ -42,6 +42,15 @@ def test_one_trajectory_does_not_fill_the_batch():
     assert sum(verdict.kind == "trajectory" for verdict in selection.verdicts) == 3
 
 
+def test_unphysical_frames_need_no_features():
+    """They have none where the potential fails; a pool of features does not mind."""
+    atoms = bulk("Cu", "fcc", a=1.5, cubic=True)
+    refused = Candidate(atoms, np.zeros((4, 0)), np.zeros(4))
+    selection = select_batch([refused, candidate([1, 0], 0.5)], {29: np.ones((3, 2))}, 2)
+    assert selection.chosen == (1,)
+    assert selection.verdicts[0].kind == "unphysical"
+
+
 def test_what_is_certain_is_not_computed():
     selection = select_batch([candidate([1, 0], 0.05), candidate([2, 0], 0.2)], NOTHING, 2, least_uncertainty=0.1)
     assert selection.chosen == (1,)

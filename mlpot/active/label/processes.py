@@ -22,6 +22,12 @@ MARK = "MLPOT_TASK"
 LOG = "output.log"
 SET_PARENT_DEATH_SIGNAL = 1
 
+LAUNCH = f"""
+import ctypes, os, sys
+sys.platform == "linux" and ctypes.CDLL(None).prctl({SET_PARENT_DEATH_SIGNAL}, {int(signal.SIGKILL)})
+os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 class RungProcess:
     """A running rung of the ladder.
@@ -117,6 +123,23 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:  # it died before
         os._exit(1)
+
+
+def dying_with_us(command: list[str]) -> list[str]:
+    """Command that is killed when this process dies, however that ends.
+
+    Parameters
+    ----------
+    command : list of str
+        Its first word is a path.
+
+    Returns
+    -------
+    list of str
+        The same command, started by a Python of no more than three lines: what `subprocess` could do between fork and
+        exec is not safe in a process with threads.
+    """
+    return [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid()), *command]
 
 
 def kill_marked(folder: Path, patience: float = 5.0) -> int:
