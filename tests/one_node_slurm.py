@@ -69,9 +69,13 @@ class OneNodeSlurm:
         """kill -9."""
         self._end("slurmctld", signal.SIGKILL)
 
+    def kill_slurmd(self):
+        """kill -9 of slurmd alone: its jobs go on, and Slurm does not know."""
+        self._end("slurmd", signal.SIGKILL)
+
     def kill_node(self):
         """kill -9 of slurmd and of all that its jobs run, as a power cut does."""
-        self._end("slurmd", signal.SIGKILL)
+        self.kill_slurmd()
         for process in self._processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)

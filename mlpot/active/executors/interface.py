@@ -15,7 +15,7 @@ class Ended:
     lost : str or None
         Why there is no result, where the worker vanished.
     broken : str or None
-        Why no task can be performed at all: the disk is full, for instance.
+        Why no task can be performed at all, and what to do: the disk is full, for instance.
     """
 
     folder: Path

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpot.active.executors.interface import Ended
-from mlpot.active.executors.slurm_job import BEGUN
 from mlpot.active.executors.slurm_queue import QueuedJob, RefusedError, SilentError, cancel, jobs_of_user, submit
 from mlpot.active.label.supervise import LEAST_SPACE
-from mlpot.active.label.task import RESULT
+from mlpot.active.label.task import BEGUN, RESULT
 from mlpot.active.settings import ExecutorSettings
 from mlpot.errors import ConfigError
 
@@ -121,7 +120,7 @@ class SlurmExecutor:
             for folder, task in self._tasks.items():
                 self._follow(folder, task, [job for job in jobs if job.folder == str(folder)])
         except SilentError as error:
-            self.trouble = f"Slurm does not answer: {error}"
+            self.trouble = f"Slurm does not answer, or takes no more jobs just now: {error}"
             return
         reasons = {job.reason for job in jobs if job.state == "PENDING" and Path(job.folder) in self._tasks}
         unusual = sorted(reason for reason in reasons if not reason.startswith(USUAL))
@@ -141,7 +140,7 @@ class SlurmExecutor:
             try:
                 task.number = submit(folder, self._settings)
             except RefusedError as error:
-                task.refused = f"Slurm takes no job: {error}"
+                task.refused = f"Slurm takes no job: {error}; mend `executor` and start again"
 
 
 def _ended(folder: Path, task: _Task) -> Ended | None:
@@ -154,7 +153,7 @@ def _ended(folder: Path, task: _Task) -> Ended | None:
     if RESULT in os.listdir(folder.parent / folder.name):  # asks the server of a network disk
         return Ended(folder)
     if shutil.disk_usage(folder).free < LEAST_SPACE:
-        return Ended(folder, broken=f"no space is left below {folder.parent}")
+        return Ended(folder, broken=f"no space is left below {folder.parent}; free some and start again")
     words = _last_words(folder / "slurm.log")
     return Ended(folder, lost=task.fate + (f": {words}" if words else ""))
 

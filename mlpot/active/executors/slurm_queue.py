@@ -81,7 +81,7 @@ def jobs_of_user() -> list[QueuedJob]:
     ------
     SilentError
     """
-    answer = _ask(["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%r|%Z"])
+    answer = _ask(["squeue", f"--user={os.getuid()}", "--noheader", "--states=all", "--format=%A|%T|%r|%Z"])
     if answer.returncode != 0:
         raise SilentError(_words(answer))
     return [QueuedJob(*line.split("|", 3)) for line in answer.stdout.splitlines() if line.count("|") >= 3]
@@ -115,7 +115,7 @@ def submit(folder: Path, settings: ExecutorSettings) -> str:
         command.append(f"--time={max(1, round(settings.run_time / 60.0))}")
     # One thread: the job makes copies of itself, which threads do not survive.
     lines = ["#!/bin/bash", "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"]
-    lines.append(f"exec '{sys.executable}' -m mlpot.active.executors.slurm_job '{folder}'")
+    lines.append(f"exec '{sys.executable}' -m mlpot.active.label.slurm_job '{folder}'")
     answer = _ask([*command, *settings.options], "\n".join(lines) + "\n")
     if answer.returncode == 0:
         return answer.stdout.strip().split(";")[0]

@@ -211,7 +211,7 @@ class _Driver:
             self._count(outcome)
         elif ended.broken is not None:
             self.running[ended.folder] = job  # given back with the session
-            raise StoreError(f"calculations cannot be done here: {ended.broken}; mend that and start again")
+            raise StoreError(f"calculations cannot be done here: {ended.broken}; nothing that was finished is lost")
         else:
             shutil.rmtree(ended.folder, ignore_errors=True)
             self.store.jobs.lose(job.id, ended.lost or "it left no result", self.settings.max_losses)
@@ -225,7 +225,7 @@ class _Driver:
         if outcome is not None and outcome.state == "unusable":
             self._halt_unusable(outcome.reason)
         elif outcome is None and ended.broken is not None:
-            raise StoreError(f"calculations cannot be done here: {ended.broken}; mend that and start again")
+            raise StoreError(f"calculations cannot be done here: {ended.broken}; nothing that was finished is lost")
 
     def _count(self, outcome: Outcome) -> None:
         if outcome.state == "unusable":

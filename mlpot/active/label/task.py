@@ -1,6 +1,7 @@
 """The folder of one calculation: what is to be done, the outputs of each rung, and the result.
 
 task.json       structure and settings, written by the driver
+begun           written by the job of a cluster that does the task: no other one may
 rung-0/ ...     where the code runs; outcome.json is what came out of the rung
 outputs.tar.xz  the rungs, compressed
 result.json     renamed into place when all else is on the disk: the calculation is over
@@ -20,6 +21,7 @@ from mlpot.active.settings import LabelSettings
 from mlpot.errors import LabelError
 
 TASK, RESULT, OUTCOME, OUTPUTS = "task.json", "result.json", "outcome.json", "outputs.tar.xz"
+BEGUN = "begun"
 State = Literal["done", "failed", "unusable"]
 
 

@@ -33,7 +33,7 @@ def main() -> None:
         except LostError as error:
             answer["lost"] = str(error)
         except OSError as error:
-            answer["broken"] = f"{type(error).__name__}: {error}"
+            answer["broken"] = f"{type(error).__name__}: {error}; free space and start again"
         print(json.dumps(answer), file=answers, flush=True)
 
 

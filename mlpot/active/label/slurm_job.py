@@ -1,13 +1,11 @@
-"""What a job of Slurm runs: ``python -m mlpot.active.executors.slurm_job FOLDER``."""
+"""What a job of Slurm runs: ``python -m mlpot.active.label.slurm_job FOLDER``."""
 
 import os
 import sys
 from pathlib import Path
 
 from mlpot.active.label.supervise import LostError, perform
-
-BEGUN = "begun"
-"""File of a task that some job has begun."""
+from mlpot.active.label.task import BEGUN
 
 
 def main() -> int:
