@@ -66,6 +66,8 @@ class Walk:
         Part of the force errors expected below the target, mean over all looks; those beyond trust count as zero.
     ended : str
         ``complete``, or why before the end.
+    left_out : list of str
+        Of each frame that is too large for DFT and could not be cut: why.
     stopped : bool
         It was asked to stop: the walk is to be done again.
     """
@@ -77,7 +79,28 @@ class Walk:
     looks: int = 0
     expected_share: float = 0.0
     ended: str = "complete"
+    left_out: list[str] = field(default_factory=list)
     stopped: bool = False
+
+    def cut(self, frame: Frame, bars: FloatArray, max_atoms: int, cutoff: float) -> Frame | None:
+        """Cut out of a frame what can be labelled (see `affordable`); None, and a reason more, where nothing can."""
+        try:
+            return affordable(frame, bars, max_atoms, cutoff)
+        except DataError as error:
+            self.left_out.append(str(error))
+            return None
+
+    def conclude(self, shares: list[float]) -> None:
+        """Finish the account.
+
+        Parameters
+        ----------
+        shares : list of float
+            Part of the errors expected below the target, of each look.
+        """
+        self.expected_share = float(np.mean(shares)) if shares else 0.0
+        if self.left_out and not self.frames and self.control is None:
+            self.ended = f"failed: {self.left_out[0]}"
 
 
 def walk(
@@ -193,28 +216,30 @@ class _Watcher:
         if lost:
             self.walk.ended = f"untrusted: an error bar of {largest:.3g} eV/A after {time:.3g} ps"
         elif self.rng.random() < 1.0 / self.walk.looks:
-            self.walk.control = self._affordable(frame, bars)
+            self.walk.control = self._cut(frame, bars) or self.walk.control
         if largest > self.target:
             self._since += 1
             if self._since >= self._spacing or lost:
-                self._keep(self._affordable(frame, bars))
+                self._keep(self._cut(frame, bars))
         return lost
 
     def conclude(self) -> Walk:
         """Finish the account."""
-        self.walk.expected_share = float(np.mean(self._shares)) if self._shares else 0.0
+        self.walk.conclude(self._shares)
         return self.walk
 
-    def _keep(self, frame: Frame) -> None:
+    def _keep(self, frame: Frame | None) -> None:
         """Keep a frame; where there are too many, every other one goes, and fewer come."""
+        if frame is None:
+            return
         self._since = 0
         self.walk.frames.append(frame)
         if len(self.walk.frames) > self.settings.frames:
             self.walk.frames = self.walk.frames[len(self.walk.frames) % 2 == 0 :: 2]
             self._spacing *= 2
 
-    def _affordable(self, frame: Frame, bars: FloatArray) -> Frame:
-        return affordable(frame, bars, self.settings.max_atoms, self.judge.cutoff)
+    def _cut(self, frame: Frame, bars: FloatArray) -> Frame | None:
+        return self.walk.cut(frame, bars, self.settings.max_atoms, self.judge.cutoff)
 
 
 def affordable(frame: Frame, bars: FloatArray, max_atoms: int, cutoff: float) -> Frame:
@@ -237,12 +262,15 @@ def affordable(frame: Frame, bars: FloatArray, max_atoms: int, cutoff: float) ->
     Raises
     ------
     DataError
-        No part is small enough.
+        No part is small enough, or the boundary of the best one is not sane.
     """
     if len(frame.atoms) <= max_atoms:
         return frame
     try:
         part = cut_out(frame.atoms, bars, max_atoms=max_atoms, radius=cutoff)
+        problem = unphysical(part.atoms)
+        if problem is not None:
+            raise DataError(f"the best one is {part.summary(len(frame.atoms))}, and in it {problem}")
     except DataError as error:
         raise DataError(
             f"no part of a frame of {len(frame.atoms)} atoms is affordable ({error}): raise explore.max_atoms, or "

@@ -20,13 +20,13 @@ from ase.io import write
 from mlpot import lammps
 from mlpot.active.beginning import SMALL_RATTLE, Start
 from mlpot.active.config import ExploreSettings
-from mlpot.active.explore import BAROSTAT_TIME, Frame, Walk, affordable, between
+from mlpot.active.explore import BAROSTAT_TIME, Frame, Walk, between
 from mlpot.active.judge import Judge
 from mlpot.active.label.processes import MARK, dying_with_us, kill_marked
 from mlpot.active.label.task import token
 from mlpot.active.lammps_frames import count_frames, read_bars, read_dumped, read_frames
 from mlpot.active.sanity import CLOSEST, unphysical
-from mlpot.errors import DataError
+from mlpot.data.structure import FloatArray
 from mlpot.simulation import MDSettings
 from mlpot.simulation.integrators import start_velocities
 
@@ -113,10 +113,7 @@ class LammpsWalk:
         status = self._execute(stop)
         walk = Walk(start.kind, stopped=status is None)
         if status is not None:
-            try:
-                self._collect(walk, status, elements)
-            except DataError as error:
-                walk.ended = f"failed: {error}"
+            self._collect(walk, status, elements)
         shutil.rmtree(self.folder, ignore_errors=True)
         return walk
 
@@ -193,16 +190,16 @@ class LammpsWalk:
         shares = [float(self.judge.expected_share(one, self.target).mean()) for one in bars]
         walk.picoseconds = self._time(self.settings.interval * max(0, len(bars) - 1))
         walk.ended = self._reason(status)
-        walk.control = self._control(elements)
         self._keep_uncertain(walk)
         self._keep_failed(walk)
-        if (self.folder / "lost.xyz").exists():
+        self._keep_control(walk, elements)
+        for frame in read_frames(self.folder / "lost.xyz", [0]):
             shares.append(0.0)
-            largest = walk.frames[-1].details["bar"]
-            walk.picoseconds = walk.frames[-1].details["time"]
+            walk.picoseconds = self._time(frame.info["step"])
+            largest = self.judge.factor * float(frame.arrays["forces_std"].max())
             walk.ended = f"untrusted: an error bar of {largest:.3g} eV/A after {walk.picoseconds:.3g} ps"
         walk.looks = len(shares)
-        walk.expected_share = float(np.mean(shares)) if shares else 0.0
+        walk.conclude(shares)
 
     def _reason(self, status: int) -> str:
         if status == 0:
@@ -227,27 +224,29 @@ class LammpsWalk:
                 walk.ended = f"unphysical: {problem}"
                 walk.frames.append(Frame(_bare(frame), self._details(time_of_frame) | {"unphysical": problem}))
 
-    def _keep(self, walk: Walk, frame: Atoms, bars: np.ndarray) -> None:
+    def _keep(self, walk: Walk, frame: Atoms, bars: FloatArray) -> None:
         details = self._details(self._time(frame.info["step"])) | {"bar": float(bars.max())}
         problem = unphysical(_bare(frame))
-        if problem is None:
-            found = affordable(Frame(_bare(frame), details), bars, self.settings.max_atoms, self.judge.cutoff)
-        else:
-            found = Frame(_bare(frame), details | {"unphysical": problem})
-        walk.frames.append(found)
+        if problem is not None:
+            walk.frames.append(Frame(_bare(frame), details | {"unphysical": problem}))
+            return
+        part = walk.cut(Frame(_bare(frame), details), bars, self.settings.max_atoms, self.judge.cutoff)
+        walk.frames += [] if part is None else [part]
 
-    def _control(self, elements: list[str]) -> Frame | None:
-        """Last frame that was drawn and reached."""
+    def _keep_control(self, walk: Walk, elements: list[str]) -> None:
+        """Keep the last frame that was drawn and reached."""
         paths = sorted(self.folder.glob("control.*"), key=lambda path: int(path.suffix[1:]))
         for path in reversed(paths):
             dumped = read_dumped(path, elements)
-            if dumped is not None:
-                atoms, sigma = dumped
-                bars = self.judge.factor * sigma
-                steps = self.settings.interval * int(path.suffix[1:])
-                details = self._details(self._time(steps)) | {"bar": float(bars.max())}
-                return affordable(Frame(atoms, details), bars, self.settings.max_atoms, self.judge.cutoff)
-        return None
+            if dumped is None or unphysical(dumped[0]) is not None:
+                continue
+            atoms, sigma = dumped
+            bars = self.judge.factor * sigma
+            steps = self.settings.interval * int(path.suffix[1:])
+            details = self._details(self._time(steps)) | {"bar": float(bars.max())}
+            walk.control = walk.cut(Frame(atoms, details), bars, self.settings.max_atoms, self.judge.cutoff)
+            if walk.control is not None:
+                return
 
     def _time(self, steps: int) -> float:
         return 1e-3 * self.settings.timestep * steps

@@ -171,15 +171,23 @@ class _Loop:
             structures = result["structures"]
             for rank, structure in enumerate(structures):
                 self.store.jobs.add(structure, self.settings, iteration=self.iteration, priority=-float(rank))
-        elif name.startswith("explore/") and not result["ended"].startswith(("complete", "untrusted")):
-            walk_name = f"{self.iteration}.{name.removeprefix('explore/')}"
-            self.store.history.note("walk", f"walk {walk_name} ({result['kind']}) {result['ended']}")
+        elif name.startswith("explore/"):
+            self._note_walk(name.removeprefix("explore/"), result)
         elif name == "learn":
             jobs = result.pop("jobs")
             path = self.store.model_folder / result["model"]
             self.store.history.add_model(
                 result["sha256"], str(path), jobs, iteration=self.iteration, metrics=_short(result)
             )
+
+    def _note_walk(self, index: str, result: dict[str, Any]) -> None:
+        """Note what somebody may want to mend."""
+        name = f"walk {self.iteration}.{index} ({result['kind']})"
+        if not result["ended"].startswith(("complete", "untrusted")):
+            self.store.history.note("walk", f"{name} {result['ended']}")
+        elif result["left_out"]:
+            count, reason = len(result["left_out"]), result["left_out"][0]
+            self.store.history.note("walk", f"{name}: {count} frames are left out, the first because {reason}")
 
     def _check_stop(self) -> None:
         reason = self.request.reason()
@@ -235,6 +243,7 @@ class _Loop:
             "looks": done.looks,
             "expected_share": done.expected_share,
             "ended": done.ended,
+            "left_out": done.left_out,
         }
 
     def _judge(self) -> Judge:

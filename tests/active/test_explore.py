@@ -8,7 +8,8 @@ from emt_structures import emt_structures
 from mlpot.active.beginning import Start, first_structures, starts_of_walks
 from mlpot.active.bias import BiasedCalculator
 from mlpot.active.config import ExploreSettings, System
-from mlpot.active.explore import walk, weights
+from mlpot.active.explore import Frame, Walk, walk, weights
+from mlpot.active.sanity import unphysical
 
 
 def copper(*times):
@@ -109,6 +110,22 @@ def test_large_frames_are_cut(judge):
         bars = weights(judge[0], frame.atoms, np.array(frame.details["core"]))
         assert bars[frame.details["core"]].min() > 0.0
         assert np.count_nonzero(bars) == len(frame.details["core"])
+
+
+def test_a_part_without_a_sane_boundary_is_left_out():
+    """No box of whole lattice vectors holds the environment and is affordable; atoms would lie in their images."""
+    atoms = bulk("Cu", a=3.6, cubic=True) * (6, 3, 3)
+    atoms.rattle(0.02, seed=1)
+    bars = np.zeros(len(atoms))
+    bars[8] = 1.0
+    found = Walk("bulk")
+    assert found.cut(Frame(atoms, {}), bars, 64, 4.0) is None
+    assert "in it atoms" in found.left_out[0]
+    assert "raise explore.max_atoms" in found.left_out[0]
+    found.conclude([0.5])
+    assert found.ended == f"failed: {found.left_out[0]}"
+    part = found.cut(Frame(atoms, {}), bars, 108, 4.0)
+    assert (len(part.atoms), unphysical(part.atoms)) == (108, None)
 
 
 def test_systems_give_what_they_are_asked_for():
