@@ -56,6 +56,9 @@ CONTROL = (
 BAR = 1e4
 """Bar in a GPa."""
 
+DRAG = 20.0
+"""Of the barostat: without it cells swing by several percent before they settle."""
+
 LARGEST_SEED = 900_000_000
 """Of the random numbers of LAMMPS."""
 
@@ -137,7 +140,7 @@ class LammpsWalk:
         move = "nve"
         if settings.pressure is not None and kind != "slab":
             low, high = (BAR * pressure for pressure in settings.pressure)
-            move = f"nph iso {low} {high} {1e-3 * BAROSTAT_TIME}"
+            move = f"nph iso {low} {high} {1e-3 * BAROSTAT_TIME} drag {DRAG}"
         return SCRIPT.format(
             closest=CLOSEST,
             model=self.judge.path,

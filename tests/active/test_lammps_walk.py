@@ -14,7 +14,7 @@ from loops import loop_config, written
 
 from mlpot.active.beginning import Start
 from mlpot.active.config import ExploreSettings, read_loop_config
-from mlpot.active.explore import weights
+from mlpot.active.explore import walk, weights
 from mlpot.active.label.processes import MARK
 from mlpot.active.lammps_frames import count_frames, read_bars
 from mlpot.active.lammps_walk import LammpsWalk
@@ -72,6 +72,18 @@ def test_frames_and_bars_are_those_of_the_judge(judge, tmp_path):
     )
     volumes = [frame.atoms.get_volume() for frame in found.frames]
     assert volumes[-1] < 0.95 * volumes[0]
+
+
+def test_cells_settle_at_the_pressure_as_in_ase(judge, tmp_path):
+    settings = {"trust": 1e9, "pressure": [40, 40], "temperature": [300, 300], "frames": 50}
+    ours = done(judge, tmp_path, copper(2, 2, 2), target=1e-6, **settings).frames
+    chosen = ExploreSettings(**{**SETTINGS, **settings, "program": "ase", "ranks": 1})
+    theirs = walk(judge[0], copper(2, 2, 2), chosen, 1e-6, np.random.default_rng(0)).frames
+    ours, theirs = ([frame.atoms.get_volume() for frame in frames] for frames in (ours, theirs))
+    assert ours[0] == pytest.approx(theirs[0])
+    assert np.mean(ours[-4:]) == pytest.approx(np.mean(theirs[-4:]), rel=0.02)
+    assert np.ptp(ours[-4:]) < 0.03 * ours[0]
+    assert ours[-1] < 0.9 * ours[0]
 
 
 def test_the_ramp_heats(judge, tmp_path):
@@ -220,7 +232,7 @@ def test_a_loop_explores_with_lammps(tmp_path):
     assert run_loop(config).ended == "1 iterations (stop.iterations 1)"
     with Store(config.store) as store:
         walks = store.progress.steps("explore")
-        assert [walk.result["ended"] for walk in walks] == ["complete"] * 2
+        assert [one.result["ended"] for one in walks] == ["complete"] * 2
         chosen = [one for one in store.history.selections() if one.iteration == 1]
         assert {one.details["program"] for one in chosen} == {"lammps"}
         origins = [store.database.rows("SELECT origin FROM structures WHERE id = ?", (c.structure_id,)) for c in chosen]
@@ -229,14 +241,14 @@ def test_a_loop_explores_with_lammps(tmp_path):
 
 def test_walks_that_fail_are_events_and_the_loop_goes_on(tmp_path):
     explore = {**EXPLORE, "temperature": [5e6, 5e6], "trust": 1e9}
-    result = run_loop(loop_config(tmp_path, explore=explore, stop={"iterations": 2}))
-    assert result.ended == "2 iterations (stop.iterations 2)"
+    result = run_loop(loop_config(tmp_path, explore=explore, stop={"iterations": 1}))
+    assert result.ended == "1 iterations (stop.iterations 1)"
     with Store(tmp_path / "loop.db") as store:
         told = [event.message for event in store.history.events() if event.kind == "walk"]
         refused = store.history.selections(chosen=False)
-    assert len(told) == 4
+    assert len(told) == 2
     assert told[0].startswith("walk 1.0 (bulk) unphysical: ")
-    assert len(refused) >= 4
+    assert len(refused) >= 2
 
 
 @pytest.mark.faults
@@ -250,9 +262,9 @@ def test_a_loop_that_is_killed_in_a_walk_ends_as_one_that_was_not(tmp_path):
     (tmp_path / "undisturbed").mkdir()
     run_loop(loop_config(tmp_path / "undisturbed", explore=explore, stop=stop))
     path = written(tmp_path, explore=explore, stop=stop)
-    for walk in ("walk-1.0", "walk-1.1"):
+    for name in ("walk-1.0", "walk-1.1"):
         process = subprocess.Popen([sys.executable, "-m", "mlpot", "active", "run", str(path)], start_new_session=True)
-        while not read_bars(tmp_path / "loop.work" / walk / "bars.txt"):
+        while not read_bars(tmp_path / "loop.work" / name / "bars.txt"):
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
