@@ -60,9 +60,7 @@ from mlpot.model.repulsion import Repulsion
 from mlpot.neighbors import graph_from_atoms
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
-ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}
-"""Largest deviation from the probe, as `probe_deviation` has it."""
-
+ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `probe_deviation` has it
 AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
 
@@ -189,11 +187,9 @@ def potential_from_file(path: str | Path) -> AnyPotential:
     Raises
     ------
     ModelFileError
-        As for `load_model`. The constants of the model are those of this version of mlpot, not of the file: one
-        written with others disagrees with its probe.
+        As for `load_model`. Constants are those of this version, not of the file: with others, the probe disagrees.
     """
-    path = Path(path)
-    content = read_sealed(path)
+    content = read_sealed(path := Path(path))
     manifest = parse_manifest(path, content)
     tensors = safetensors.torch.load(member(content, TENSORS))
     potential = _build(manifest)
@@ -202,9 +198,8 @@ def potential_from_file(path: str | Path) -> AnyPotential:
     deviation = probe_deviation(evaluate(in_double(potential), graph), manifest.probe)
     if not deviation <= ALLOWED_DEVIATION["double"]:
         raise ModelFileError(
-            f"{path}: its weights give other numbers in mlpot {__version__} than in {manifest.creator}, which wrote it "
-            f"(relative deviation {deviation:.1e} on its probe). The file can be evaluated, but not trained further "
-            "or joined to a committee: train it anew"
+            f"{path}: its weights give other numbers in this version of mlpot than in the one that wrote it (relative "
+            f"deviation {deviation:.1e} on its probe): it can be evaluated, but not trained further; train it anew"
         )
     return potential.to(PRECISIONS[manifest.precision])
 

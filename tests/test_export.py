@@ -67,6 +67,15 @@ def test_weights_travel_exactly(models):
         assert torch.equal(weight, other), name
 
 
+def test_weights_of_other_constants_are_not_trained_further(tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr("mlpot.model.contraction.POWER_DECAY", 1.0)
+        save_model(tmp_path / "old.pt", random_potential())
+    load_model(tmp_path / "old.pt", precision="double")  # what it says is still right
+    with pytest.raises(ModelFileError, match="can be evaluated, but not trained further"):
+        potential_from_file(tmp_path / "old.pt")
+
+
 def test_float32_model_keeps_exact_constants(tmp_path):
     """The constants of a model trained in float32 are stored unrounded."""
     save_model(tmp_path / "single.pt", random_potential().float())
