@@ -31,7 +31,7 @@ from mlpot.engine import AtomsAnswer, EngineName, NativeModel, engine_descriptio
 from mlpot.errors import ConfigError, EngineError, MLPotError, ModelFileError
 from mlpot.manifest import Precision
 from mlpot.neighbors import FloatArray
-from mlpot.shipped import DEFAULT_PRESET, find_potential
+from mlpot.shipped import find_potential
 from mlpot.uncertainty.properties import Uncertainty
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
 def load(
     model: str | Path,
     *,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
     device: str = "cpu",
     precision: Precision | None = None,
     skin: float = 0.5,
@@ -285,8 +285,8 @@ def load(
     ----------
     model : str or Path
         Path of a ``model.pt``, or a name such as ``Si`` or ``Si/fast``.
-    preset : str
-        Which file of a named potential, where the name does not say: ``fast`` or ``accurate``.
+    preset : str, optional
+        ``fast`` or ``accurate``, where the name does not say; by default the most accurate one that ships.
     device, precision, skin, engine, threads
         As of `MLPotCalculator`.
 

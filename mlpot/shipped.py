@@ -7,9 +7,6 @@ from pathlib import Path
 
 from mlpot.errors import ModelFileError
 
-DEFAULT_PRESET = "accurate"
-"""The one that a plain name means; the pair style has it too."""
-
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -28,15 +25,15 @@ def known_potentials() -> dict[str, dict[str, Path]]:
     return known
 
 
-def find_potential(model: str | Path, preset: str = DEFAULT_PRESET) -> Path:
+def find_potential(model: str | Path, preset: str | None = None) -> Path:
     """File of a model given by path or by name; an existing file goes before a name.
 
     Parameters
     ----------
     model : str or Path
         Path, ``name`` or ``name/preset``.
-    preset : str
-        Which file of a potential, where the name does not say.
+    preset : str, optional
+        Which file of a potential, where the name does not say; by default the most accurate one that ships.
 
     Returns
     -------
@@ -58,7 +55,7 @@ def find_potential(model: str | Path, preset: str = DEFAULT_PRESET) -> Path:
         raise ModelFileError(
             f"no model file at {path} and no shipped potential of that name; expected a path or one of: {names}"
         )
-    wanted = chosen or preset
+    wanted = chosen or preset or ("accurate" if "accurate" in presets else "fast")  # as in the pair style
     if wanted not in presets:
         raise ModelFileError(f"the potential {name} has the presets {', '.join(sorted(presets))}; got {wanted!r}")
     return presets[wanted]

@@ -78,7 +78,7 @@ def test_evaluate_and_plot(tmp_path):
     output = example("evaluate_and_plot.py", folder=tmp_path)
     energy, forces = re.search(r"^all +([\d.]+) +([\d.]+)$", output, re.MULTILINE).groups()
     metrics = json.loads((EXAMPLES.parent / "potentials/Si-dft/metrics.json").read_text())
-    known = metrics["accurate"]["test"]["by_config_type"]["all"]
+    known = metrics["fast"]["test"]["by_config_type"]["all"]
     assert float(energy) == pytest.approx(1000 * known["energy"]["rmse"], rel=1e-3)
     assert float(forces) == pytest.approx(1000 * known["forces"]["rmse"], rel=1e-3)
     assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")

@@ -139,14 +139,16 @@ std::string find_model(const std::string &name)
 {
   std::error_code ignored;
   if (fs::is_regular_file(name, ignored)) return name;
-  // "name/preset", or "name" as in mlpot/shipped.py
-  const fs::path relative = fs::path(name).has_parent_path() ? name + ".pt" : name + "/accurate.pt";
   std::vector<fs::path> folders = {plugin_folder().parent_path() / "potentials"};
 #ifdef MLPOT_POTENTIALS
   folders.emplace_back(MLPOT_POTENTIALS);
 #endif
-  for (const auto &folder : folders)
-    if (fs::is_regular_file(folder / relative, ignored)) return (folder / relative).string();
+  // "name/preset", or "name" as in mlpot/shipped.py
+  std::vector<std::string> files = {name + ".pt"};
+  if (!fs::path(name).has_parent_path()) files = {name + "/accurate.pt", name + "/fast.pt"};
+  for (const auto &file : files)
+    for (const auto &folder : folders)
+      if (fs::is_regular_file(folder / file, ignored)) return (folder / file).string();
   return "";
 }
 
