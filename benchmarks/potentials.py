@@ -77,14 +77,12 @@ def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
     card = folder / "card.md"
     before, _, rest = card.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    parts = [
-        "## Errors on test structures",
-        "Root mean square, `fast` / `accurate`; all figures are in `metrics.json`.",
-    ]
+    presets = " / ".join(f"`{preset}`" for preset in metrics)
+    parts = ["## Errors on test structures", f"Root mean square, {presets}; all figures are in `metrics.json`."]
     parts += [markdown(errors(metrics)), "## Checks", "By `mlpot check`.", markdown(checks(metrics))]
     if all("properties" in found for found in metrics.values()):
         parts += ["## Properties", markdown(properties(metrics, folder / "reference.yaml"))]
-    card.write_text(before + BEGIN + "\n" + "\n\n".join(parts) + "\n" + END + after)
+    card.write_text("\n\n".join([before + BEGIN, *parts, END + after]))
 
 
 def errors(metrics: dict[str, Any]) -> Table:
@@ -92,7 +90,8 @@ def errors(metrics: dict[str, Any]) -> Table:
     tests = [found["test"]["by_config_type"] for found in metrics.values()]
     labels = [label for label in LABELS if label in tests[0]["all"]]
     rows = [["config_type", *(LABELS[label][1] for label in labels)]]
-    for kind in sorted(tests[0], key=lambda kind: (kind == "all", kind)):
+    kinds = sorted(set(tests[0]) - {"all"})
+    for kind in [*(kinds if len(kinds) > 1 else []), "all"]:
         values = [[test[kind][label] for test in tests] if label in tests[0][kind] else [] for label in labels]
         scales = [LABELS[label][0] for label in labels]
         rows.append(

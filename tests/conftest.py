@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import os
+import signal
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from mlpot.export import save_model
 from mlpot.model import Potential
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
 
 
 @pytest.fixture(scope="session")
