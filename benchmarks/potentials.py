@@ -92,18 +92,13 @@ def errors(metrics: dict[str, Any]) -> Table:
     rows = [["config_type", *(LABELS[label][1] for label in labels)]]
     kinds = sorted(set(tests[0]) - {"all"})
     for kind in [*(kinds if len(kinds) > 1 else []), "all"]:
-        values = [[test[kind][label] for test in tests] if label in tests[0][kind] else [] for label in labels]
-        scales = [LABELS[label][0] for label in labels]
-        rows.append(
-            [
-                kind,
-                *(
-                    " / ".join(f"{scale * x['rmse']:.2g}" for x in both)
-                    for scale, both in zip(scales, values, strict=True)
-                ),
-            ]
-        )
+        rows.append([kind, *(" / ".join(error_text(test[kind], label) for test in tests) for label in labels)])
     return rows
+
+
+def error_text(errors: dict[str, Any], label: str) -> str:
+    """Root mean square error in the units of the table."""
+    return f"{LABELS[label][0] * errors[label]['rmse']:.2g}" if label in errors else "-"
 
 
 def checks(metrics: dict[str, Any]) -> Table:
