@@ -213,7 +213,7 @@ import mlpot
 small = bulk("Si", cubic=True)
 small.calc = mlpot.MLPotCalculator(sys.argv[1], engine="native")
 small.get_forces()
-atoms = small * 20
+atoms = small * 27
 atoms.calc = small.calc
 guard = mlpot.Guard(atoms)
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -224,13 +224,13 @@ atoms.get_forces()
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 def test_a_lack_of_memory_stops_the_run(model_file, tmp_path):
-    """In a process that may not have more than it has: 64,000 atoms do not fit."""
+    """In a process that may not have more than it has: 157,464 atoms do not fit."""
     command = [sys.executable, "-c", OUT_OF_MEMORY, str(model_file)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "not enough memory for 64000 atoms" in result.stderr
+    assert "not enough memory for 157464 atoms" in result.stderr
     assert "guard stops the run" in result.stderr
-    assert len(read(tmp_path / "mlpot.failed.xyz")) == 64000
+    assert len(read(tmp_path / "mlpot.failed.xyz")) == 157464
 
 
 def test_the_first_frame_may_be_the_one_that_fails(silicon):
