@@ -81,7 +81,7 @@ void NativeEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &c
                            mlpot_result &result)
 {
   refuse(result);
-  evaluator->compute({atoms, nullptr, nullptr, nullptr}, comm, result);
+  evaluator->compute({atoms, nullptr, nullptr, nullptr, nullptr}, comm, result);
 }
 
 void NativeEngine::compute_alone(const NativeAtoms &atoms, mlpot_result &result)

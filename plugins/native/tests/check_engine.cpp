@@ -121,7 +121,8 @@ Answer evaluate(mlpot::NativeEngine &engine, const Chain &chain)
   result.centroid_virials = centroids.data();
   const Members members(engine.describe(), n, result);
   std::vector<double> descriptors(n * engine.n_descriptors());
-  engine.compute_alone({chain.atoms(), nullptr, nullptr, nullptr, descriptors.data()}, result);
+  engine.compute_alone({chain.atoms(), nullptr, nullptr, nullptr, nullptr, descriptors.data()},
+                       result);
   members.check(engine, chain, result);
   double sum = 0.0, size = 0.0;
   for (const double force : forces) {
