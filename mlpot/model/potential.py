@@ -10,7 +10,9 @@
 The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
 descriptors of an atom, on which committees (`committee`) and distances from the training set rest.
 
-Nothing has a constant term, so an atom without neighbours has exactly its reference energy.
+Nothing has a constant term, so an atom without neighbours has exactly its reference energy. Contracted densities are
+cubic in the density: the next layer would raise messages without a bound to the ninth power, and the energy of compressed
+matter would run away.
 
 TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
 """
@@ -95,10 +97,16 @@ class Layer(nn.Module):
         """Messages ``(n_centers, n_components * n_message_channels)``; no columns after the last layer."""
         if self.is_last:
             return contracted.new_zeros([centers.numel(), 0])
-        parts = [(contracted[0] @ self.message[0] + self.message_embedding[centers]).unsqueeze(1)]
+        parts = [bounded((contracted[0] @ self.message[0] + self.message_embedding[centers]).unsqueeze(1))]
         if self.message_lmax == 1:
-            parts.append((contracted[1:] @ self.message[1]).transpose(0, 1))
+            parts.append(bounded((contracted[1:] @ self.message[1]).transpose(0, 1)))
         return torch.cat(parts, 1).flatten(1)
+
+
+def bounded(messages: Tensor) -> Tensor:
+    """Scalars or vectors ``(n_centers, 1 or 3, n_message_channels)``: short ones as they are, none longer than 2."""
+    size = 0.25 * messages.square().sum(1, keepdim=True)
+    return messages * torch.rsqrt(torch.sqrt(1.0 + size * size))
 
 
 class Potential(nn.Module):

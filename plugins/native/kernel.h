@@ -145,6 +145,7 @@ template <typename N> struct Workspace {
   N *backward;                          // [edge][component, message channel]; duals only
   N *message_density;                   // [lm][component, message channel]
   N *coupled;                           // [L M][path, message channel]
+  N *message_adjoint;    // [mean or deviation][component, message channel]: of the centre
 };
 
 /* What one thread adds up. Arrays that are not wanted are null. Deviations are what members of a

@@ -8,6 +8,7 @@
 
 #include "contraction.h"
 #include "edges.h"
+#include "message_bound.h"
 #include "message_density.h"
 #include "product.h"
 
@@ -62,13 +63,28 @@ namespace MLPOT_INSTRUCTIONS {
     for (int c = 0; c < width; c += Simd<N>::LANES) store_reals(out + c, load(embedding + c));
     product<N, true>(1, channels, width, {contracted, channels, 1}, layer.message[0], width, out,
                      width);
-    if (layer.n_components > 1)
-      product<N>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1], width,
-                 out + width, width);
+    bound(1, width, out);
+    if (layer.n_components == 1) return;
+    product<N>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1], width,
+               out + width, width);
+    bound(3, width, out + width);
+  }
+
+  /* Adjoint of the message of a centre before its bound, from that of what was sent. */
+  template <typename N>
+  inline void bounded_adjoint(const Task<N> &task, int center, const N *adjoints_out, N *adjoint)
+  {
+    const auto &model = *task.model;
+    const int width = model.message_channels;
+    const std::size_t row = message_row(task, center);
+    const N *sent = task.messages_out + row, *of_sent = adjoints_out + row;
+    bound_adjoint(1, width, sent, of_sent, adjoint);
+    if (model.n_message_degrees > 1)
+      bound_adjoint(3, width, sent + width, of_sent + width, adjoint + width);
   }
 
   /* Completes contracted_adjoint, which holds that of the energy, by the derivatives with respect to
-     hidden values and messages. */
+     hidden values and messages; the latter stay in message_adjoint. */
   template <typename N> void receive(const Task<N> &task, int center, const N *hidden)
   {
     const auto &model = *task.model;
@@ -78,7 +94,8 @@ namespace MLPOT_INSTRUCTIONS {
     product<N, true>(1, model.hidden_width, channels, {hidden, model.hidden_width, 1},
                      layer.to_hidden_t, channels, adjoint, channels);
     if (!task.adjoints_out) return;
-    const N *messages = task.adjoints_out + message_row(task, center);
+    N *messages = task.workspace->message_adjoint;
+    bounded_adjoint(task, center, task.adjoints_out, messages);
     product<N, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels,
                      adjoint, channels);
     if (layer.n_components > 1)

@@ -145,8 +145,11 @@ namespace MLPOT_INSTRUCTIONS {
                      {deviation_hidden(task, k), model.hidden_width, 1}, layer.to_hidden_t,
                      channels, seeds, stride);
     if (!task.deviation_adjoints_out) return;
-    const T *messages = task.deviation_adjoints_out + message_row(task, center);
-    const auto next = static_cast<std::ptrdiff_t>(task.deviation_stride);
+    T *messages = task.workspace->message_adjoint;
+    const int next = model.message_width();
+    for (int r = 0; r < n; r++)
+      bounded_adjoint(task, center, task.deviation_adjoints_out + r * task.deviation_stride,
+                      messages + r * next);
     product<T, true>(n, width, channels, {messages, next, 1}, layer.message_t[0], channels, seeds,
                      stride);
     for (int r = 0; layer.n_components > 1 && r < n; r++)

@@ -156,7 +156,7 @@ template <typename N> void Passes<N>::give_messages(Task<N> &task, int thread, i
   task.hidden_stride = task.n_members * model.hidden_width;
   task.hidden = hidden.data();
   if (!is_first) task.messages_in = messages[task.layer - 1].data();
-  if (!is_last && task.pass != Pass::Backward) task.messages_out = messages[task.layer].data();
+  if (!is_last) task.messages_out = messages[task.layer].data();
   if (!is_first && task.pass != Pass::Forward)
     task.adjoints_in =
         adjoints.clear(thread, static_cast<std::size_t>(n_atoms) * task.message_stride);

@@ -61,8 +61,8 @@ namespace MLPOT_INSTRUCTIONS {
     const Dual<T> *contracted = task.workspace->contracted;
     add_gradient<T>(channels, 1, model.hidden_width, {contracted, 1, channels}, hidden,
                     model.hidden_width, gradient_of(task, layer.to_hidden), model.hidden_width);
-    if (!task.adjoints_out) return;
-    const Dual<T> *messages = task.adjoints_out + message_row(task, center);
+    if (!task.adjoints_out) return;    // else receive() has found those of the message
+    const Dual<T> *messages = task.workspace->message_adjoint;
     T *embedding = gradient_of(task, layer.message_embedding) +
         static_cast<std::size_t>(species_of(task, center)) * width;
     for (int c = 0; c < width; c += Simd<T>::LANES)

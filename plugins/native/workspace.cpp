@@ -93,6 +93,7 @@ template <typename N> void WorkspaceMemory<N>::cut_message_arrays(const ModelTab
   std::size_t rows = 0;
   for (int L = 0; L <= model.lmax; L++) rows += (2 * L + 1) * model.layers[1].n_paths[L];
   cut(view.coupled, rows * model.message_channels);
+  cut(view.message_adjoint, std::max(1, model.n_deviations) * width);
 }
 
 template class WorkspaceMemory<float>;
