@@ -11,8 +11,8 @@ The energy is linear in the features of all layers and in the hidden values of t
 descriptors of an atom, on which committees (`committee`) and distances from the training set rest.
 
 Nothing has a constant term, so an atom without neighbours has exactly its reference energy. Contracted densities are
-cubic in the density: the next layer would raise messages without a bound to the ninth power, and the energy of compressed
-matter would run away.
+cubic in the density: without a bound on messages, the next layer would raise them to the ninth power and the energy of
+compressed matter would run away.
 
 TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
 """
