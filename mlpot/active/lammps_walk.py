@@ -113,10 +113,10 @@ class LammpsWalk:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         elements = self._prepare(start, rng)
-        status = self._execute(stop)
-        walk = Walk(start.kind, stopped=status is None)
-        if status is not None:
-            self._collect(walk, status, elements)
+        reason = self._execute(stop)
+        walk = Walk(start.kind, stopped=reason is None)
+        if reason is not None:
+            self._collect(walk, reason, elements)
         shutil.rmtree(self.folder, ignore_errors=True)
         return walk
 
@@ -166,8 +166,8 @@ class LammpsWalk:
 
     # --- LAMMPS
 
-    def _execute(self, stop: Callable[[], bool]) -> int | None:
-        """Exit status of LAMMPS; None where it was asked to stop. It ends when this process does."""
+    def _execute(self, stop: Callable[[], bool]) -> str | None:
+        """Why LAMMPS ended; None where it was asked to stop. It ends when this process does."""
         with (self.folder / "output.log").open("wb") as output:
             process = subprocess.Popen(
                 dying_with_us(lammps.command(Path("in.walk"), ranks=self.settings.ranks)),
@@ -178,21 +178,35 @@ class LammpsWalk:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the loop
             )
-            while process.poll() is None and not stop():
-                time.sleep(POLL)
+            hangs = self._watch(process, stop)
         stopped = process.poll() is None
         kill_marked(self.folder)
         status = process.wait()
-        return None if stopped else status
+        if hangs:
+            return f"failed: LAMMPS did not get on for {self.settings.patience:g} s and was ended (explore.patience)"
+        return None if stopped else self._reason(status)
+
+    def _watch(self, process: subprocess.Popen[bytes], stop: Callable[[], bool]) -> bool:
+        """Wait until LAMMPS ends or has to be ended: whether it hangs."""
+        bars = self.folder / "bars.txt"
+        written, since = 0, time.monotonic()
+        while process.poll() is None and not stop():
+            size = bars.stat().st_size if bars.exists() else 0
+            if size != written:
+                written, since = size, time.monotonic()
+            elif time.monotonic() - since > self.settings.patience:
+                return True
+            time.sleep(POLL)
+        return False
 
     # --- after
 
-    def _collect(self, walk: Walk, status: int, elements: list[str]) -> None:
+    def _collect(self, walk: Walk, reason: str, elements: list[str]) -> None:
         """Read what LAMMPS wrote."""
         bars = [self.judge.factor * sigma for sigma in read_bars(self.folder / "bars.txt")]
         shares = [float(self.judge.expected_share(one, self.target).mean()) for one in bars]
         walk.picoseconds = self._time(self.settings.interval * max(0, len(bars) - 1))
-        walk.ended = self._reason(status)
+        walk.ended = reason
         self._keep_uncertain(walk)
         self._keep_failed(walk)
         self._keep_control(walk, elements)

@@ -135,7 +135,8 @@ def _plot_growth(axis: Axes, report: Report) -> None:
 
 def _plot_gains(axis: Axes, gains: Sequence[Speedup]) -> None:
     labels = ["\n".join([*gain.name.split(", "), f"{gain.ranks} x {gain.threads}"]) for gain in gains]
-    colors = [_COLORS[0] if gain.ranks > 1 else _COLORS[1] for gain in gains]
+    color_of = dict(zip(dict.fromkeys(gain.name for gain in gains), _COLORS * 8, strict=False))
+    colors = [color_of[gain.name] for gain in gains]
     axis.bar(range(len(gains)), [gain.factor for gain in gains], color=colors, width=0.6)
     for place, gain in enumerate(gains):
         axis.annotate(f"{gain.factor:.2f}", (place, gain.factor), (0, 2), textcoords="offset points", ha="center")

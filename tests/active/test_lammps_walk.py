@@ -166,6 +166,19 @@ def test_a_crash_is_told_and_what_was_found_is_kept(judge, tmp_path):
     assert marked(tmp_path) == []
 
 
+def test_a_walk_that_hangs_is_ended_and_told(judge, tmp_path):
+    def halt_lammps():
+        if len(read_bars(tmp_path / "walk" / "bars.txt")) >= 3:
+            for process in marked(tmp_path):
+                os.kill(process, signal.SIGSTOP)
+        return False
+
+    found = done(judge, tmp_path, target=1e-6, trust=1e9, time=200.0, patience=1.0, stop=halt_lammps)
+    assert found.ended.startswith("failed: LAMMPS did not get on for 1 s")
+    assert found.looks >= 3
+    assert marked(tmp_path) == []
+
+
 def test_a_script_that_lammps_refuses_is_told(judge, tmp_path):
     found = done(judge, tmp_path, Start(bulk("Si"), "bulk"))
     assert found.ended.startswith("failed: LAMMPS ended with status 1: ERROR")
