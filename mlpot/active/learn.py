@@ -33,7 +33,7 @@ from mlpot.training.checkpoint import CHECKPOINT_NAME
 from mlpot.training.committee import make_shallow
 from mlpot.uncertainty.collection import collect_errors
 from mlpot.uncertainty.command import add_error_bars
-from mlpot.uncertainty.quality import sigmas
+from mlpot.uncertainty.quality import free_atoms, sigmas
 
 MOST_POINTS = 400
 """Pairs of error bar and error that are kept of an iteration, for the report."""
@@ -242,17 +242,18 @@ def errors_of(model: Path, labels: Sequence[LabelledJob], target: float) -> dict
     calibration = opened.manifest.calibration
     if calibration is None:
         raise DataError(f"{model} is not calibrated")
-    sigma = np.repeat(sigmas(table, calibration.forces)[:, None], 3, axis=1)
-    errors = np.abs(table.force_errors)
+    free = free_atoms(table)
+    sigma = np.repeat(sigmas(free, calibration.forces)[:, None], 3, axis=1)
+    errors, free_errors = np.abs(table.force_errors), np.abs(free.force_errors)
     factor = calibration.forces.quantiles[calibration.forces.levels.index(LEVEL)]
     n_atoms = np.array([len(one.atoms) for one in structures])
-    every = max(1, errors.size // MOST_POINTS)
+    every = max(1, free_errors.size // MOST_POINTS)
     return {
         "forces_rmse": float(np.sqrt(np.mean(errors**2))),
         "energy_rmse": float(np.sqrt(np.mean((table.energy_errors / n_atoms) ** 2))),
         "share_below_target": float((errors < target).mean()),
-        "coverage": float((errors <= factor * sigma).mean()),
+        "coverage": float((free_errors <= factor * sigma).mean()),
         "n_structures": len(structures),
         "sigma": [float(f"{one:.4g}") for one in sigma.ravel()[::every]],
-        "error": [float(f"{one:.4g}") for one in errors.ravel()[::every]],
+        "error": [float(f"{one:.4g}") for one in free_errors.ravel()[::every]],
     }

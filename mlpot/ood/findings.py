@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpot.manifest import Scaling
-from mlpot.uncertainty.quality import ErrorTable, ForceQuality, auroc, force_quality, sigmas
+from mlpot.uncertainty.quality import ErrorTable, ForceQuality, auroc, force_quality, free_atoms, sigmas
 
 FloatArray = NDArray[np.float64]
 LARGE_ERROR = 0.99
@@ -58,6 +58,8 @@ def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: i
     -------
     Findings
     """
+    quality = force_quality(known, scaling), force_quality(unknown, scaling)
+    known, unknown = free_atoms(known), free_atoms(unknown)
     sigma, distance = (sigmas(known, scaling), sigmas(unknown, scaling)), (known.distances, unknown.distances)
     lengths = [np.linalg.norm(table.force_errors, axis=1) for table in (known, unknown)]
     large = lengths[1] > np.quantile(lengths[0], LARGE_ERROR)
@@ -67,8 +69,8 @@ def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: i
         return float(silent[large].mean()) if large.any() else float("nan")
 
     return Findings(
-        known=force_quality(known, scaling),
-        unknown=force_quality(unknown, scaling),
+        known=quality[0],
+        unknown=quality[1],
         frames_by_sigma=_frames(known, unknown, *sigma),
         frames_by_distance=_frames(known, unknown, *distance),
         large_errors=float(large.mean()),
@@ -81,9 +83,9 @@ def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: i
 
 def _frames(known: ErrorTable, unknown: ErrorTable, known_values: FloatArray, unknown_values: FloatArray) -> float:
     """AUROC of the mean of a signal over each frame."""
-    scores = [
-        np.bincount(table.structure, values) / np.bincount(table.structure)
-        for table, values in ((known, known_values), (unknown, unknown_values))
-    ]
+    scores = []
+    for table, values in ((known, known_values), (unknown, unknown_values)):
+        _, frame = np.unique(table.structure, return_inverse=True)
+        scores.append(np.bincount(frame, values) / np.bincount(frame))
     held_out = np.concatenate([np.zeros(len(scores[0]), dtype=bool), np.ones(len(scores[1]), dtype=bool)])
     return auroc(np.concatenate(scores), held_out)

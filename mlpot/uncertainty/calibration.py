@@ -8,6 +8,7 @@ the spread grows more slowly than the error does; the last factor, which is abou
 
 All of it comes from data that the model was not trained on. Within one sigma lie as many held-out errors as would if
 they were Gaussian, 68.3 %: a scale from their mean square would hang on the few atoms whose members happen to agree.
+Atoms that symmetry holds in place are left out (`free_atoms`).
 The quantiles are those of split conformal prediction, which hold for new data of the same kind whatever the
 distribution.
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from mlpot.errors import DataError
 from mlpot.manifest import Calibration, Manifest, Scaling
-from mlpot.uncertainty.quality import ErrorTable, distance_factor, force_sigmas
+from mlpot.uncertainty.quality import ErrorTable, distance_factor, force_sigmas, free_atoms
 from mlpot.uncertainty.spread import Spread
 
 FloatArray = NDArray[np.float64]
@@ -61,8 +62,9 @@ def calibrate(table: ErrorTable, n_species: int, data_hash: str | None) -> Calib
     """
     if len(table.force_errors) == 0:
         raise DataError("no labelled forces: error bars are calibrated on forces")
+    table = free_atoms(table)
     if not (table.force_spreads > 0.0).all():
-        raise DataError("the members of the committee agree exactly on some atom: there is no spread to scale")
+        raise DataError("the members of the committee agree exactly: there is no spread to scale")
     return Calibration(
         n_structures=table.n_structures,
         n_forces=len(table.force_errors),

@@ -13,6 +13,9 @@ FloatArray = NDArray[np.float64]
 WORST = 0.05
 """Share of the atoms with the largest force errors that error bars should point out."""
 
+FIXED = 0.01
+"""Atoms with less than this part of the root mean square spread are held in place by symmetry."""
+
 
 class ErrorTable(NamedTuple):
     """Errors of the mean of a committee beside the spread of its members, over a data set.
@@ -74,6 +77,31 @@ class ForceQuality:
     distance_auroc: float | None = None
 
 
+def free_atoms(table: ErrorTable) -> ErrorTable:
+    """Leave out atoms whose force symmetry makes zero: there is only rounding in their errors and spreads.
+
+    Parameters
+    ----------
+    table : ErrorTable
+
+    Returns
+    -------
+    ErrorTable
+        Energies and stresses as before.
+    """
+    spreads = table.force_spreads
+    if len(spreads) == 0:
+        return table
+    free = spreads >= FIXED * np.sqrt(np.mean(spreads**2))
+    return table._replace(
+        species=table.species[free],
+        force_errors=table.force_errors[free],
+        force_spreads=spreads[free],
+        distances=table.distances[free] if len(table.distances) else table.distances,
+        structure=table.structure[free],
+    )
+
+
 def sigmas(table: ErrorTable, scaling: Scaling) -> FloatArray:
     """Error bar of the force components of each atom.
 
@@ -129,7 +157,7 @@ def distance_factor(distances: FloatArray, limit: float | None) -> FloatArray:
 
 
 def force_quality(table: ErrorTable, scaling: Scaling) -> ForceQuality:
-    """Compare error bars with errors.
+    """Compare error bars with errors, on `free_atoms`.
 
     Parameters
     ----------
@@ -140,6 +168,7 @@ def force_quality(table: ErrorTable, scaling: Scaling) -> ForceQuality:
     -------
     ForceQuality
     """
+    table = free_atoms(table)
     sigma, errors = sigmas(table, scaling), np.abs(table.force_errors)
     lengths = np.linalg.norm(errors, axis=1)
     factors = dict(zip(scaling.levels, scaling.quantiles, strict=True))

@@ -68,6 +68,21 @@ def test_atoms_whose_members_happen_to_agree_do_not_set_the_scale():
     np.testing.assert_allclose(scale, SCALES, rtol=0.05)
 
 
+def test_atoms_that_symmetry_holds_in_place_count_neither_in_scale_nor_in_coverage():
+    """Half of the atoms: in perfect crystals there is only rounding in errors and spreads."""
+    data = table()
+    spreads, errors = data.force_spreads.copy(), data.force_errors.copy()
+    spreads[::2] = 1e-9
+    errors[::2] = 1e-5
+    fixed = data._replace(force_spreads=spreads, force_errors=errors)
+    calibration = calibrate(fixed, 2, None)
+    np.testing.assert_allclose(calibration.forces.scale, SCALES, rtol=0.05)
+    quality = force_quality(fixed, calibration.forces)
+    assert quality.n_atoms == 3000
+    assert quality.coverage[0.9] == pytest.approx(0.9, abs=0.01)
+    assert quality.mean_sigma == pytest.approx(quality.rmse, rel=0.1)
+
+
 def test_labels_that_are_all_met_exactly_calibrate_nothing():
     data = table(n_atoms=100)
     with pytest.raises(DataError, match="met exactly"):
