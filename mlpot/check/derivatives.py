@@ -22,8 +22,10 @@ EXACT = 1e-9
 STENCIL = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
 """Steps and weights of a central difference of fourth order."""
 
-DISPLACEMENT = 2e-3
-STRAIN = 5e-4
+DISPLACEMENT = 2e-4
+"""A; energies of random structures may bend within a hundredth of an Angstrom."""
+
+STRAIN = 5e-5
 MOST_ATOMS = 20
 
 
