@@ -1,0 +1,62 @@
+"""Squeezed copies of labelled structures with the labels of a one-layer potential: a wall for a deeper one to learn.
+
+    python benchmarks/squeezed.py Si_train.extxyz --model Si/fast --output squeezed.extxyz
+
+Where data end, models of one layer go on smoothly; those of several may fall under compression (`mlpot check` says so).
+Structures of usual density are drawn, squeezed to 0.35 to 0.8 of their volume, and rattled.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import ase.io
+import numpy as np
+import typer
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+import mlpot
+from mlpot.data.reading import iterate_atoms
+
+VOLUMES = (0.35, 0.8)
+RATTLE = 0.05
+"""Standard deviation of the displacements, A."""
+
+DENSE = 1.3
+"""Volumes of an atom above so many medians are those of surfaces, clusters and gas."""
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="labelled structures")],
+    model: Annotated[str, typer.Option(help="model.pt or the name of a potential")],
+    output: Annotated[Path, typer.Option(help="extended XYZ")],
+    frames: Annotated[int, typer.Option(help="number of structures")] = 16,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Write squeezed structures with energies, forces and stresses of the model."""
+    rng = np.random.default_rng(seed)
+    dense = dense_structures(list(iterate_atoms(data)))
+    calculator = mlpot.load(model)
+    ase.io.write(output, [squeezed(dense[rng.integers(len(dense))], calculator, rng) for _ in range(frames)])
+
+
+def dense_structures(structures: list[Atoms]) -> list[Atoms]:
+    """Leave out what is not periodic in three directions or has room in it."""
+    periodic = [atoms for atoms in structures if atoms.pbc.all()]
+    volumes = np.array([atoms.get_volume() / len(atoms) for atoms in periodic])
+    return [atoms for atoms, volume in zip(periodic, volumes, strict=True) if volume < DENSE * np.median(volumes)]
+
+
+def squeezed(atoms: Atoms, calculator: mlpot.MLPotCalculator, rng: np.random.Generator) -> Atoms:
+    """One squeezed structure with its labels."""
+    result = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=True)
+    result.set_cell(result.cell * rng.uniform(*VOLUMES) ** (1.0 / 3.0), scale_atoms=True)
+    result.rattle(RATTLE, rng=rng)
+    result.calc = calculator
+    labels = {"energy": result.get_potential_energy(), "forces": result.get_forces(), "stress": result.get_stress()}
+    result.calc = SinglePointCalculator(result, **labels)
+    return result
+
+
+if __name__ == "__main__":
+    typer.run(main)
