@@ -69,7 +69,7 @@ def test_lammps_input_ends_where_ase_agrees(tmp_path):
     row = next(line for line in reversed(output.splitlines()) if re.match(r" +20 ", line)).split()
     atoms = ase.io.read(tmp_path / "silicon.data", format="lammps-data", atom_style="atomic", units="metal")
     assert len(atoms) == 63
-    atoms.calc = mlpot.load("Si-dft/fast")
+    atoms.calc = mlpot.load("Si-dft")
     assert float(row[4]) == pytest.approx(atoms.get_volume(), rel=1e-6)
     assert float(row[2]) == pytest.approx(atoms.get_potential_energy(), abs=1e-3)
 
@@ -78,7 +78,7 @@ def test_evaluate_and_plot(tmp_path):
     output = example("evaluate_and_plot.py", folder=tmp_path)
     energy, forces = re.search(r"^all +([\d.]+) +([\d.]+)$", output, re.MULTILINE).groups()
     metrics = json.loads((EXAMPLES.parent / "potentials/Si-dft/metrics.json").read_text())
-    known = metrics["fast"]["test"]["by_config_type"]["all"]
+    known = metrics["accurate"]["test"]["by_config_type"]["all"]
     assert float(energy) == pytest.approx(1000 * known["energy"]["rmse"], rel=1e-3)
     assert float(forces) == pytest.approx(1000 * known["forces"]["rmse"], rel=1e-3)
     assert (tmp_path / "parity.png").read_bytes().startswith(b"\x89PNG")
