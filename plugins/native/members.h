@@ -182,16 +182,17 @@ namespace MLPOT_INSTRUCTIONS {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
     const int channels = model.n_channels, columns = radial_columns<T>(model);
-    const int size = adjoint_size(model);
+    const int size = adjoint_size(model), width = model.radial_width, lmax = model.lmax;
+    const T *gradients = work.gradients;
     for (int g = 0; g < edges.n_groups; g++) {
-      for (int lm = 0, l = 0; lm < model.n_harmonics(); lm++) {
-        if (lm == (l + 1) * (l + 1)) l++;
-        const T *unmix = unmix_of(task, g, l), *gradient = work.gradients + lm * channels;
-        for (int c = 0; c < channels; c++)
-          for (int n = 0; n < columns; n += Halved<T>::LANES)
-            Halved<T>::write(work.unmixed + c * size + lm * columns + n,
-                             gradient[c] * Halved<T>::read(unmix + c * model.radial_width + n));
-      }
+      T *row = work.unmixed;
+      for (int c = 0; c < channels; c++, row += size)
+        for (int l = 0; l <= lmax; l++)
+          for (int n = 0; n < columns; n += Halved<T>::LANES) {
+            const auto unmix = Halved<T>::read(unmix_of(task, g, l) + c * width + n);
+            for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+              Halved<T>::write(row + lm * columns + n, gradients[lm * channels + c] * unmix);
+          }
       product<T>(task.n_deviations, channels, size, {work.deviation_seeds, channels, 1},
                  work.unmixed, size, out + g * size, edges.n_groups * size);
     }
