@@ -102,7 +102,7 @@ def cut_out(frame: Atoms, uncertainty: FloatArray, *, max_atoms: int, radius: fl
     Raises
     ------
     DataError
-        The environment alone has more atoms, or `uncertainty` has another shape.
+        The environment alone has more atoms, or comes too close to itself, or `uncertainty` has another shape.
     """
     if np.shape(uncertainty) != (len(frame),):
         raise DataError(f"`uncertainty` must have shape ({len(frame)},), got {np.shape(uncertainty)}")
@@ -111,11 +111,18 @@ def cut_out(frame: Atoms, uncertainty: FloatArray, *, max_atoms: int, radius: fl
         everything = np.arange(len(frame))
         return Cutout(frame.copy(), everything, np.ones(len(frame), dtype=bool), centre, 0.0, 0)
     box = _Box(frame, centre)
-    sides = box.best(max_atoms, radius)
-    parents = box.inside(sides)
-    part = box.part(parents, sides)
-    distances = np.linalg.norm(part.positions - part.positions[parents == centre], axis=1)
-    kept = _without_overlaps(part, distances, radius, closest)
+    for sides in box.best(max_atoms, radius):
+        parents = box.inside(sides)
+        part = box.part(parents, sides)
+        distances = np.linalg.norm(part.positions - part.positions[parents == centre], axis=1)
+        kept = _without_overlaps(part, sides, distances, radius, closest)
+        if kept is not None:
+            break
+    else:
+        raise DataError(
+            f"in every box of {max_atoms} atoms, atoms of the environment within {radius:g} A come too close to each "
+            "other's images: raise `max_atoms` or lower `radius`"
+        )
     part, removed = part[kept], len(part) - len(kept)
     core = distances[kept] <= radius
     return Cutout(part, parents[kept], core, int(np.flatnonzero(parents[kept] == centre)[0]), misfit_of(sides), removed)
@@ -148,8 +155,8 @@ class _Box:
         part.set_cell(np.where(self.frame.cell.any(axis=1)[:, None], self.cell * scale[:, None], 0.0))
         return part
 
-    def best(self, max_atoms: int, radius: float) -> tuple["_Side", ...]:
-        """Sides of the box that fits best."""
+    def best(self, max_atoms: int, radius: float) -> list[tuple["_Side", ...]]:
+        """Sides of the boxes that are small enough, what fits best first."""
         choices = [self._sides(axis, radius) for axis in range(3)]
         found = []
         for box in itertools.product(*choices):
@@ -162,7 +169,7 @@ class _Box:
                 f"the environment within {radius:g} A needs a box of {least} atoms, and DFT can afford {max_atoms}: "
                 "raise `max_atoms` or lower `radius`"
             )
-        return min(found, key=lambda one: one[0])[1]
+        return [sides for _, sides in sorted(found, key=lambda one: one[0])]
 
     def _sides(self, axis: int, radius: float) -> list["_Side"]:
         """Sides along one axis: those that fit best, and the shortest."""
@@ -233,14 +240,22 @@ def misfit_of(box: Sequence[_Side]) -> float:
     return float(np.sqrt(np.mean([side.misfit**2 for side in box])))
 
 
-def _without_overlaps(part: Atoms, distances: FloatArray, radius: float, closest: float) -> NDArray[np.int64]:
-    """Leave out, of each pair that is too close, the atom that is farther from the centre."""
+def _without_overlaps(
+    part: Atoms, box: Sequence[_Side], distances: FloatArray, radius: float, closest: float
+) -> NDArray[np.int64] | None:
+    """Leave out, of each pair that is too close across a face, the atom that is farther from the centre.
+
+    None where both belong to the environment of the centre, which must stay.
+    """
     radii = covalent_radii[part.numbers]
+    cut = [np.isfinite(side.high) for side in box]
     i, j, D, S = neighbor_list(part, float(2 * closest * radii.max()))
-    close = (np.linalg.norm(D, axis=1) < closest * (radii[i] + radii[j])) & S.any(axis=1)
+    close = (np.linalg.norm(D, axis=1) < closest * (radii[i] + radii[j])) & S[:, cut].any(axis=1)
     removed: set[int] = set()
     for first, second in sorted(zip(i[close], j[close], strict=True)):
         farther = int(max(first, second, key=lambda one: (distances[one], one)))
-        if first not in removed and second not in removed and distances[farther] > radius:
+        if distances[farther] <= radius:
+            return None
+        if first not in removed and second not in removed:
             removed.add(farther)
     return np.array([index for index in range(len(part)) if index not in removed], dtype=np.int64)

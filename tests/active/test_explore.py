@@ -120,7 +120,7 @@ def test_a_part_without_a_sane_boundary_is_left_out():
     bars[8] = 1.0
     found = Walk("bulk")
     assert found.cut(Frame(atoms, {}), bars, 64, 4.0) is None
-    assert "in it atoms" in found.left_out[0]
+    assert "come too close to each other's images" in found.left_out[0]
     assert "raise explore.max_atoms" in found.left_out[0]
     found.conclude([0.5])
     assert found.ended == f"failed: {found.left_out[0]}"
