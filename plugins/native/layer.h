@@ -72,7 +72,8 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Adjoint of the message of a centre before its bound, from that of what was sent. */
   template <typename N>
-  inline void bounded_adjoint(const Task<N> &task, int center, const N *adjoints_out, N *adjoint)
+  inline void find_message_adjoint(const Task<N> &task, int center, const N *adjoints_out,
+                                   N *adjoint)
   {
     const auto &model = *task.model;
     const int width = model.message_channels;
@@ -95,7 +96,7 @@ namespace MLPOT_INSTRUCTIONS {
                      layer.to_hidden_t, channels, adjoint, channels);
     if (!task.adjoints_out) return;
     N *messages = task.workspace->message_adjoint;
-    bounded_adjoint(task, center, task.adjoints_out, messages);
+    find_message_adjoint(task, center, task.adjoints_out, messages);
     product<N, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels,
                      adjoint, channels);
     if (layer.n_components > 1)

@@ -148,8 +148,8 @@ namespace MLPOT_INSTRUCTIONS {
     T *messages = task.workspace->message_adjoint;
     const int next = model.message_width();
     for (int r = 0; r < n; r++)
-      bounded_adjoint(task, center, task.deviation_adjoints_out + r * task.deviation_stride,
-                      messages + r * next);
+      find_message_adjoint(task, center, task.deviation_adjoints_out + r * task.deviation_stride,
+                           messages + r * next);
     product<T, true>(n, width, channels, {messages, next, 1}, layer.message_t[0], channels, seeds,
                      stride);
     for (int r = 0; layer.n_components > 1 && r < n; r++)
