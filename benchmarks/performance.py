@@ -13,6 +13,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from mlpot.benchmark.models import preset_config
 from mlpot.benchmark.operations import Part, operations
@@ -27,9 +30,10 @@ BLOCK = re.compile(r"(<!-- begin: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NEIGHBORS = 28.0
 
 
-def main() -> None:
+def main(
+    counts_only: Annotated[bool, typer.Option("--counts", help="only what is computed, not measured")] = False,
+) -> None:
     """Rewrite the page."""
-    counts_only = sys.argv[1:] == ["--counts"]
     reports: list[Report] = []
 
     def fill(block: re.Match[str]) -> str:
@@ -118,4 +122,4 @@ def _thousands(work: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -79,7 +79,8 @@ def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
     _, _, after = rest.partition(END)
     presets = " / ".join(f"`{preset}`" for preset in metrics)
     parts = ["## Errors on test structures", f"Root mean square, {presets}; all figures are in `metrics.json`."]
-    parts += [markdown(errors(metrics)), "## Checks", "By `mlpot check`.", markdown(checks(metrics))]
+    parts += [markdown(errors(metrics)), "## Error bars", "Of the force on each atom, on the same structures."]
+    parts += [markdown(error_bars(metrics)), "## Checks", "By `mlpot check`.", markdown(checks(metrics))]
     if all("properties" in found for found in metrics.values()):
         parts += ["## Properties", markdown(properties(metrics, folder / "reference.yaml"))]
     card.write_text("\n\n".join([before + BEGIN, *parts, END + after]))
@@ -99,6 +100,18 @@ def errors(metrics: dict[str, Any]) -> Table:
 def error_text(errors: dict[str, Any], label: str) -> str:
     """Root mean square error in the units of the table."""
     return f"{LABELS[label][0] * errors[label]['rmse']:.2g}" if label in errors else "-"
+
+
+def error_bars(metrics: dict[str, Any]) -> Table:
+    """How good the calibrated sigmas are."""
+    bars = [found["test"]["error_bars"] for found in metrics.values()]
+    return [
+        ["measure", *metrics],
+        ["errors inside of the 90 % interval, %", *(f"{100 * bar['coverage']['0.9']:.0f}" for bar in bars)],
+        ["mean sigma, meV/A", *(f"{1000 * bar['mean_sigma']:.2g}" for bar in bars)],
+        ["AUROC of sigma for the worst 5 %", *(f"{bar['auroc']:.2f}" for bar in bars)],
+        ["the same of the feature distance", *(f"{bar['distance_auroc']:.2f}" for bar in bars)],
+    ]
 
 
 def checks(metrics: dict[str, Any]) -> Table:

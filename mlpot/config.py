@@ -29,7 +29,10 @@ class ModelConfig(StrictModel):
     lmax: int = Field(3, ge=0, le=4, description="highest spherical harmonic of the density")
     correlation: int = Field(3, ge=1, le=4, description="highest power of the density (body order minus one)")
     vector_correlation: int = Field(
-        2, ge=1, le=4, description="the same for the vectors in messages, where high powers are the dearest part"
+        2,
+        ge=1,
+        le=4,
+        description="the same for vectors and tensors in messages, where high powers are the dearest part",
     )
     n_radial: int = Field(8, ge=1, le=32, description="radial basis functions")
     envelope_power: int = Field(6, ge=3, le=12, description="power of the smooth cutoff envelope")
@@ -37,7 +40,9 @@ class ModelConfig(StrictModel):
         None, ge=1, le=256, description="rank of the element embedding; null: every element has its own weights"
     )
     message_channels: int = Field(32, ge=1, le=256, description="channels of the messages between layers")
-    message_lmax: Literal[0, 1] = Field(1, description="0: scalar messages; 1: scalars and vectors")
+    message_lmax: Literal[0, 1, 2] = Field(
+        1, description="messages are scalars (0), vectors (1), and tensors of rank two (2), too"
+    )
     readout_width: int = Field(32, ge=1, le=512, description="hidden width of the last readout")
     zbl: bool = Field(True, description="Ziegler-Biersack-Littmark repulsion of close atoms")
 
@@ -47,7 +52,7 @@ Preset = Literal["fast", "accurate", "max"]
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
     "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
-    "max": {"n_layers": 3, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
+    "max": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8, "message_lmax": 2},
 }
 
 
@@ -55,7 +60,8 @@ class ModelSection(ModelConfig):
     """A preset, and any field of `ModelConfig` that departs from it."""
 
     preset: Preset = Field(
-        "fast", description="fast: 1 layer, strictly local; accurate: 2 layers with vector messages; max: 3"
+        "fast",
+        description="fast: 1 layer, strictly local; accurate: 2 layers, messages with vectors; max: and with tensors",
     )
 
     @model_validator(mode="before")

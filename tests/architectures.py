@@ -23,7 +23,7 @@ def architectures(draw, dearest):
         "n_radial": draw(st.integers(1, 12)),
         "envelope_power": draw(st.integers(3, 12)),
         "message_channels": draw(st.integers(1, 12)),
-        "message_lmax": draw(st.sampled_from([0, 1])),
+        "message_lmax": draw(st.sampled_from([0, 1, 2])),
         "readout_width": draw(st.integers(1, 20)),
         "zbl": draw(st.booleans()),
         "species_embedding": draw(st.none() | st.integers(1, 5)),

@@ -9,6 +9,7 @@ ARCHITECTURES = {
     "one layer": {},
     "scalar messages": {"n_layers": 2, "message_lmax": 0},
     "vector messages": {"n_layers": 2},
+    "tensor messages": {"n_layers": 2, "message_lmax": 2},
     "three layers": {"n_layers": 3, "vector_correlation": 3},
     "lmax 0": {"lmax": 0, "n_layers": 2},
     "lmax 1, embedding": {"lmax": 1, "n_layers": 2, "species_embedding": 2},

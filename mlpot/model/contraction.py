@@ -1,4 +1,4 @@
-"""Symmetric contraction: powers of the density, channel by channel, to invariants and vectors.
+"""Symmetric contraction: powers of the density, channel by channel, to invariants, vectors and tensors.
 
     B_i[L M, k] = sum_nu sum_eta w[z_i, nu, eta, k] (U_(nu, eta) . A_i^nu)_(L M, k)
 
@@ -22,7 +22,7 @@ POWER_DECAY: Final = 0.5
 
 
 class SymmetricContraction(nn.Module):
-    """Contracts the mixed density to invariants, and to vectors where `output_lmax` is 1.
+    """Contracts the mixed density to degrees up to `output_lmax`.
 
     Input A ``((lmax + 1)^2, n_centers, n_channels)``, output B ``((output_lmax + 1)^2, n_centers, n_channels)``.
     """
@@ -104,7 +104,8 @@ Monomial = tuple[int, ...]
 def component_couplings(lmax: int, power: int, degree: int) -> list[tuple[list[Monomial], NDArray[np.float64]]]:
     """For each component of the result: its monomials and their coefficients ``(n_couplings, n_monomials)``.
 
-    Up to degree 1 every monomial of real harmonics belongs to one component alone (reflections of x, y and z).
+    Up to degree 1 every monomial of real harmonics belongs to one component alone (reflections of x, y and z); some of
+    degree 2 belong to two.
     """
     polynomials = symmetric_couplings(lmax, power, degree)
     blocks = []

@@ -98,13 +98,14 @@ class Layer(nn.Module):
         if self.is_last:
             return contracted.new_zeros([centers.numel(), 0])
         parts = [bounded((contracted[0] @ self.message[0] + self.message_embedding[centers]).unsqueeze(1))]
-        if self.message_lmax == 1:
-            parts.append(bounded((contracted[1:] @ self.message[1]).transpose(0, 1)))
+        for degree in range(1, self.message_lmax + 1):
+            components = contracted[degree * degree : (degree + 1) * (degree + 1)]
+            parts.append(bounded((components @ self.message[degree]).transpose(0, 1)))
         return torch.cat(parts, 1).flatten(1)
 
 
 def bounded(messages: Tensor) -> Tensor:
-    """Scalars or vectors ``(n_centers, 1 or 3, n_message_channels)``: short ones as they are, none longer than 2."""
+    """Messages of a degree ``(n_centers, 2 degree + 1, n_message_channels)``: short ones as they are, none beyond 2."""
     size = 0.25 * messages.square().sum(1, keepdim=True)
     return messages * torch.rsqrt(torch.sqrt(1.0 + size * size))
 

@@ -152,7 +152,7 @@ namespace MLPOT_INSTRUCTIONS {
     const int channels = task.model->n_channels;
     const int n_components = task.model->layers[task.layer].n_components;
     for (int channel = 0; channel < channels; channel += Simd<N>::PACK) {
-      Pack<N> components[4];
+      Pack<N> components[MAX_COMPONENTS];
       for (Pack<N> &component : components) component = Pack<N>::zero();
       Walk<N> walk = walk_of_pack(task, species, channel, components);
       add_values<DEEPEST>(walk, ones<N>());
@@ -185,7 +185,7 @@ namespace MLPOT_INSTRUCTIONS {
     const int n_components = task.model->layers[task.layer].n_components;
     clear_gradient(task);
     for (int channel = 0; channel < channels; channel += Simd<N>::PACK) {
-      Pack<N> components[4];
+      Pack<N> components[MAX_COMPONENTS];
       for (int c = 0; c < n_components; c++)
         components[c] = Pack<N>::at(task.workspace->contracted_adjoint + c * channels + channel);
       Walk<N> walk = walk_of_pack(task, species, channel, components);

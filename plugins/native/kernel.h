@@ -20,6 +20,14 @@ namespace mlpot {
 
 constexpr int MAX_LAYERS = 3;
 constexpr int MAX_DEGREES = 5;    // lmax + 1
+constexpr int MAX_MESSAGE_DEGREES = 3;
+constexpr int MAX_COMPONENTS = MAX_MESSAGE_DEGREES * MAX_MESSAGE_DEGREES;
+
+/* Degree that a component of a message belongs to. */
+constexpr int degree_of(int component)
+{
+  return component < 1 ? 0 : component < 4 ? 1 : 2;
+}
 
 /* A number and its derivative along a direction. In an array, `lanes` of them lie as so many values,
    followed by as many tangents. */
@@ -52,7 +60,7 @@ template <typename T> struct LayerTables {
   const int *polynomial;                // see polynomial.h; factors are multiplied by n_channels
   const T *const *polynomial_values;    // [species] -> [pack][node][channel of the pack]
   int n_polynomial_values;              // nodes with a value
-  int n_components;                     // of the contracted density: 1, or 4 with vectors
+  int n_components;                     // of the contracted density: (degree of messages + 1)^2
 
   const T *to_energy;      // [channel], eV
   const T *to_hidden;      // [channel][hidden]
@@ -62,8 +70,8 @@ template <typename T> struct LayerTables {
   const T *to_deviations_t;    // [deviation][channel]
   const T *to_features;        // [channel][features of this layer, of the next one, ...]
 
-  const T *message[2];    // [l]: [channel][message channel]
-  const T *message_t[2];
+  const T *message[MAX_MESSAGE_DEGREES];    // [l]: [channel][message channel]
+  const T *message_t[MAX_MESSAGE_DEGREES];
   const T *message_embedding;    // [species][message channel]
 };
 

@@ -61,13 +61,13 @@ namespace MLPOT_INSTRUCTIONS {
     const T *embedding =
         layer.message_embedding + static_cast<std::size_t>(species_of(task, center)) * width;
     for (int c = 0; c < width; c += Simd<N>::LANES) store_reals(out + c, load(embedding + c));
-    product<N, true>(1, channels, width, {contracted, channels, 1}, layer.message[0], width, out,
-                     width);
-    bound(1, width, out);
-    if (layer.n_components == 1) return;
-    product<N>(3, channels, width, {contracted + channels, channels, 1}, layer.message[1], width,
-               out + width, width);
-    bound(3, width, out + width);
+    for (int l = 0; l < model.n_message_degrees; l++) {
+      const int rows = 2 * l + 1;
+      const auto multiply_rows = l == 0 ? product<N, true, T> : product<N, false, T>;
+      multiply_rows(rows, channels, width, {contracted + l * l * channels, channels, 1},
+                    layer.message[l], width, out + l * l * width, width);
+      bound(rows, width, out + l * l * width);
+    }
   }
 
   /* Adjoint of the message of a centre before its bound, from that of what was sent. */
@@ -79,9 +79,10 @@ namespace MLPOT_INSTRUCTIONS {
     const int width = model.message_channels;
     const std::size_t row = message_row(task, center);
     const N *sent = task.messages_out + row, *of_sent = adjoints_out + row;
-    bound_adjoint(1, width, sent, of_sent, adjoint);
-    if (model.n_message_degrees > 1)
-      bound_adjoint(3, width, sent + width, of_sent + width, adjoint + width);
+    for (int l = 0; l < model.n_message_degrees; l++) {
+      const int first = l * l * width;
+      bound_adjoint(2 * l + 1, width, sent + first, of_sent + first, adjoint + first);
+    }
   }
 
   /* Completes contracted_adjoint, which holds that of the energy, by the derivatives with respect to
@@ -97,11 +98,11 @@ namespace MLPOT_INSTRUCTIONS {
     if (!task.adjoints_out) return;
     N *messages = task.workspace->message_adjoint;
     find_message_adjoint(task, center, task.adjoints_out, messages);
-    product<N, true>(1, width, channels, {messages, width, 1}, layer.message_t[0], channels,
-                     adjoint, channels);
-    if (layer.n_components > 1)
-      product<N>(3, width, channels, {messages + width, width, 1}, layer.message_t[1], channels,
-                 adjoint + channels, channels);
+    for (int l = 0; l < model.n_message_degrees; l++) {
+      const auto multiply_rows = l == 0 ? product<N, true, Real<N>> : product<N, false, Real<N>>;
+      multiply_rows(2 * l + 1, width, channels, {messages + l * l * width, width, 1},
+                    layer.message_t[l], channels, adjoint + l * l * channels, channels);
+    }
   }
 
 }    // namespace MLPOT_INSTRUCTIONS

@@ -106,7 +106,7 @@ namespace MLPOT_INSTRUCTIONS {
     clear(work.gradients, static_cast<std::size_t>(n_components) * n);
     for (int component = 0; component < n_components; component++)
       for (int channel = 0; channel < channels; channel += Simd<T>::PACK) {
-        Pack<T> components[4];
+        Pack<T> components[MAX_COMPONENTS];
         for (Pack<T> &c : components) c = Pack<T>::zero();
         components[component] = ones<T>();
         Walk<T> walk = walk_of_pack(task, species, channel, components);
@@ -152,9 +152,10 @@ namespace MLPOT_INSTRUCTIONS {
                            messages + r * next);
     product<T, true>(n, width, channels, {messages, next, 1}, layer.message_t[0], channels, seeds,
                      stride);
-    for (int r = 0; layer.n_components > 1 && r < n; r++)
-      product<T>(3, width, channels, {messages + r * next + width, width, 1}, layer.message_t[1],
-                 channels, seeds + r * stride + channels, channels);
+    for (int r = 0; r < n; r++)
+      for (int l = 1; l < model.n_message_degrees; l++)
+        product<T>(2 * l + 1, width, channels, {messages + r * next + l * l * width, width, 1},
+                   layer.message_t[l], channels, seeds + r * stride + l * l * channels, channels);
   }
 
   /* mixed_adjoint of one deviation */

@@ -57,7 +57,7 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T> inline int pair_of(const ModelTables<T> &model, int x)
   {
     const int channels = model.message_channels;
-    return x % channels + (x < channels ? 0 : channels);
+    return x % channels + degree_of(x / channels) * channels;
   }
 
   /* Rows of ROWS harmonics times COLUMNS vectors of radial functions times messages, from column x on:
@@ -170,34 +170,34 @@ namespace MLPOT_INSTRUCTIONS {
     constexpr int HARMONICS = (LMAX + 1) * (LMAX + 1);
     const ModelTables<T> &model = *task.model;
     const Workspace<T> &work = *task.workspace;
-    const int width = model.message_width(), pairs = pair_width(model),
-              stride = work.capacity * pairs;
+    const int channels = model.message_channels, width = model.message_width();
+    const int pairs = pair_width(model), stride = work.capacity * pairs;
     const std::size_t row = message_row(task, work.index[e]);
     const T *message = task.messages_in + row, *harmonics = work.harmonics + e;
     T *message_adjoint = adjoints_in + row;
     Vector<T> totals[HARMONICS] = {}, slope_total = {};
-    for (int x = 0, pair = 0; x < width; x += Simd<T>::LANES, pair += Simd<T>::LANES) {
-      if (pair == pairs)
-        pair = model.message_channels;    // all but the first component have one function
-      const int place = e * pairs + pair;
-      const Vector<T> value = load(message + x);
-      Vector<T> total = load(message_adjoint + x);
-      MLPOT_UNROLL
-      for (int l = 0; l <= LMAX; l++) {
-        const Vector<T> radial = load(work.message_radial + l * stride + place);
-        const Vector<T> weighted = radial * value;
-        Vector<T> weighted_adjoint = {};
+    int x = 0;
+    for (int m = 0; m < model.message_components(); m++)
+      for (int c = 0; c < channels; c += Simd<T>::LANES, x += Simd<T>::LANES) {
+        const int place = e * pairs + degree_of(m) * channels + c;
+        const Vector<T> value = load(message + x);
+        Vector<T> total = load(message_adjoint + x);
         MLPOT_UNROLL
-        for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
-          const Vector<T> adjoint = load(work.message_density + lm * width + x);
-          weighted_adjoint += harmonics[lm * work.capacity] * adjoint;
-          totals[lm] += weighted * adjoint;
+        for (int l = 0; l <= LMAX; l++) {
+          const Vector<T> radial = load(work.message_radial + l * stride + place);
+          const Vector<T> weighted = radial * value;
+          Vector<T> weighted_adjoint = {};
+          MLPOT_UNROLL
+          for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
+            const Vector<T> adjoint = load(work.message_density + lm * width + x);
+            weighted_adjoint += harmonics[lm * work.capacity] * adjoint;
+            totals[lm] += weighted * adjoint;
+          }
+          total += weighted_adjoint * radial;
+          slope_total += weighted_adjoint * value * load(work.message_slope + l * stride + place);
         }
-        total += weighted_adjoint * radial;
-        slope_total += weighted_adjoint * value * load(work.message_slope + l * stride + place);
+        store<T>(message_adjoint + x, total);
       }
-      store<T>(message_adjoint + x, total);
-    }
     MLPOT_UNROLL
     for (int lm = 0; lm < HARMONICS; lm++)
       out.harmonics[lm * work.capacity + e] = sum<T>(totals[lm]);

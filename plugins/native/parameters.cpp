@@ -40,7 +40,7 @@ namespace {
     a.n_radial = integer(config, "n_radial", 1, 32);
     a.envelope_power = integer(config, "envelope_power", 3, 12);
     a.message_channels = integer(config, "message_channels", 1, 256);
-    a.message_lmax = integer(config, "message_lmax", 0, 1);
+    a.message_lmax = integer(config, "message_lmax", 0, 2);
     a.readout_width = integer(config, "readout_width", 1, 512);
     a.vector_correlation =
         a.n_layers > 1 && a.message_lmax > 0 ? integer(config, "vector_correlation", 1, 4) : 0;

@@ -177,9 +177,10 @@ template <typename T> void Tables<T>::lay_out_messages(LayerTables<T> &layer)
   layer.message[0] = add_matrices(transposed, degrees, a.n_channels, channels, model.n_channels,
                                   model.message_channels, model.n_channels);
   layer.message_t[0] = transposed;
-  if (degrees > 1 && layer.message[0]) {
-    layer.message[1] = layer.message[0] + model.n_channels * model.message_channels;
-    layer.message_t[1] = layer.message_t[0] + model.message_channels * model.n_channels;
+  for (int l = 1; l < degrees && layer.message[0]; l++) {
+    const int size = l * model.n_channels * model.message_channels;
+    layer.message[l] = layer.message[0] + size;
+    layer.message_t[l] = layer.message_t[0] + size;
   }
   layer.message_embedding =
       add_table(static_cast<std::size_t>(a.n_species) * channels,

@@ -67,11 +67,9 @@ namespace MLPOT_INSTRUCTIONS {
         static_cast<std::size_t>(species_of(task, center)) * width;
     for (int c = 0; c < width; c += Simd<T>::LANES)
       store<T>(embedding + c, load(embedding + c) + load(messages + c).tangent);
-    add_gradient<T>(channels, 1, width, {contracted, 1, channels}, messages, width,
-                    gradient_of(task, layer.message[0]), width);
-    if (layer.n_components > 1)
-      add_gradient<T>(channels, 3, width, {contracted + channels, 1, channels}, messages + width,
-                      width, gradient_of(task, layer.message[1]), width);
+    for (int l = 0; l < model.n_message_degrees; l++)
+      add_gradient<T>(channels, 2 * l + 1, width, {contracted + l * l * channels, 1, channels},
+                      messages + l * l * width, width, gradient_of(task, layer.message[l]), width);
   }
 
   template <typename T>
@@ -123,7 +121,7 @@ namespace MLPOT_INSTRUCTIONS {
     for (int c = 0; c < pair_width(model); c += Simd<T>::LANES)
       store<T>(radial_adjoint + c, DualVector<T>{});
     for (int m = 0; m < model.message_components(); m++) {
-      const int pair = m > 0 ? channels : 0;
+      const int pair = degree_of(m) * channels;
       for (int c = 0; c < channels; c += Simd<T>::LANES) {
         const int x = m * channels + c, y = pair + c;
         const DualVector<T> g = load(adjoint + x);

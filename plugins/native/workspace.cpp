@@ -53,7 +53,8 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
   cut(view.density, model.n_species * harmonics * model.radial_width);
   for (N **array : {&view.mixed, &view.mixed_adjoint}) cut(*array, harmonics * channels);
-  for (N **array : {&view.contracted, &view.contracted_adjoint}) cut(*array, 4 * channels);
+  for (N **array : {&view.contracted, &view.contracted_adjoint})
+    cut(*array, MAX_COMPONENTS * channels);
   for (N **array : {&view.hidden, &view.activated, &view.hidden_slope})
     cut(*array, model.hidden_width);
   if (std::is_same_v<N, Real<N>>) cut_member_arrays(model, n_members, lanes);
@@ -70,8 +71,8 @@ void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, in
   cut(view.away, 2 * model.descriptor_width);
   cut(view.deviation_energies, model.deviation_width);
   cut(view.deviation_hidden, deviations * model.hidden_width);
-  cut(view.deviation_seeds, deviations * 4 * channels);
-  if (deviations > 0) cut(view.gradients, 4 * harmonics * channels);
+  cut(view.deviation_seeds, deviations * MAX_COMPONENTS * channels);
+  if (deviations > 0) cut(view.gradients, MAX_COMPONENTS * harmonics * channels);
   const std::size_t sums = (harmonics * model.radial_width + lanes - 1) / lanes * lanes;
   if (deviations > 0) cut(view.unmixed, channels * sums);
   // edges of a shallow committee belong to one member at a time

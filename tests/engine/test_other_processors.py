@@ -20,7 +20,7 @@ COMPILER = "aarch64-linux-gnu-g++"
 EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
 MODELS = {
     "one": {"lmax": 4, "n_channels": 5, "correlation": 4},
-    "two": {"n_layers": 2, "lmax": 3, "n_channels": 33},
+    "two": {"n_layers": 2, "lmax": 3, "n_channels": 33, "message_lmax": 2},
     "three": {"n_layers": 3, "n_channels": 7, "message_lmax": 0, "species_embedding": 2, "zbl": False},
 }
 

@@ -30,9 +30,9 @@ def models(tmp_path_factory):
     for name, fields in MODELS.items():
         save_model(folder / f"{name}.pt", random_potential(**fields))
     save_calibrated(folder / "shallow.pt", random_shallow(4, lmax=3, n_channels=5, atomic_numbers=(1, 8)))
-    save_calibrated(folder / "vectors.pt", random_shallow(3, n_layers=2, n_channels=9))
+    save_calibrated(folder / "tensors.pt", random_shallow(3, n_layers=2, n_channels=9, message_lmax=2))
     save_calibrated(folder / "deep.pt", random_deep(3, n_layers=2, message_channels=5))
-    return [folder / f"{name}.pt" for name in (*MODELS, "shallow", "vectors", "deep")]
+    return [folder / f"{name}.pt" for name in (*MODELS, "shallow", "tensors", "deep")]
 
 
 @pytest.fixture(scope="module")
