@@ -23,6 +23,9 @@ constexpr int MAX_DEGREES = 5;    // lmax + 1
 constexpr int MAX_MESSAGE_DEGREES = 3;
 constexpr int MAX_COMPONENTS = MAX_MESSAGE_DEGREES * MAX_MESSAGE_DEGREES;
 
+/* Channels whose part in the adjoints of deviations is found together. */
+constexpr int UNMIXED_TOGETHER = 16;
+
 /* Degree that a component of a message belongs to. */
 constexpr int degree_of(int component)
 {

@@ -74,7 +74,7 @@ void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, in
   cut(view.deviation_seeds, deviations * MAX_COMPONENTS * channels);
   if (deviations > 0) cut(view.gradients, MAX_COMPONENTS * harmonics * channels);
   const std::size_t sums = (harmonics * model.radial_width + lanes - 1) / lanes * lanes;
-  if (deviations > 0) cut(view.unmixed, channels * sums);
+  if (deviations > 0) cut(view.unmixed, UNMIXED_TOGETHER * sums);
   // edges of a shallow committee belong to one member at a time
   const std::size_t members = n_members > 1 ? n_members : deviations > 0 ? 1 : 0;
   cut(view.sum_adjoints, (1 + std::max(members, deviations)) * model.n_species * sums);
