@@ -108,7 +108,7 @@ def test_a_data_file_alone_is_enough(tmp_path):
     (tmp_path / "data.extxyz").touch()
     config = read_config(tmp_path / "data.extxyz", ["training.lr=0.02", "model.lmax=2"], {"model": {"preset": "max"}})
     assert config.data.train == [tmp_path / "data.extxyz"]
-    assert (config.training.lr, config.model.lmax, config.model.n_layers) == (0.02, 2, 3)
+    assert (config.training.lr, config.model.lmax, config.model.message_lmax) == (0.02, 2, 2)
 
 
 @pytest.mark.parametrize("override", ["training.lr", "=3", "training..lr=3", "a=[1"])
