@@ -10,6 +10,7 @@
 
 #include "layer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
