@@ -230,7 +230,7 @@ class FitConfig(StrictModel):
         description="duration (30m, 2h), instead of epochs: the number of steps is chosen by the measured speed, "
         "so that the schedule ends when the time does",
     )
-    batch_atoms: int = Field(80, ge=1, description="atoms in a batch (of all devices together), about")
+    batch_atoms: int = Field(30, ge=1, description="atoms in a batch (of all devices together), about")
     lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate")
     weight_decay: float = Field(5e-7, ge=0.0, description="decoupled weight decay")
     momentum: float = Field(0.95, ge=0.0, lt=1.0, description="of Muon, which moves the linear maps of the model")

@@ -1,7 +1,8 @@
 """Neighbour sums: the density of the elements (first layer) and of the messages (later layers), mixed into channels.
 
 The sum over neighbours holds few or no parameters and does not know the number of channels; everything wide
-happens once per atom. Both sums are batched matrix products over the padded neighbour list.
+happens once per atom, with weights of the atom's own element. Both sums are batched matrix products over the padded
+neighbour list.
 
     species   D_i[z n, lm] = 1/sqrt(Nbar) sum_j [z_j = z] b_n(r_ij) Y_lm(r_ij)
     messages  D_i[c, l1 m1, l2 m2] = 1/sqrt(Nbar) sum_j R_(l1 l2 c)(r_ij) Y_(l1 m1)(r_ij) x_j[c, l2 m2]
@@ -20,23 +21,27 @@ from torch import Tensor, nn
 from mlpot.config import ModelConfig
 from mlpot.model.coupling import wigner_3j
 from mlpot.model.edges import EdgeFeatures, pad
+from mlpot.model.elements import map_by_element
 
 
 class SpeciesDensity(nn.Module):
-    """Density of each element around an atom, mixed into channels: A ``((lmax + 1)^2, n_centers, n_channels)``."""
+    """Density of each element around an atom, mixed into channels: A ``((lmax + 1)^2, n_centers, n_channels)``.
 
-    degree: Tensor
+    Each pair of elements, of the atom and of its neighbours, has weights of its own. With an embedding, which is for many
+    elements, neighbours are vectors of a few numbers, whose weights all atoms share.
+    """
+
     degree_scale: Tensor
 
     def __init__(self, config: ModelConfig, n_species: int, average_neighbors: float) -> None:
         super().__init__()
         self.norm = 1.0 / math.sqrt(average_neighbors)
+        self.lmax = config.lmax
         rank = config.species_embedding
-        size = (n_species if rank is None else rank, config.lmax + 1, config.n_radial, config.n_channels)
+        pairs = (n_species, n_species) if rank is None else (1, rank)
+        size = (*pairs, config.lmax + 1, config.n_radial, config.n_channels)
         self.mix = nn.Parameter(torch.randn(size) / math.sqrt(config.n_radial))
         self.embedding = None if rank is None else nn.Parameter(torch.randn(n_species, rank) / math.sqrt(rank))
-        degree = [degree for degree in range(config.lmax + 1) for _ in range(2 * degree + 1)]
-        self.register_buffer("degree", torch.tensor(degree), persistent=False)
         self.register_buffer("degree_scale", degree_scale(config.lmax).view(-1, 1, 1), persistent=False)
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
@@ -50,16 +55,21 @@ class SpeciesDensity(nn.Module):
         radial = radial.index_copy(0, place, edges.radial)
         radial = radial.view(edges.n_centers, edges.n_slots, n_present * n_radial)
         density = pad(edges.harmonics, edges).transpose(1, 2) @ (radial * self.norm)
-        # (species, l, n, k) -> (lm, species n, k)
-        weights = self.species_mix().index_select(0, present).transpose(0, 1).flatten(1, 2)
-        return density.transpose(0, 1) @ weights.index_select(0, self.degree)
+        # (center, neighbor, l, n, k) -> (center, l, neighbor n, k)
+        weights = self.species_mix().index_select(1, present).transpose(1, 2).flatten(2, 3)
+        centers = species[: edges.n_centers]
+        mixed = [
+            map_by_element(density[:, degree * degree : (degree + 1) * (degree + 1)], weights[:, degree], centers)
+            for degree in range(self.lmax + 1)
+        ]
+        return torch.cat(mixed, 1).transpose(0, 1).contiguous()
 
     def species_mix(self) -> Tensor:
-        """Weights of each element: ``(n_species, lmax + 1, n_radial, n_channels)``."""
+        """Weights of each pair of elements, centres first: ``(n_species or 1, n_species, lmax + 1, n_radial, n_channels)``."""
         embedding, mix = self.embedding, self.mix * self.degree_scale
         if embedding is None:
             return mix
-        return (embedding @ mix.flatten(1)).view(-1, mix.size(1), mix.size(2), mix.size(3))
+        return (embedding @ mix.flatten(2)).view(1, -1, mix.size(2), mix.size(3), mix.size(4))
 
 
 class MessageDensity(nn.Module):
@@ -69,7 +79,7 @@ class MessageDensity(nn.Module):
     degree_scale: Tensor
     coupling: Tensor
 
-    def __init__(self, config: ModelConfig, average_neighbors: float) -> None:
+    def __init__(self, config: ModelConfig, n_species: int, average_neighbors: float) -> None:
         super().__init__()
         self.norm = 1.0 / math.sqrt(average_neighbors)
         self.lmax = config.lmax
@@ -81,7 +91,8 @@ class MessageDensity(nn.Module):
         self.radial = nn.Parameter(torch.randn(config.n_radial, n_pairs * self.channels) / math.sqrt(config.n_radial))
         self.n_paths = [sum(degree == L for _, _, L in paths) for degree in range(config.lmax + 1)]
         self.mix = nn.ParameterList(
-            torch.randn(n * self.channels, config.n_channels) / math.sqrt(n * self.channels) for n in self.n_paths
+            torch.randn(n_species, n * self.channels, config.n_channels) / math.sqrt(n * self.channels)
+            for n in self.n_paths
         )
         degree = [degree for degree in range(config.message_lmax + 1) for _ in range(2 * degree + 1)]
         self.register_buffer("message_degree", torch.tensor(degree), persistent=False)
@@ -91,7 +102,7 @@ class MessageDensity(nn.Module):
         self.register_buffer("coupling", coupling_matrix(config.lmax, config.message_lmax), persistent=False)
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
-        """Mixed density of ``messages (n_all, n_components * channels)``; `species` is not used."""
+        """Mixed density of ``messages (n_all, n_components * channels)``."""
         n_edges = edges.neighbor.numel()
         radial = (edges.radial @ self.radial_weights()).view(
             n_edges, self.lmax + 1, self.message_lmax + 1, self.channels
@@ -109,20 +120,20 @@ class MessageDensity(nn.Module):
         # (i, l1 m1, l2 m2, c) -> coupled to (i, L M, path, c)
         density = torch.cat(sums, 1).view(edges.n_centers, self.coupling.size(1), self.channels)
         coupled = self.coupling @ density
-        return self.mix_paths(coupled)
+        return self.mix_paths(coupled, species[: edges.n_centers])
 
     def radial_weights(self) -> Tensor:
         """Weights of the radial basis: ``(n_radial, l1 l2 c)``."""
         return self.radial * self.degree_scale
 
-    def mix_paths(self, coupled: Tensor) -> Tensor:
+    def mix_paths(self, coupled: Tensor, centers: Tensor) -> Tensor:
         """Sum paths and message channels into channels, for each degree on its own."""
         mixed = []
         first = 0
         for degree, weights in enumerate(self.mix):
             last = first + (2 * degree + 1) * self.n_paths[degree]
-            block = coupled[:, first:last].reshape(coupled.size(0), 2 * degree + 1, weights.size(0))
-            mixed.append(block @ weights)
+            block = coupled[:, first:last].reshape(coupled.size(0), 2 * degree + 1, weights.size(1))
+            mixed.append(map_by_element(block, weights, centers))
             first = last
         return torch.cat(mixed, 1).transpose(0, 1).contiguous()
 

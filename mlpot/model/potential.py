@@ -7,6 +7,8 @@
     message    x_i^t   = Linear(B_i) + element embedding, the input of the next layer's density
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
+Every element has weights of its own (`elements`), but for the radial functions of messages and the last line.
+
 The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
 descriptors of an atom, on which committees (`committee`) and distances from the training set rest.
 
@@ -28,6 +30,7 @@ from mlpot.errors import ConfigError
 from mlpot.model.contraction import SymmetricContraction
 from mlpot.model.density import MessageDensity, SpeciesDensity
 from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
+from mlpot.model.elements import map_by_element
 from mlpot.model.repulsion import Repulsion
 
 
@@ -42,15 +45,16 @@ class Layer(nn.Module):
         self.density: nn.Module = (
             SpeciesDensity(config, n_species, average_neighbors)
             if self.is_first
-            else MessageDensity(config, average_neighbors)
+            else MessageDensity(config, n_species, average_neighbors)
         )
         self.contraction = SymmetricContraction(config, max(self.message_lmax, 0), n_species)
         width = config.n_channels
-        self.update = nn.Parameter(torch.randn(width, width) / math.sqrt(width))
-        self.skip = nn.Parameter(torch.zeros(0, 0) if self.is_first else torch.randn(width, width) / math.sqrt(width))
+        square = (n_species, width, width)
+        self.update = nn.Parameter(torch.randn(square) / math.sqrt(width))
+        self.skip = nn.Parameter(torch.zeros(0, 0, 0) if self.is_first else torch.randn(square) / math.sqrt(width))
         n_messages = 0 if self.is_last else config.message_channels
         degrees = 0 if self.is_last else config.message_lmax + 1
-        self.message = nn.Parameter(torch.randn(degrees, width, n_messages) / math.sqrt(width))
+        self.message = nn.Parameter(torch.randn(n_species, degrees, width, n_messages) / math.sqrt(width))
         self.message_embedding = nn.Parameter(torch.randn(n_species, n_messages))
         self.readout = nn.Parameter(0.1 * torch.randn(width) / math.sqrt(width))
         self.readout_network = (
@@ -69,9 +73,9 @@ class Layer(nn.Module):
         """Scaled energies ``(n_centers,)``, features and messages of the centres."""
         centers = species[: edges.n_centers]
         contracted = self.contraction(self.density(species, messages, edges), centers)
-        updated = contracted[0] @ self.update
+        updated = map_by_element(contracted[0], self.update, centers)
         if not self.is_first:
-            updated = updated + features @ self.skip
+            updated = updated + map_by_element(features, self.skip, centers)
         energies = updated @ self.readout
         network = self.readout_network
         if network is not None:
@@ -97,10 +101,13 @@ class Layer(nn.Module):
         """Messages ``(n_centers, n_components * n_message_channels)``; no columns after the last layer."""
         if self.is_last:
             return contracted.new_zeros([centers.numel(), 0])
-        parts = [bounded((contracted[0] @ self.message[0] + self.message_embedding[centers]).unsqueeze(1))]
-        for degree in range(1, self.message_lmax + 1):
-            components = contracted[degree * degree : (degree + 1) * (degree + 1)]
-            parts.append(bounded((components @ self.message[degree]).transpose(0, 1)))
+        parts: list[Tensor] = []
+        for degree in range(self.message_lmax + 1):
+            components = contracted[degree * degree : (degree + 1) * (degree + 1)].transpose(0, 1)
+            message = map_by_element(components, self.message[:, degree], centers)
+            if degree == 0:
+                message = message + self.message_embedding[centers].unsqueeze(1)
+            parts.append(bounded(message))
         return torch.cat(parts, 1).flatten(1)
 
 

@@ -59,8 +59,8 @@ def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[T
     to_hidden: list[Tensor] = []
     for layer in reversed(layers):
         energy = energy + layer.readout
-        to_energy.insert(0, layer.update @ energy * scale)
+        to_energy.insert(0, (layer.update @ energy.unsqueeze(-1)).squeeze(-1) * scale)
         to_hidden.insert(0, layer.update @ hidden)
         if not layer.is_first:
-            energy, hidden = layer.skip @ energy, layer.skip @ hidden
+            energy, hidden = (layer.skip @ energy.unsqueeze(-1)).squeeze(-1), layer.skip @ hidden
     return to_energy, to_hidden

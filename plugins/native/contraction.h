@@ -117,18 +117,16 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* Packs lie one after the other, each with all nodes. */
-  template <typename N>
-  inline const Real<N> *values_of_pack(const Task<N> &task, int species, int channel)
+  template <typename N> inline const Real<N> *values_of_pack(const Task<N> &task, int channel)
   {
-    const auto &layer = task.model->layers[task.layer];
-    return layer.polynomial_values[species] +
-        static_cast<std::size_t>(channel) * layer.n_polynomial_values;
+    return task.weights->polynomial_values +
+        static_cast<std::size_t>(channel) * task.model->layers[task.layer].n_polynomial_values;
   }
 
   template <typename N>
-  inline Walk<N> walk_of_pack(const Task<N> &task, int species, int channel, Pack<N> *components)
+  inline Walk<N> walk_of_pack(const Task<N> &task, int channel, Pack<N> *components)
   {
-    const Real<N> *values = values_of_pack(task, species, channel);
+    const Real<N> *values = values_of_pack(task, channel);
     Real<N> *gradient = Simd<N>::DUAL ? task.gradients + (values - task.tables) : nullptr;
     const Workspace<N> &work = *task.workspace;
     return {task.model->layers[task.layer].polynomial,
@@ -147,14 +145,14 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* mixed -> contracted */
-  template <typename N> inline void contract(const Task<N> &task, int species)
+  template <typename N> inline void contract(const Task<N> &task)
   {
     const int channels = task.model->n_channels;
     const int n_components = task.model->layers[task.layer].n_components;
     for (int channel = 0; channel < channels; channel += Simd<N>::PACK) {
       Pack<N> components[MAX_COMPONENTS];
       for (Pack<N> &component : components) component = Pack<N>::zero();
-      Walk<N> walk = walk_of_pack(task, species, channel, components);
+      Walk<N> walk = walk_of_pack(task, channel, components);
       add_values<DEEPEST>(walk, ones<N>());
       for (int c = 0; c < n_components; c++)
         components[c].to(task.workspace->contracted + c * channels + channel);
@@ -169,17 +167,17 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* mixed -> contracted and d contracted/d mixed, for one component */
-  template <typename N> inline void contract_with_gradient(const Task<N> &task, int species)
+  template <typename N> inline void contract_with_gradient(const Task<N> &task)
   {
     clear_gradient(task);
     for (int channel = 0; channel < task.model->n_channels; channel += Simd<N>::PACK) {
-      Walk<N> walk = walk_of_pack<N>(task, species, channel, nullptr);
+      Walk<N> walk = walk_of_pack<N>(task, channel, nullptr);
       add_gradient_of<DEEPEST, false>(walk, ones<N>()).to(task.workspace->contracted + channel);
     }
   }
 
   /* mixed and contracted_adjoint -> mixed_adjoint; of duals also the gradient of the values */
-  template <typename N> inline void contraction_adjoint(const Task<N> &task, int species)
+  template <typename N> inline void contraction_adjoint(const Task<N> &task)
   {
     const int channels = task.model->n_channels;
     const int n_components = task.model->layers[task.layer].n_components;
@@ -188,7 +186,7 @@ namespace MLPOT_INSTRUCTIONS {
       Pack<N> components[MAX_COMPONENTS];
       for (int c = 0; c < n_components; c++)
         components[c] = Pack<N>::at(task.workspace->contracted_adjoint + c * channels + channel);
-      Walk<N> walk = walk_of_pack(task, species, channel, components);
+      Walk<N> walk = walk_of_pack(task, channel, components);
       add_gradient_of<DEEPEST, true>(walk, ones<N>());
     }
   }

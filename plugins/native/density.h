@@ -61,7 +61,6 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename N> inline void mix_species(const Task<N> &task, const Edges &edges)
   {
     const auto &model = *task.model;
-    const auto &layer = model.layers[task.layer];
     Workspace<N> &work = *task.workspace;
     const int width = model.radial_width, channels = model.n_channels;
     if (edges.n_groups == 0) clear(work.mixed, model.n_harmonics() * channels);
@@ -71,7 +70,7 @@ namespace MLPOT_INSTRUCTIONS {
       for (int l = 0; l <= model.lmax; l++) {
         const auto multiply = g == 0 ? product<N, false, Real<N>> : product<N, true, Real<N>>;
         multiply(2 * l + 1, model.n_radial, channels, {density + l * l * width, width, 1},
-                 layer.mix + mix_block(model, group.species, l), channels,
+                 task.weights->mix + mix_block(model, group.species, l), channels,
                  work.mixed + l * l * channels, channels);
       }
     }
@@ -93,7 +92,7 @@ namespace MLPOT_INSTRUCTIONS {
     const ModelTables<T> &model = *task.model;
     const std::size_t block =
         static_cast<std::size_t>(task.workspace->groups[g].species) * (model.lmax + 1) + l;
-    return model.layers[0].mix_t + block * model.n_channels * model.radial_width;
+    return task.weights->mix_t + block * model.n_channels * model.radial_width;
   }
 
   /* mixed_adjoint -> adjoint of the sums over the neighbours, [group][adjoint_size] */

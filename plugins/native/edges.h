@@ -194,31 +194,33 @@ namespace MLPOT_INSTRUCTIONS {
     slope = T(-0.5 * p * (p + 1) * (p + 2)) * power * u * u;
   }
 
-  /* b_n = scale_n sin(n pi r / cutoff) / r envelope, and its derivative, by the addition theorems. The
-     argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)). Training needs
-     no derivative: it goes forward only. */
+  /* b_n = scale_n sin(n pi x) / r envelope with x = 2 r / (r + cutoff), and its derivative, by the
+     addition theorems. The argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)).
+     Training needs no derivative: it goes forward only. */
   template <typename N>
   inline void radial_functions(const ModelTables<Real<N>> &model, int n_edges, Workspace<N> &work)
   {
     using T = Real<N>;
     using V = Vector<N>;
-    const T wave = static_cast<T>(3.14159265358979323846 / model.cutoff);
+    constexpr T PI = static_cast<T>(3.14159265358979323846);
     const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff);
     for (int e = 0; e < n_edges; e += Simd<N>::LANES) {
       const V u = load(work.ratio + e), inverse = load(work.inverse + e);
       V sine, cosine, decay, decay_slope;
-      sine_and_cosine<T, V>(T(3.14159265358979323846) * u, sine, cosine);
+      const V shrunk = reciprocal<T>(T(2) - u);
+      sine_and_cosine<T, V>(PI * (u * shrunk), sine, cosine);
       envelope<T, V>(model.envelope_power, u, decay, decay_slope);
       const V factor = decay * inverse;
       const V factor_slope = (inverse_cutoff * decay_slope - factor) * inverse;
-      V s = sine, c = T(0) - cosine;    // sin and cos of n pi r / cutoff
+      const V wave = (T(2) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
+      V s = sine, c = T(0) - cosine;                                      // sin and cos of n pi x
       cosine = c;
       for (int n = 0; n < model.n_radial; n++) {
         const T scale = model.radial_scale[n];
         store<T>(work.radial + n * work.capacity + e, scale * s * factor);
         if constexpr (!Simd<N>::DUAL)
           store<T>(work.slope + n * work.capacity + e,
-                   scale * (T(n + 1) * wave * c * factor + s * factor_slope));
+                   scale * (T(n + 1) * (wave * c * factor) + s * factor_slope));
         const V next = s * cosine + c * sine;
         c = c * cosine - s * sine;
         s = next;

@@ -20,13 +20,25 @@ namespace {
     return values;
   }
 
+  void append(Numbers &all, const Numbers &more)
+  {
+    all.insert(all.end(), more.begin(), more.end());
+  }
+
   /* What turns the contracted density of each layer into energy and hidden values. */
   struct Readouts {
-    std::vector<Numbers> to_energy, to_hidden;    // [layer]
+    std::vector<Numbers> to_energy, to_hidden;    // [layer] -> [species]...
 
     /* From the last layer back: what follows h_t is `energy` (channel) and `hidden` (channel x hidden). */
     explicit Readouts(const Parameters &parameters) :
         to_energy(parameters.layers.size()), to_hidden(parameters.layers.size())
+    {
+      for (int species = 0; species < parameters.architecture.n_species; species++)
+        add(parameters, species);
+    }
+
+   private:
+    void add(const Parameters &parameters, int species)
     {
       const Architecture &a = parameters.architecture;
       const int width = a.n_channels, hidden_width = a.readout_width;
@@ -37,11 +49,13 @@ namespace {
       for (int index = a.n_layers - 1; index >= 0; index--) {
         const LayerParameters &layer = parameters.layers[index];
         for (int k = 0; k < width; k++) energy[k] += layer.readout[k];
-        to_energy[index] = scaled(multiply(layer.update, energy, width, width, 1), a.energy_scale);
-        to_hidden[index] = multiply(layer.update, hidden, width, width, hidden_width);
+        const Numbers update = part(layer.update, species, a.n_species);
+        append(to_energy[index], scaled(multiply(update, energy, width, width, 1), a.energy_scale));
+        append(to_hidden[index], multiply(update, hidden, width, width, hidden_width));
         if (index == 0) break;
-        energy = multiply(layer.skip, energy, width, width, 1);
-        hidden = multiply(layer.skip, hidden, width, width, hidden_width);
+        const Numbers skip = part(layer.skip, species, a.n_species);
+        energy = multiply(skip, energy, width, width, 1);
+        hidden = multiply(skip, hidden, width, width, hidden_width);
       }
     }
   };

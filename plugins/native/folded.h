@@ -2,19 +2,19 @@
 
    The parameters of a model in as few plain arrays as its kernels need: linear maps that follow each
    other folded into one, constant factors folded in. Behind the contraction B_t of layer t everything up
-   to the last readout is linear:
+   to the last readout is linear, with weights of the element of the atom:
 
        h_t = B_t update_t + h_(t-1) skip_t,    E = scale (sum_t h_t . readout_t + w2 . silu(h_T W1))
 
    so each layer adds B_t . to_energy_t to the energy and B_t to_hidden_t to the hidden values. In order:
 
        for each layer
-         the first: mix                  [species][l][radial][channel]
+         the first: mix                  [mix][species of the neighbour][l][radial][channel]
          others:    radial               [radial][l1][l2][message channel]
-                    path_mix, for each L [path][message channel][channel]
-         to_energy                       [channel]
-         to_hidden                       [channel][hidden]
-         but the last: message           [l][channel][message channel]
+                    path_mix, for each L [species][path][message channel][channel]
+         to_energy                       [species][channel]
+         to_hidden                       [species][channel][hidden]
+         but the last: message           [species][l][channel][message channel]
                        message_embedding [species][message channel]
        hidden_to_energy                  [hidden]
        for each layer: values of the polynomial, [species][node][channel]; see polynomial.h

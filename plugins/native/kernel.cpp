@@ -134,13 +134,12 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename T> double energy_of_contracted(const Task<T> &task)
   {
-    return dot(task.model->n_channels, task.workspace->contracted,
-               task.model->layers[task.layer].to_energy);
+    return dot(task.model->n_channels, task.workspace->contracted, task.weights->to_energy);
   }
 
   template <typename T> void seed_with_energy(const Task<T> &task)
   {
-    const T *to_energy = task.model->layers[task.layer].to_energy;
+    const T *to_energy = task.weights->to_energy;
     for (int k = 0; k < task.model->n_channels; k++)
       task.workspace->contracted_adjoint[k] = to_energy[k];
   }
@@ -148,7 +147,7 @@ namespace MLPOT_INSTRUCTIONS {
   /* Layers before the last. */
   template <typename T> double forward(const Task<T> &task, int center, T *hidden)
   {
-    contract(task, species_of(task, center));
+    contract(task);
     send(task, center, hidden);
     return energy_of_contracted(task);
   }
@@ -157,7 +156,7 @@ namespace MLPOT_INSTRUCTIONS {
   {
     seed_with_energy(task);
     receive(task, center, hidden);
-    contraction_adjoint(task, species_of(task, center));
+    contraction_adjoint(task);
   }
 
   /* The last layer: nothing has to be known of other atoms before the way back. */
@@ -165,7 +164,7 @@ namespace MLPOT_INSTRUCTIONS {
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
-    contract_with_gradient(task, species_of(task, center));
+    contract_with_gradient(task);
     send(task, center, hidden);
     const double energy = energy_of_contracted(task) + readout(task, hidden);
     seed_with_energy(task);
@@ -297,7 +296,7 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T>
   void add_forces_of_readouts(const Task<T> &task, const Edges &edges, int k, int center)
   {
-    if (task.pass == Pass::Backward) component_gradients(task, species_of(task, center));
+    if (task.pass == Pass::Backward) component_gradients(task);
     seed_with_deviations(task, k, center);
     const EdgeAdjoint<T> own = own_adjoint(task, 0);
     T *mixed_adjoint = task.workspace->mixed_adjoint;
@@ -323,7 +322,7 @@ namespace MLPOT_INSTRUCTIONS {
     double energy = 0.0;
     Sums &sums = *task.sums;
     for (int m = 0; m < task.n_members; m++) {
-      const Task<T> own = member_of(task, m);
+      const Task<T> own = member_of(task, m, center);
       const double part = run_member(own, edges, k, center);
       energy += part;
       if (task.pass != Pass::Forward) density_adjoint(own, edges, m);
@@ -361,11 +360,14 @@ namespace MLPOT_INSTRUCTIONS {
       add_forces_of_readouts(task, edges, k, center);
   }
 
-  template <typename T> void run(const Task<T> &task)
+  template <typename T> void run(const Task<T> &given)
   {
+    Task<T> task = given;
     for (int k = task.first; k < task.last; k++) {
       const int center = task.neighborhood.centers[k];
-      if (task.neighborhood.species[center] >= 0) run_center(task, k, center);
+      if (species_of(task, center) < 0) continue;
+      take_weights(task, center);
+      run_center(task, k, center);
     }
   }
 

@@ -46,24 +46,17 @@ template <typename T> struct RealOf<Dual<T>> {
 };
 template <typename N> using Real = typename RealOf<N>::Type;
 
-/* One layer of the model, in the arithmetic T. All linear maps behind the contraction are folded:
-   the hidden values of the last readout and the energy are linear in the contracted densities. */
-template <typename T> struct LayerTables {
-  const T *mix;      // first layer: [species][l][radial][channel]
-  const T *mix_t;    // [species][l][channel][radial]
+/* Weights of one layer that belong to the element of the centre. All linear maps behind the contraction
+   are folded: the hidden values of the last readout and the energy are linear in the contracted
+   densities. */
+template <typename T> struct ElementTables {
+  const T *mix;      // first layer: [species of the neighbour][l][radial][channel]
+  const T *mix_t;    // [species of the neighbour][l][channel][radial]
 
-  const T *radial;         // later layers: [l1][radial][l2, message channel]
-  const int *couplings;    // [n_couplings][2]: row of the result, row of the density
-  const T *coupling_values;
-  int n_couplings;
-  int n_paths[MAX_DEGREES];
-  const T *path_mix[MAX_DEGREES];      // [path, message channel][channel]
+  const T *path_mix[MAX_DEGREES];      // later layers: [path, message channel][channel]
   const T *path_mix_t[MAX_DEGREES];    // [channel][path, message channel]
 
-  const int *polynomial;                // see polynomial.h; factors are multiplied by n_channels
-  const T *const *polynomial_values;    // [species] -> [pack][node][channel of the pack]
-  int n_polynomial_values;              // nodes with a value
-  int n_components;                     // of the contracted density: (degree of messages + 1)^2
+  const T *polynomial_values;    // [pack][node][channel of the pack]
 
   const T *to_energy;      // [channel], eV
   const T *to_hidden;      // [channel][hidden]
@@ -75,7 +68,22 @@ template <typename T> struct LayerTables {
 
   const T *message[MAX_MESSAGE_DEGREES];    // [l]: [channel][message channel]
   const T *message_t[MAX_MESSAGE_DEGREES];
-  const T *message_embedding;    // [species][message channel]
+  const T *message_embedding;    // [message channel]
+};
+
+/* One layer of the model, in the arithmetic T. */
+template <typename T> struct LayerTables {
+  ElementTables<T> *elements;    // [species]
+
+  const T *radial;         // later layers: [l1][radial][l2, message channel]
+  const int *couplings;    // [n_couplings][2]: row of the result, row of the density
+  const T *coupling_values;
+  int n_couplings;
+  int n_paths[MAX_DEGREES];
+
+  const int *polynomial;      // see polynomial.h; factors are multiplied by n_channels
+  int n_polynomial_values;    // nodes with a value
+  int n_components;           // of the contracted density: (degree of messages + 1)^2
 };
 
 template <typename T> struct ModelTables {
@@ -183,6 +191,7 @@ template <typename N> struct Task {
   const ModelTables<Real<N>> *const *members;    // all of them
   int n_members;
   int layer;
+  const ElementTables<Real<N>> *weights;    // of this layer, for the element of the centre
   Pass pass;
   Neighborhood neighborhood;
   int first, last;

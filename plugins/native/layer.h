@@ -30,6 +30,12 @@ namespace MLPOT_INSTRUCTIONS {
     return task.neighborhood.species[center];
   }
 
+  /* The weights of the element of the centre. */
+  template <typename N> inline void take_weights(Task<N> &task, int center)
+  {
+    task.weights = task.model->layers[task.layer].elements + species_of(task, center);
+  }
+
   template <typename N> inline N *hidden_of(const Task<N> &task, int k)
   {
     return task.hidden ? task.hidden + static_cast<std::size_t>(k) * task.hidden_stride
@@ -50,22 +56,21 @@ namespace MLPOT_INSTRUCTIONS {
   {
     using T = Real<N>;
     const auto &model = *task.model;
-    const auto &layer = model.layers[task.layer];
+    const auto &weights = *task.weights;
     const int channels = model.n_channels, width = model.message_channels;
     const N *contracted = task.workspace->contracted;
     const auto multiply = task.layer == 0 ? product<N, false, T> : product<N, true, T>;
-    multiply(1, channels, model.hidden_width, {contracted, channels, 1}, layer.to_hidden,
+    multiply(1, channels, model.hidden_width, {contracted, channels, 1}, weights.to_hidden,
              model.hidden_width, hidden, model.hidden_width);
     if (!task.messages_out) return;
     N *out = task.messages_out + message_row(task, center);
-    const T *embedding =
-        layer.message_embedding + static_cast<std::size_t>(species_of(task, center)) * width;
-    for (int c = 0; c < width; c += Simd<N>::LANES) store_reals(out + c, load(embedding + c));
+    for (int c = 0; c < width; c += Simd<N>::LANES)
+      store_reals(out + c, load(weights.message_embedding + c));
     for (int l = 0; l < model.n_message_degrees; l++) {
       const int rows = 2 * l + 1;
       const auto multiply_rows = l == 0 ? product<N, true, T> : product<N, false, T>;
       multiply_rows(rows, channels, width, {contracted + l * l * channels, channels, 1},
-                    layer.message[l], width, out + l * l * width, width);
+                    weights.message[l], width, out + l * l * width, width);
       bound(rows, width, out + l * l * width);
     }
   }
@@ -90,18 +95,18 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename N> void receive(const Task<N> &task, int center, const N *hidden)
   {
     const auto &model = *task.model;
-    const auto &layer = model.layers[task.layer];
+    const auto &weights = *task.weights;
     const int channels = model.n_channels, width = model.message_channels;
     N *adjoint = task.workspace->contracted_adjoint;
     product<N, true>(1, model.hidden_width, channels, {hidden, model.hidden_width, 1},
-                     layer.to_hidden_t, channels, adjoint, channels);
+                     weights.to_hidden_t, channels, adjoint, channels);
     if (!task.adjoints_out) return;
     N *messages = task.workspace->message_adjoint;
     find_message_adjoint(task, center, task.adjoints_out, messages);
     for (int l = 0; l < model.n_message_degrees; l++) {
       const auto multiply_rows = l == 0 ? product<N, true, Real<N>> : product<N, false, Real<N>>;
       multiply_rows(2 * l + 1, width, channels, {messages + l * l * width, width, 1},
-                    layer.message_t[l], channels, adjoint + l * l * channels, channels);
+                    weights.message_t[l], channels, adjoint + l * l * channels, channels);
     }
   }
 

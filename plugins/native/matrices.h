@@ -32,6 +32,13 @@ inline Numbers transposed(const Numbers &a, int rows, int columns)
   return b;
 }
 
+/* Part k of n equal ones. */
+inline Numbers part(const Numbers &all, int k, int n)
+{
+  const auto size = static_cast<std::ptrdiff_t>(all.size() / n);
+  return Numbers(all.begin() + k * size, all.begin() + (k + 1) * size);
+}
+
 inline Numbers scaled(Numbers values, double factor)
 {
   for (double &value : values) value *= factor;

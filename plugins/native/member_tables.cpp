@@ -69,19 +69,23 @@ void MemberTables<T>::add_features(const Parameters &parameters, ModelTables<T> 
 {
   const Architecture &a = parameters.architecture;
   const int width = a.n_channels;
-  for (int layer = 0; layer < a.n_layers; layer++) {
-    const std::size_t columns = static_cast<std::size_t>(a.n_layers - layer) * model.n_channels;
-    Numbers all(width * columns, 0.0), features = parameters.layers[layer].update;
-    for (int behind = layer; behind < a.n_layers; behind++) {
-      if (behind > layer)
-        features = multiply(features, parameters.layers[behind].skip, width, width, width);
-      for (int i = 0; i < width; i++)
-        std::copy_n(
-            &features[static_cast<std::size_t>(i) * width], width,
-            &all[i * columns + static_cast<std::size_t>(behind - layer) * model.n_channels]);
+  for (int layer = 0; layer < a.n_layers; layer++)
+    for (int species = 0; species < a.n_species; species++) {
+      const std::size_t columns = static_cast<std::size_t>(a.n_layers - layer) * model.n_channels;
+      Numbers all(width * columns, 0.0);
+      Numbers features = part(parameters.layers[layer].update, species, a.n_species);
+      for (int behind = layer; behind < a.n_layers; behind++) {
+        if (behind > layer)
+          features = multiply(features, part(parameters.layers[behind].skip, species, a.n_species),
+                              width, width, width);
+        for (int i = 0; i < width; i++)
+          std::copy_n(
+              &features[static_cast<std::size_t>(i) * width], width,
+              &all[i * columns + static_cast<std::size_t>(behind - layer) * model.n_channels]);
+      }
+      model.layers[layer].elements[species].to_features =
+          add(all, width, columns, model.n_channels, columns);
     }
-    model.layers[layer].to_features = add(all, width, columns, model.n_channels, columns);
-  }
 }
 
 template <typename T>
@@ -94,16 +98,20 @@ void MemberTables<T>::add_deviations(const Parameters &parameters, ModelTables<T
                                  a.energy_scale);    // [descriptor][deviation]
   model.n_deviations = n;
   model.deviation_width = (n + lanes - 1) / lanes * lanes;
-  Numbers behind(static_cast<std::size_t>(width) * n, 0.0);    // h_t -> energy
-  for (int layer = a.n_layers - 1; layer >= 0; layer--) {
-    if (layer < a.n_layers - 1)
-      behind = multiply(parameters.layers[layer + 1].skip, behind, width, width, n);
-    const double *own = &columns[static_cast<std::size_t>(layer) * width * n];
-    for (std::size_t k = 0; k < behind.size(); k++) behind[k] += own[k];
-    const Numbers folded = multiply(parameters.layers[layer].update, behind, width, width, n);
-    LayerTables<T> &tables = model.layers[layer];
-    tables.to_deviations = add(folded, width, n, model.n_channels, model.deviation_width);
-    tables.to_deviations_t = add(transposed(folded, width, n), n, width, n, model.n_channels);
+  for (int species = 0; species < a.n_species; species++) {
+    Numbers behind(static_cast<std::size_t>(width) * n, 0.0);    // h_t -> energy
+    for (int layer = a.n_layers - 1; layer >= 0; layer--) {
+      if (layer < a.n_layers - 1)
+        behind = multiply(part(parameters.layers[layer + 1].skip, species, a.n_species), behind,
+                          width, width, n);
+      const double *own = &columns[static_cast<std::size_t>(layer) * width * n];
+      for (std::size_t k = 0; k < behind.size(); k++) behind[k] += own[k];
+      const Numbers folded = multiply(part(parameters.layers[layer].update, species, a.n_species),
+                                      behind, width, width, n);
+      ElementTables<T> &tables = model.layers[layer].elements[species];
+      tables.to_deviations = add(folded, width, n, model.n_channels, model.deviation_width);
+      tables.to_deviations_t = add(transposed(folded, width, n), n, width, n, model.n_channels);
+    }
   }
   const Numbers last(columns.end() - static_cast<std::ptrdiff_t>(hidden) * n, columns.end());
   model.hidden_to_deviations = add(last, hidden, n, model.hidden_width, model.deviation_width);

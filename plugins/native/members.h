@@ -30,10 +30,11 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* The task of one member of a deep committee. */
-  template <typename T> inline Task<T> member_of(const Task<T> &task, int m)
+  template <typename T> inline Task<T> member_of(const Task<T> &task, int m, int center)
   {
     Task<T> own = task;
     own.model = task.members[m];
+    take_weights(own, center);
     const int messages = m * own.model->message_width();
     if (own.messages_in) own.messages_in += messages;
     if (own.messages_out) own.messages_out += messages;
@@ -69,8 +70,8 @@ namespace MLPOT_INSTRUCTIONS {
                               : work.descriptors;
     const int features = (model.n_layers - task.layer) * channels;
     const auto multiply = task.layer == 0 ? product<T, false, T> : product<T, true, T>;
-    multiply(1, channels, features, {work.contracted, channels, 1},
-             model.layers[task.layer].to_features, features, row + task.layer * channels, features);
+    multiply(1, channels, features, {work.contracted, channels, 1}, task.weights->to_features,
+             features, row + task.layer * channels, features);
     if (task.pass != Pass::Both) return;
     T *hidden = row + model.n_layers * channels;
     for (int j = 0; j < model.hidden_width; j++) hidden[j] = work.activated[j];
@@ -85,7 +86,7 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<T> &work = *task.workspace;
     const int width = model.deviation_width;
     product<T>(1, model.n_channels, width, {work.contracted, model.n_channels, 1},
-               model.layers[task.layer].to_deviations, width, work.deviation_energies, width);
+               task.weights->to_deviations, width, work.deviation_energies, width);
     if (task.pass == Pass::Both)
       product<T, true>(1, model.hidden_width, width, {work.activated, model.hidden_width, 1},
                        model.hidden_to_deviations, width, work.deviation_energies, width);
@@ -98,7 +99,7 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* Derivatives of the contracted density, one component after the other, with respect to the mixed one. */
-  template <typename T> void component_gradients(const Task<T> &task, int species)
+  template <typename T> void component_gradients(const Task<T> &task)
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
@@ -110,7 +111,7 @@ namespace MLPOT_INSTRUCTIONS {
         Pack<T> components[MAX_COMPONENTS];
         for (Pack<T> &c : components) c = Pack<T>::zero();
         components[component] = ones<T>();
-        Walk<T> walk = walk_of_pack(task, species, channel, components);
+        Walk<T> walk = walk_of_pack(task, channel, components);
         walk.gradient = work.gradients + component * n + channel;
         add_gradient_of<DEEPEST, true>(walk, ones<T>());
       }
@@ -135,15 +136,15 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T> void seed_with_deviations(const Task<T> &task, int k, int center)
   {
     const ModelTables<T> &model = *task.model;
-    const LayerTables<T> &layer = model.layers[task.layer];
+    const ElementTables<T> &weights = *task.weights;
     const int n = task.n_deviations, channels = model.n_channels, width = model.message_channels;
-    const int stride = layer.n_components * channels;
+    const int stride = model.layers[task.layer].n_components * channels;
     T *seeds = task.workspace->deviation_seeds;
     for (int r = 0; r < n; r++)
       for (int c = 0; c < channels; c++)
-        seeds[r * stride + c] = layer.to_deviations_t[r * channels + c];
+        seeds[r * stride + c] = weights.to_deviations_t[r * channels + c];
     product<T, true>(n, model.hidden_width, channels,
-                     {deviation_hidden(task, k), model.hidden_width, 1}, layer.to_hidden_t,
+                     {deviation_hidden(task, k), model.hidden_width, 1}, weights.to_hidden_t,
                      channels, seeds, stride);
     if (!task.deviation_adjoints_out) return;
     T *messages = task.workspace->message_adjoint;
@@ -151,12 +152,12 @@ namespace MLPOT_INSTRUCTIONS {
     for (int r = 0; r < n; r++)
       find_message_adjoint(task, center, task.deviation_adjoints_out + r * task.deviation_stride,
                            messages + r * next);
-    product<T, true>(n, width, channels, {messages, next, 1}, layer.message_t[0], channels, seeds,
+    product<T, true>(n, width, channels, {messages, next, 1}, weights.message_t[0], channels, seeds,
                      stride);
     for (int r = 0; r < n; r++)
       for (int l = 1; l < model.n_message_degrees; l++)
         product<T>(2 * l + 1, width, channels, {messages + r * next + l * l * width, width, 1},
-                   layer.message_t[l], channels, seeds + r * stride + l * l * channels, channels);
+                   weights.message_t[l], channels, seeds + r * stride + l * l * channels, channels);
   }
 
   /* mixed_adjoint of one deviation */

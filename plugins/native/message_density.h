@@ -126,23 +126,25 @@ namespace MLPOT_INSTRUCTIONS {
     const N *coupled = work.coupled;
     for (int L = 0; L <= model.lmax; L++) {
       const int columns = layer.n_paths[L] * channels;
-      product<N>(2 * L + 1, columns, model.n_channels, {coupled, columns, 1}, layer.path_mix[L],
-                 model.n_channels, work.mixed + L * L * model.n_channels, model.n_channels);
+      product<N>(2 * L + 1, columns, model.n_channels, {coupled, columns, 1},
+                 task.weights->path_mix[L], model.n_channels, work.mixed + L * L * model.n_channels,
+                 model.n_channels);
       coupled += (2 * L + 1) * columns;
     }
   }
 
   /* mixed_adjoint -> adjoint of message_density, in its place */
-  template <typename N>
-  inline void uncouple(const ModelTables<Real<N>> &model, const LayerTables<Real<N>> &layer,
-                       const N *mixed_adjoint, Workspace<N> &work)
+  template <typename N> inline void uncouple(const Task<N> &task, const N *mixed_adjoint)
   {
+    const auto &model = *task.model;
+    const auto &layer = model.layers[task.layer];
+    Workspace<N> &work = *task.workspace;
     N *coupled = work.coupled;
     for (int L = 0; L <= model.lmax; L++) {
       const int columns = layer.n_paths[L] * model.message_channels;
       product<N>(2 * L + 1, model.n_channels, columns,
                  {mixed_adjoint + L * L * model.n_channels, model.n_channels, 1},
-                 layer.path_mix_t[L], columns, coupled, columns);
+                 task.weights->path_mix_t[L], columns, coupled, columns);
       coupled += (2 * L + 1) * columns;
     }
     clear(work.message_density, model.n_harmonics() * model.message_width());
@@ -219,7 +221,7 @@ namespace MLPOT_INSTRUCTIONS {
                                       const EdgeAdjoint<T> &out)
   {
     const ModelTables<T> &model = *task.model;
-    uncouple(model, model.layers[task.layer], mixed_adjoint, *task.workspace);
+    uncouple(task, mixed_adjoint);
     constexpr void (*ADJOINTS[])(const Task<T> &, const Edges &, T *, const EdgeAdjoint<T> &) = {
         edges_of_messages_adjoint<T, 0>, edges_of_messages_adjoint<T, 1>,
         edges_of_messages_adjoint<T, 2>, edges_of_messages_adjoint<T, 3>,

@@ -45,6 +45,7 @@ namespace {
     a.vector_correlation =
         a.n_layers > 1 && a.message_lmax > 0 ? integer(config, "vector_correlation", 1, 4) : 0;
     a.n_species = static_cast<int>(manifest.at("atomic_numbers").items().size());
+    a.n_mixes = config.at("species_embedding").is_null() ? a.n_species : 1;
     a.energy_scale = positive(manifest, "energy_scale");
     a.average_neighbors = positive(manifest, "average_neighbors");
     if (a.n_species < 1 || a.n_species > 118)
@@ -77,9 +78,10 @@ namespace {
       else
         read_message_density(layer);
       read_contraction(layer);
-      layer.update = numbers("update", {width, width});
-      if (index > 0) layer.skip = numbers("skip", {width, width});
-      layer.message = numbers("message", {last ? 0 : a.message_lmax + 1, width, messages});
+      layer.update = numbers("update", {a.n_species, width, width});
+      if (index > 0) layer.skip = numbers("skip", {a.n_species, width, width});
+      layer.message =
+          numbers("message", {a.n_species, last ? 0 : a.message_lmax + 1, width, messages});
       layer.message_embedding = numbers("message_embedding", {a.n_species, messages});
       layer.readout = numbers("readout", {width});
       return layer;
@@ -100,10 +102,11 @@ namespace {
     {
       const std::string embedding = "density.embedding";
       if (!tensors.has(prefix + embedding))
-        return numbers("density.mix", {a.n_species, a.lmax + 1, a.n_radial, a.n_channels});
+        return numbers("density.mix",
+                       {a.n_species, a.n_species, a.lmax + 1, a.n_radial, a.n_channels});
       const std::int64_t rank = second(tensors.shape(prefix + embedding));
       const Numbers factors = numbers(embedding, {a.n_species, rank});
-      const Numbers mix = numbers("density.mix", {rank, a.lmax + 1, a.n_radial, a.n_channels});
+      const Numbers mix = numbers("density.mix", {1, rank, a.lmax + 1, a.n_radial, a.n_channels});
       const std::size_t size = mix.size() / rank;
       Numbers result(a.n_species * size, 0.0);
       for (int species = 0; species < a.n_species; species++)
@@ -130,8 +133,8 @@ namespace {
         for (int l1 = 0; l1 <= a.lmax; l1++)
           for (int l2 = 0; l2 < degrees; l2++) paths += is_path(l1, l2, L);
         layer.n_paths.push_back(paths);
-        layer.path_mix.push_back(
-            numbers("density.mix." + std::to_string(L), {paths * channels, a.n_channels}));
+        layer.path_mix.push_back(numbers("density.mix." + std::to_string(L),
+                                         {a.n_species, paths * channels, a.n_channels}));
         rows += (2 * L + 1) * paths;
       }
       layer.coupling = numbers("density.coupling", {rows, a.n_harmonics() * degrees * degrees});

@@ -20,6 +20,7 @@ struct Architecture {
   double cutoff;
   int n_layers, n_channels, lmax, correlation, vector_correlation, n_radial, envelope_power;
   int message_channels, message_lmax, readout_width, n_species;
+  int n_mixes;    // in the first layer: one for each element of the centre, or one for all
   double energy_scale, average_neighbors;
 
   int n_harmonics() const { return (lmax + 1) * (lmax + 1); }
@@ -44,16 +45,16 @@ struct CouplingBlock {
 };
 
 struct LayerParameters {
-  Numbers species_mix;              // first layer: [species][l][radial][channel]
+  Numbers species_mix;              // first layer: [mix][species][l][radial][channel]
   Numbers radial;                   // later ones: [radial][l1][l2][message channel]
-  std::vector<Numbers> path_mix;    // [L] -> [path][message channel][channel]
+  std::vector<Numbers> path_mix;    // [L] -> [species][path][message channel][channel]
   Numbers coupling;                 // [L M path][l1 m1][l2 m2]
   std::vector<int> n_paths;         // [L]
   int output_lmax;
   std::vector<ProductLevel> levels;
   std::vector<CouplingBlock> blocks;    // powers from 1 on, degrees fastest
-  Numbers update, skip;                 // [channel][channel]
-  Numbers message;                      // [l][channel][message channel]
+  Numbers update, skip;                 // [species][channel][channel]
+  Numbers message;                      // [species][l][channel][message channel]
   Numbers message_embedding;            // [species][message channel]
   Numbers readout;                      // [channel]
 };

@@ -105,6 +105,16 @@ namespace MLPOT_INSTRUCTIONS {
     return {a + b.value, b.tangent};
   }
 
+  template <typename T> inline Vector<T> reciprocal(const Vector<T> &a)
+  {
+    return T(1) / a;
+  }
+  template <typename T> inline DualVector<T> reciprocal(const DualVector<T> &a)
+  {
+    const Vector<T> value = T(1) / a.value;
+    return {value, -value * value * a.tangent};
+  }
+
   /* Part of a product a b that is linear in the tangents. */
   template <typename T>
   inline Vector<T> tangent_of_product(const DualVector<T> &a, const DualVector<T> &b)

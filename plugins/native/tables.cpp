@@ -25,7 +25,7 @@ Tables<T>::Tables(Parameters given, Polynomials which) :
   set_up_sizes();
   add_radial_scale();
   couplings.resize(model.n_layers);
-  polynomial_values.resize(model.n_layers);
+  elements.assign(model.n_layers, std::vector<ElementTables<T>>(model.n_species));
   for (int index = 0; index < model.n_layers; index++) {
     if (index > 0) add_couplings(index);
     add_polynomial(index);
@@ -72,17 +72,12 @@ template <typename T> void Tables<T>::lay_out(Polynomials which)
   used = mirrored = 0;
   layouts.clear();
   for (int index = 0; index < model.n_layers; index++) {
-    LayerTables<T> &layer = model.layers[index];
     if (index == 0)
-      layer.mix = add_matrices(layer.mix_t, a.n_species * (a.lmax + 1), a.n_radial, a.n_channels,
-                               a.n_radial, model.n_channels, model.radial_width);
+      lay_out_mix();
     else
       lay_out_message_density(index);
-    layer.to_energy =
-        add_table(a.n_channels, model.n_channels, {{1, a.n_channels, 0, 0, 1, used, 0, 1}});
-    layer.to_hidden = add_matrices(layer.to_hidden_t, 1, a.n_channels, a.readout_width,
-                                   model.n_channels, model.hidden_width, model.n_channels);
-    if (index < model.n_layers - 1) lay_out_messages(layer);
+    lay_out_readout(index);
+    if (index < model.n_layers - 1) lay_out_messages(index);
   }
   model.hidden_to_energy =
       add_table(a.readout_width, model.hidden_width, {{1, a.readout_width, 0, 0, 1, used, 0, 1}});
@@ -134,6 +129,41 @@ const T *Tables<T>::add_matrices(const T *&transposed, int n, int rows, int colu
   return table;
 }
 
+template <typename T> void Tables<T>::lay_out_mix()
+{
+  const Architecture &a = parameters.architecture;
+  const int n = a.n_species * (a.lmax + 1);
+  const T *transposed,
+      *table = add_matrices(transposed, a.n_mixes * n, a.n_radial, a.n_channels, a.n_radial,
+                            model.n_channels, model.radial_width);
+  if (!table) return;
+  const std::size_t size = static_cast<std::size_t>(n) * model.n_channels;
+  for (int species = 0; species < a.n_species; species++) {
+    const std::size_t mix = a.n_mixes == 1 ? 0 : species;
+    elements[0][species].mix = table + mix * size * a.n_radial;
+    elements[0][species].mix_t = transposed + mix * size * model.radial_width;
+  }
+}
+
+template <typename T> void Tables<T>::lay_out_readout(int index)
+{
+  const Architecture &a = parameters.architecture;
+  const T *energy =
+      add_table(static_cast<std::size_t>(a.n_species) * a.n_channels,
+                static_cast<std::size_t>(a.n_species) * model.n_channels,
+                {{a.n_species, a.n_channels, 0, a.n_channels, 1, used, model.n_channels, 1}});
+  const T *transposed,
+      *hidden = add_matrices(transposed, a.n_species, a.n_channels, a.readout_width,
+                             model.n_channels, model.hidden_width, model.n_channels);
+  if (!energy) return;
+  const std::size_t size = static_cast<std::size_t>(model.n_channels) * model.hidden_width;
+  for (int species = 0; species < a.n_species; species++) {
+    elements[index][species].to_energy = energy + species * model.n_channels;
+    elements[index][species].to_hidden = hidden + species * size;
+    elements[index][species].to_hidden_t = transposed + species * size;
+  }
+}
+
 template <typename T> void Tables<T>::lay_out_message_density(int index)
 {
   const Architecture &a = parameters.architecture;
@@ -153,39 +183,47 @@ template <typename T> void Tables<T>::lay_out_message_density(int index)
     const int n_paths = parameters.layers[index].n_paths[L];
     const int rows = n_paths * model.message_channels;
     const std::size_t size = static_cast<std::size_t>(channels) * a.n_channels;
+    const std::size_t padded_size = static_cast<std::size_t>(rows) * model.n_channels;
     layer.n_paths[L] = n_paths;
     std::vector<Patch> table, transposed;
-    for (int path = 0; path < n_paths; path++) {
-      const int first = path * model.message_channels;
-      table.push_back({channels, a.n_channels, path * size, a.n_channels, 1,
-                       used + static_cast<std::size_t>(first) * model.n_channels, model.n_channels,
-                       1});
+    for (int k = 0; k < a.n_species * n_paths; k++) {
+      const std::size_t own = k / n_paths * padded_size;
+      const std::size_t first = k % n_paths * model.message_channels;
+      table.push_back({channels, a.n_channels, k * size, a.n_channels, 1,
+                       used + own + first * model.n_channels, model.n_channels, 1});
       transposed.push_back(
-          {channels, a.n_channels, path * size, a.n_channels, 1, mirrored + first, 1, rows});
+          {channels, a.n_channels, k * size, a.n_channels, 1, mirrored + own + first, 1, rows});
     }
-    const std::size_t padded_size = static_cast<std::size_t>(rows) * model.n_channels;
-    layer.path_mix[L] = add_table(n_paths * size, padded_size, table);
-    layer.path_mix_t[L] = add_transposed(padded_size, transposed);
+    const T *mix = add_table(a.n_species * n_paths * size, a.n_species * padded_size, table);
+    const T *mix_t = add_transposed(a.n_species * padded_size, transposed);
+    for (int species = 0; mix && species < a.n_species; species++) {
+      elements[index][species].path_mix[L] = mix + species * padded_size;
+      elements[index][species].path_mix_t[L] = mix_t + species * padded_size;
+    }
   }
 }
 
-template <typename T> void Tables<T>::lay_out_messages(LayerTables<T> &layer)
+template <typename T> void Tables<T>::lay_out_messages(int index)
 {
   const Architecture &a = parameters.architecture;
   const int degrees = model.n_message_degrees, channels = a.message_channels;
-  const T *transposed;
-  layer.message[0] = add_matrices(transposed, degrees, a.n_channels, channels, model.n_channels,
-                                  model.message_channels, model.n_channels);
-  layer.message_t[0] = transposed;
-  for (int l = 1; l < degrees && layer.message[0]; l++) {
-    const int size = l * model.n_channels * model.message_channels;
-    layer.message[l] = layer.message[0] + size;
-    layer.message_t[l] = layer.message_t[0] + size;
-  }
-  layer.message_embedding =
+  const T *transposed,
+      *message = add_matrices(transposed, a.n_species * degrees, a.n_channels, channels,
+                              model.n_channels, model.message_channels, model.n_channels);
+  const T *embedding =
       add_table(static_cast<std::size_t>(a.n_species) * channels,
                 static_cast<std::size_t>(a.n_species) * model.message_channels,
                 {{a.n_species, channels, 0, channels, 1, used, model.message_channels, 1}});
+  if (!message) return;
+  const std::size_t size = static_cast<std::size_t>(model.n_channels) * model.message_channels;
+  for (int species = 0; species < a.n_species; species++) {
+    ElementTables<T> &own = elements[index][species];
+    for (int l = 0; l < degrees; l++) {
+      own.message[l] = message + (species * degrees + l) * size;
+      own.message_t[l] = transposed + (species * degrees + l) * size;
+    }
+    own.message_embedding = embedding + species * model.message_channels;
+  }
 }
 
 /* Values of one element: packs of channels, one after the other, each with all nodes. */
@@ -213,8 +251,8 @@ template <typename T> void Tables<T>::lay_out_polynomial(int index)
          polynomial_patches(species * size, used + species * padded_size, n_nodes))
       patches.push_back(patch);
   const T *table = add_table(a.n_species * size, a.n_species * padded_size, patches);
-  for (int species = 0; species < a.n_species; species++)
-    polynomial_values[index][species] = table ? table + species * padded_size : nullptr;
+  for (int species = 0; table && species < a.n_species; species++)
+    elements[index][species].polynomial_values = table + species * padded_size;
 }
 
 template <typename T> template <typename S> void Tables<T>::fill(std::size_t index, const S *array)
@@ -272,9 +310,8 @@ template <typename T> void Tables<T>::add_polynomial(int index)
   const LayerParameters &source = parameters.layers[index];
   LayerTables<T> &layer = model.layers[index];
   polynomials.push_back(std::make_unique<Polynomial>(source, a, model.n_channels));
-  polynomial_values[index].assign(a.n_species, nullptr);
+  layer.elements = elements[index].data();
   layer.polynomial = polynomials.back()->code.data();
-  layer.polynomial_values = polynomial_values[index].data();
   layer.n_polynomial_values = polynomials.back()->n_values();
   layer.n_components = (source.output_lmax + 1) * (source.output_lmax + 1);
 }
@@ -282,7 +319,7 @@ template <typename T> void Tables<T>::add_polynomial(int index)
 template <typename T> void Tables<T>::prepare_species(int species)
 {
   for (int index = 0; index < model.n_layers; index++) {
-    if (polynomial_values[index][species]) continue;
+    if (elements[index][species].polynomial_values) continue;
     const Numbers values = polynomials[index]->values(parameters.layers[index], species);
     const int n_nodes = polynomials[index]->n_values();
     constants.emplace_back(static_cast<std::size_t>(n_nodes) * model.n_channels);
@@ -292,7 +329,7 @@ template <typename T> void Tables<T>::prepare_species(int species)
         for (int j = 0; j < p.columns; j++)
           table[p.to + static_cast<std::size_t>(i) * p.to_row + j] =
               static_cast<T>(values[p.from + static_cast<std::size_t>(i) * p.from_row + j]);
-    polynomial_values[index][species] = table;
+    elements[index][species].polynomial_values = table;
   }
 }
 

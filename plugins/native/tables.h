@@ -67,15 +67,17 @@ template <typename T> class Tables {
   std::vector<Layout> layouts;
   std::deque<AlignedArray<T>> constants;    // and polynomials made as needed
   std::vector<std::unique_ptr<Polynomial>> polynomials;
-  std::vector<std::vector<const T *>> polynomial_values;    // [layer][species]
-  std::vector<std::vector<int>> couplings;                  // [layer]
+  std::vector<std::vector<ElementTables<T>>> elements;    // [layer][species]
+  std::vector<std::vector<int>> couplings;                // [layer]
 
   void set_up_sizes();
   void add_radial_scale();
   void lay_out(Polynomials which);
+  void lay_out_mix();
   void lay_out_message_density(int index);
   void lay_out_polynomial(int index);
-  void lay_out_messages(LayerTables<T> &layer);
+  void lay_out_readout(int index);
+  void lay_out_messages(int index);
   const T *add_table(std::size_t array_size, std::size_t size, std::vector<Patch> patches);
   const T *add_transposed(std::size_t size, std::vector<Patch> patches);
   const T *add_matrices(const T *&transposed, int n, int rows, int columns, int padded_rows,

@@ -40,7 +40,7 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename T> void seed_with_energy(const Task<Dual<T>> &task, T seed)
   {
-    const T *to_energy = task.model->layers[task.layer].to_energy;
+    const T *to_energy = task.weights->to_energy;
     T *gradient = gradient_of(task, to_energy);
     const Workspace<Dual<T>> &work = *task.workspace;
     for (int k = 0; k < task.model->n_channels; k += Simd<T>::LANES) {
@@ -53,23 +53,23 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Tables between the contracted density and what is sent. */
   template <typename T>
-  void add_gradients_of_linear_maps(const Task<Dual<T>> &task, int center, const Dual<T> *hidden)
+  void add_gradients_of_linear_maps(const Task<Dual<T>> &task, const Dual<T> *hidden)
   {
     const auto &model = *task.model;
-    const auto &layer = model.layers[task.layer];
+    const auto &weights = *task.weights;
     const int channels = model.n_channels, width = model.message_channels;
     const Dual<T> *contracted = task.workspace->contracted;
     add_gradient<T>(channels, 1, model.hidden_width, {contracted, 1, channels}, hidden,
-                    model.hidden_width, gradient_of(task, layer.to_hidden), model.hidden_width);
+                    model.hidden_width, gradient_of(task, weights.to_hidden), model.hidden_width);
     if (!task.adjoints_out) return;    // else receive() has found those of the message
     const Dual<T> *messages = task.workspace->message_adjoint;
-    T *embedding = gradient_of(task, layer.message_embedding) +
-        static_cast<std::size_t>(species_of(task, center)) * width;
+    T *embedding = gradient_of(task, weights.message_embedding);
     for (int c = 0; c < width; c += Simd<T>::LANES)
       store<T>(embedding + c, load(embedding + c) + load(messages + c).tangent);
     for (int l = 0; l < model.n_message_degrees; l++)
       add_gradient<T>(channels, 2 * l + 1, width, {contracted + l * l * channels, 1, channels},
-                      messages + l * l * width, width, gradient_of(task, layer.message[l]), width);
+                      messages + l * l * width, width, gradient_of(task, weights.message[l]),
+                      width);
   }
 
   template <typename T>
@@ -78,7 +78,7 @@ namespace MLPOT_INSTRUCTIONS {
     const auto &model = *task.model;
     const Workspace<Dual<T>> &work = *task.workspace;
     const int width = model.radial_width, channels = model.n_channels;
-    T *gradient = gradient_of(task, model.layers[0].mix);
+    T *gradient = gradient_of(task, task.weights->mix);
     for (int g = 0; g < edges.n_groups; g++)
       for (int l = 0; l <= model.lmax; l++)
         add_gradient<T>(model.n_radial, 2 * l + 1, channels,
@@ -97,7 +97,7 @@ namespace MLPOT_INSTRUCTIONS {
       const int columns = layer.n_paths[L] * model.message_channels;
       add_gradient<T>(columns, 2 * L + 1, model.n_channels, {coupled, 1, columns},
                       work.mixed_adjoint + L * L * model.n_channels, model.n_channels,
-                      gradient_of(task, layer.path_mix[L]), model.n_channels);
+                      gradient_of(task, task.weights->path_mix[L]), model.n_channels);
       coupled += (2 * L + 1) * columns;
     }
   }
@@ -140,7 +140,7 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<Dual<T>> &work = *task.workspace;
     const int n = edges.n_edges, width = model.message_width(), pairs = pair_width(model);
     add_gradient_of_path_mix(task);
-    uncouple(model, layer, work.mixed_adjoint, work);
+    uncouple(task, work.mixed_adjoint);
     for (int l1 = 0; l1 <= model.lmax; l1++) {
       weighted_adjoints(model, l1, n, work);
       const Dual<T> *radial = work.message_radial + l1 * work.capacity * pairs;
@@ -158,30 +158,34 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename T> void run_center(const Task<Dual<T>> &task, int k, int center)
   {
-    const int species = species_of(task, center);
     const T seed = static_cast<T>(task.energy_seeds[center]);
     Dual<T> *hidden = hidden_of(task, k);
     Edges edges;
     prepare_edges(*task.model, task.neighborhood, center, task.layer == 0, edges, *task.workspace);
     if (task.layer == 0) sum_neighbors(task, edges);
     mix_density(task, edges);
-    contract(task, species);
+    contract(task);
     if (task.pass != Pass::Backward) send(task, center, hidden);
     if (task.pass == Pass::Forward) return;
     if (task.pass == Pass::Both) readout(task, seed, hidden);
     seed_with_energy(task, seed);
     receive(task, center, hidden);
-    contraction_adjoint(task, species);
-    add_gradients_of_linear_maps(task, center, hidden);
+    contraction_adjoint(task);
+    add_gradients_of_linear_maps(task, hidden);
     if (task.layer == 0)
       add_gradient_of_species_mix(task, edges);
     else
       message_density_gradients(task, edges);
   }
 
-  template <typename T> void run(const Task<Dual<T>> &task)
+  template <typename T> void run(const Task<Dual<T>> &given)
   {
-    for (int k = task.first; k < task.last; k++) run_center(task, k, task.neighborhood.centers[k]);
+    Task<Dual<T>> task = given;
+    for (int k = task.first; k < task.last; k++) {
+      const int center = task.neighborhood.centers[k];
+      take_weights(task, center);
+      run_center(task, k, center);
+    }
   }
 
   extern const TrainingKernels training_kernels;

@@ -32,7 +32,7 @@ def test_radial_basis_vanishes_at_the_cutoff_and_is_finite_near_zero():
     basis = RadialBasis(8, 5.0, 6).double()
     assert basis(torch.tensor([[5.0], [6.0]], dtype=torch.float64)).abs().max() < 1e-12
     near_zero = basis(torch.tensor([[1e-6]], dtype=torch.float64))
-    torch.testing.assert_close(near_zero, (basis.scale * basis.frequencies)[None], rtol=1e-6, atol=0)
+    torch.testing.assert_close(near_zero, (basis.scale * basis.frequencies * 2.0 / 5.0)[None], rtol=1e-6, atol=0)
 
 
 def test_radial_functions_that_oscillate_count_for_less():
