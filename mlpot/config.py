@@ -37,7 +37,7 @@ class ModelConfig(StrictModel):
     n_radial: int = Field(8, ge=1, le=32, description="radial basis functions")
     envelope_power: int = Field(6, ge=3, le=12, description="power of the smooth cutoff envelope")
     species_embedding: int | None = Field(
-        None, ge=1, le=256, description="rank of the element embedding; null: every element has its own weights"
+        None, ge=1, le=256, description="rank of the embedding of neighbours; null: weights for each pair of elements"
     )
     message_channels: int = Field(32, ge=1, le=256, description="channels of the messages between layers")
     message_lmax: Literal[0, 1, 2] = Field(

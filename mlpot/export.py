@@ -154,7 +154,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
     Raises
     ------
     ModelFileError
-        The file is missing, cut, changed, foreign, of a newer format, or its numbers disagree with the probe.
+        The file is missing, cut, changed, foreign, of another format, or its numbers disagree with the probe.
     """
     path = Path(path)
     content = read_sealed(path)

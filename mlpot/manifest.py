@@ -20,15 +20,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 2
-"""Newest format. A file without a committee, a calibration or a feature distance is written in format 1."""
+FORMAT_VERSION = 3
+"""The format that is written, and the only one that is read: weights of each element came with it."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
 SEAL = b"mlpot-crc32:"
 
 Precision = Literal["mixed", "double"]
-_NEW_IN_2 = ("committee", "calibration", "feature_distance")
+_OPTIONAL = ("committee", "calibration", "feature_distance")
 
 
 class _Strict(BaseModel):
@@ -107,7 +107,7 @@ class DistanceInfo(_Strict):
 class Manifest(_Strict):
     """What a model file says of itself; units are eV and A throughout."""
 
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
     creator: str
     units: dict[str, str] = {"energy": "eV", "length": "A"}
     atomic_numbers: list[int]
@@ -130,12 +130,10 @@ class Manifest(_Strict):
     feature_distance: DistanceInfo | None = None
 
     def to_json(self) -> str:
-        """Text for the file, without what is not there: programs of format 1 know nothing of it."""
-        absent = {name for name in _NEW_IN_2 if getattr(self, name) is None}
+        """Text for the file, without what is not there."""
+        absent = {name for name in _OPTIONAL if getattr(self, name) is None}
         probe = {"members"} if self.probe.members is None else set()
-        newest = FORMAT_VERSION if len(absent) < len(_NEW_IN_2) else 1
-        content = self.model_copy(update={"format_version": newest})
-        return content.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "probe": probe})
+        return self.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "probe": probe})
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -230,17 +228,17 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
     Raises
     ------
     ModelFileError
-        There is none, it is of a newer format, or it is not valid.
+        There is none, it is of another format, or it is not valid.
     """
     try:
         fields = json.loads(member(content, MANIFEST))
         version = fields.get("format_version")
     except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path}: has format {version}; this mlpot reads formats up to {FORMAT_VERSION}: upgrade mlpot"
-        )
+    if version != FORMAT_VERSION:
+        is_older = isinstance(version, int) and version < FORMAT_VERSION
+        remedy = "train it anew, models have other weights now" if is_older else "upgrade mlpot"
+        raise ModelFileError(f"{path}: has format {version}; this mlpot reads format {FORMAT_VERSION}: {remedy}")
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:

@@ -111,14 +111,16 @@ def test_a_model_that_disagrees_with_its_probe_is_refused(api, model_file, tmp_p
     assert "disagrees with its own probe" in message
 
 
-def test_a_newer_format_is_refused_with_what_to_do(api, model_file, tmp_path):
+@pytest.mark.parametrize(("version", "remedy"), [(9, "upgrade mlpot"), (2, "train it anew")])
+def test_another_format_is_refused_with_what_to_do(api, model_file, tmp_path, version, remedy):
     content = model_file.read_bytes()
-    assert content.count(b'"format_version": 1,') == 1
-    path = tmp_path / "newer.pt"
-    path.write_bytes(sealed(content.replace(b'"format_version": 1,', b'"format_version": 9,')))
+    own = b'"format_version": %d,' % FORMAT_VERSION
+    assert content.count(own) == 1
+    path = tmp_path / "other.pt"
+    path.write_bytes(sealed(content.replace(own, b'"format_version": %d,' % version)))
     handle, _, message = create(api, path)
     assert not handle
-    assert f"format 9; this mlpot reads formats up to {FORMAT_VERSION}: upgrade mlpot" in message
+    assert f"format {version}; this mlpot reads format {FORMAT_VERSION}: {remedy}" in message
 
 
 def sealed(content):

@@ -135,10 +135,11 @@ def test_foreign_files_are_refused(tmp_path):
         load_model(tmp_path / "missing.pt")
 
 
-def test_a_newer_format_is_refused(content, tmp_path):
-    path = tmp_path / "newer.pt"
-    path.write_bytes(with_manifest(content, lambda fields: fields | {"format_version": FORMAT_VERSION + 1}))
-    with pytest.raises(ModelFileError, match="upgrade mlpot"):
+@pytest.mark.parametrize(("version", "remedy"), [(FORMAT_VERSION + 1, "upgrade mlpot"), (2, "train it anew")])
+def test_another_format_is_refused(content, tmp_path, version, remedy):
+    path = tmp_path / "other.pt"
+    path.write_bytes(with_manifest(content, lambda fields: fields | {"format_version": version}))
+    with pytest.raises(ModelFileError, match=remedy):
         load_model(path)
 
 

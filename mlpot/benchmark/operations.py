@@ -18,9 +18,9 @@ LANES = 16
 # Counted in plugins/native: per neighbour, for lmax 0 to 4; polynomials of x, y, z and their gradients.
 _HARMONICS = (1, 6, 17, 43, 90)
 _HARMONICS_GRADIENT = (15, 18, 35, 85, 175)
-# Unit vectors, sine, cosine and envelope; then one radial function and its slope by the addition theorems.
-_RADIAL_START = 60
-_RADIAL_EACH = 11
+# Unit vectors, stretch, sine, cosine and envelope; then one radial function and its slope by the addition theorems.
+_RADIAL_START = 66
+_RADIAL_EACH = 12
 # Forces and virial of one neighbour, in float64.
 _FORCES = 20
 

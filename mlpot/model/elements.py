@@ -1,7 +1,7 @@
 """Linear maps in which every element has weights of its own: those of the atom that the result belongs to.
 
-Nothing in them is shared but the messages that atoms send each other. An evaluation costs the same as with one map for
-all elements, since each atom is multiplied by one matrix either way.
+What all elements share nevertheless is listed in `potential`. An evaluation takes as many multiply-adds as with one map
+for all elements: each atom is multiplied by one matrix either way.
 """
 
 import torch

@@ -7,7 +7,7 @@
     message    x_i^t   = Linear(B_i) + element embedding, the input of the next layer's density
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
-Every element has weights of its own (`elements`), but for the radial functions of messages and the last line.
+Every element has weights of its own (`elements`), but for the radial functions of messages, ``w`` and the MLP.
 
 The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
 descriptors of an atom, on which committees (`committee`) and distances from the training set rest.

@@ -33,13 +33,13 @@ def envelope(ratio: Tensor, power: int) -> Tensor:
 
 
 class RadialBasis(nn.Module):
-    """Bessel functions of the stretched distance, ``2 s sin(n pi x) / (n r)`` with ``x = 2 r / (r + cutoff)``, times the
-    envelope.
+    """Bessel functions of a stretched distance, ``2 s sin(n pi x) / (n r)``, times the envelope.
 
-    The stretch gives them three times the resolution in bonds that they have at the cutoff, where what neighbours do
-    changes slowly. They are of order one at bond lengths; ``s`` keeps their sum of squares that of functions without the
-    ``1 / n``. That factor lets the model learn smooth functions of the distance first: at the same weights, a function
-    that oscillates n times counts n times less.
+    The stretch, ``x = 2 r / (r + cutoff)``, gives them two to three times the resolution in bonds
+    that they have at the cutoff, where what neighbours do changes slowly. They are of order one at
+    bond lengths; ``s`` keeps their sum of squares that of functions without the ``1 / n``. That factor
+    lets the model learn smooth functions of the distance first: at the same weights, a function that
+    oscillates n times counts n times less.
     """
 
     frequencies: Tensor

@@ -52,7 +52,7 @@ def _density_tables(density: nn.Module) -> list[Tensor]:
 
 
 def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[Tensor]]:
-    """Fold what turns the contracted density of each layer into its energy and into the last hidden values."""
+    """Fold what turns the contracted density of each layer into its energy and the last hidden values, by element."""
     hidden = layers[-1].readout_network[0].weight.T
     energy = torch.zeros_like(hidden[:, 0])
     to_energy: list[Tensor] = []

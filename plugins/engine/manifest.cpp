@@ -11,7 +11,7 @@ namespace mlpot {
 
 namespace {
 
-  constexpr int FORMAT_VERSION = 2;
+  constexpr int FORMAT_VERSION = 3;
 
   ProbeAnswer read_answer(const Json &json, std::size_t size)
   {
@@ -76,14 +76,16 @@ Manifest read_manifest(const ModelFile &file)
   try {
     const Json json = Json::parse(file.member("extra/mlpot.json"));
     format = json.at("format_version").integer();
-    if (format <= FORMAT_VERSION) return interpret(json);
+    if (format == FORMAT_VERSION) return interpret(json);
   } catch (const std::runtime_error &error) {
     throw std::runtime_error("model file " + file.path() + " has no readable manifest (" +
                              error.what() + ")");
   }
   throw std::runtime_error("model file " + file.path() + " has format " + std::to_string(format) +
-                           "; this mlpot reads formats up to " + std::to_string(FORMAT_VERSION) +
-                           ": upgrade mlpot");
+                           "; this mlpot reads format " + std::to_string(FORMAT_VERSION) +
+                           (format < FORMAT_VERSION
+                                ? ": train it anew, models have other weights now"
+                                : ": upgrade mlpot"));
 }
 
 mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision)

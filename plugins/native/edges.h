@@ -166,7 +166,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-  /* sin and cos of t = pi ratio in [0, pi]: Taylor series around pi/2. */
+  /* sin and cos of t in [0, pi]: Taylor series around pi/2. */
   template <typename T, typename V> inline void sine_and_cosine(V t, V &sine, V &cosine)
   {
     constexpr int TERMS = sizeof(T) == 4 ? 6 : 11;

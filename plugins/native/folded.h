@@ -9,8 +9,8 @@
    so each layer adds B_t . to_energy_t to the energy and B_t to_hidden_t to the hidden values. In order:
 
        for each layer
-         the first: mix                  [mix][species of the neighbour][l][radial][channel]
-         others:    radial               [radial][l1][l2][message channel]
+         the first: mix                  [mix][species of the neighbour][l][radial][channel], n_mixes of them
+         others:    radial               [radial][l1][l2][message channel], of all species
                     path_mix, for each L [species][path][message channel][channel]
          to_energy                       [species][channel]
          to_hidden                       [species][channel][hidden]

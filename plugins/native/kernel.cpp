@@ -362,6 +362,7 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename T> void run(const Task<T> &given)
   {
+    const FlushSubnormals flush;
     Task<T> task = given;
     for (int k = task.first; k < task.last; k++) {
       const int center = task.neighborhood.centers[k];

@@ -11,6 +11,7 @@
 #include "message_bound.h"
 #include "message_density.h"
 #include "product.h"
+#include "subnormals.h"
 
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {

@@ -2,8 +2,8 @@
 
    The tables behind descriptors, the members of a shallow committee and the feature distance. Descriptors of
    an atom are the features h_t of all layers and s = silu(h_T W1). Features are linear in the contracted
-   densities, h_t = sum_(u <= t) B_u update_u skip_(u+1) ... skip_t, and so is what member m adds to the
-   energy, scale (sum_t h_t . deviation_mt + s . deviation_m). */
+   densities, h_t = sum_(u <= t) B_u update_u skip_(u+1) ... skip_t with the weights of the element of the
+   atom, and so is what member m adds to the energy, scale (sum_t h_t . deviation_mt + s . deviation_m). */
 
 #ifndef MLPOT_MEMBER_TABLES_H
 #define MLPOT_MEMBER_TABLES_H

@@ -173,10 +173,6 @@ namespace {
                       Parameters &parameters)
   {
     if (!config.at("zbl").boolean()) return;
-    if (!tensors.has(path + "repulsion.radius"))
-      throw std::runtime_error(
-          "it was written by an early mlpot, without the radii of the core repulsion: load it with "
-          "mlpot.export.potential_from_file and save it again");
     const std::int64_t n_species = parameters.architecture.n_species;
     parameters.charge = tensors.numbers(path + "repulsion.charge", {n_species});
     parameters.radius = tensors.numbers(path + "repulsion.radius", {n_species});

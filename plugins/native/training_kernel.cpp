@@ -180,6 +180,7 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename T> void run(const Task<Dual<T>> &given)
   {
+    const FlushSubnormals flush;
     Task<Dual<T>> task = given;
     for (int k = task.first; k < task.last; k++) {
       const int center = task.neighborhood.centers[k];

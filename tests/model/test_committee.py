@@ -11,7 +11,7 @@ from structures import random_structure, structures
 
 from mlpot.errors import ConfigError, ModelFileError
 from mlpot.export import load_model, potential_from_file, save_model
-from mlpot.manifest import TENSORS, member, read_manifest, read_sealed
+from mlpot.manifest import FORMAT_VERSION, TENSORS, member, read_manifest, read_sealed
 from mlpot.model import DeepCommittee, evaluate, evaluate_members
 from mlpot.model.committee import members_of, shallow_committee
 from mlpot.neighbors import graph_from_atoms
@@ -107,7 +107,7 @@ def test_stages_of_a_deep_committee_add_up_to_the_whole():
 def test_a_committee_comes_back_from_its_file(files, name):
     committee, singles = files[name]
     manifest = read_manifest(committee.path)
-    assert manifest.format_version == 2
+    assert manifest.format_version == FORMAT_VERSION
     assert manifest.committee.kind == name.split(",")[0]
     assert manifest.committee.n_members == len(singles) == len(manifest.probe.members)
     again = potential_from_file(committee.path)
@@ -124,11 +124,6 @@ def test_a_shallow_file_has_the_tensors_of_a_single_model(files):
     )
     assert set(tensors) - set(single) == {"deviations"}
     assert set(single) <= set(tensors)
-
-
-def test_a_single_model_stays_in_format_1(files):
-    single = files["shallow, one layer"][1][0]
-    assert single.manifest.format_version == 1
 
 
 def test_a_file_whose_members_disagree_with_the_probe_is_refused(files, tmp_path):
