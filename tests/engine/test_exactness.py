@@ -1,5 +1,7 @@
 """The native engine gives the numbers of the scripted model: any architecture in the family, any structure."""
 
+import platform
+
 import numpy as np
 import pytest
 from agreement import assert_exact, deviations
@@ -59,6 +61,21 @@ def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
         graph = graph_from_atoms(random_structure(kind, 8, seed=seed), [1, 8, 14], double.manifest.cutoff)
         expected = double.evaluate(graph, atomic_virials=True)
         assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors compute with them at no cost")
+def test_subnormal_numbers_are_zero_inside_of_the_kernels_only(tmp_path):
+    """Float32 has no normal numbers of 1e-42, float64 has; the caller's arithmetic stays what it was."""
+    potential = random_potential(zbl=False)
+    last = potential.layers[-1]
+    last.readout.data *= 1e-42
+    last.readout_network[2].weight.data *= 1e-42
+    save_model(tmp_path / "model.pt", potential)
+    graph = graph_from_atoms(random_structure("crystal", 4, seed=1), [1, 8, 14], potential.cutoff)
+    double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    assert 0.0 < double.evaluate(graph).forces.abs().max() < 1e-39
+    assert mixed.evaluate(graph).forces.abs().max() == 0.0
+    assert (np.full(4, 1e-42, np.float32) * np.float32(1.0) > 0.0).all()
 
 
 def hot_silicon(seed, size=3):
