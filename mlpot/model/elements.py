@@ -25,7 +25,7 @@ def map_by_element(values: Tensor, weights: Tensor, species: Tensor) -> Tensor:
     if weights.size(0) == 1:
         return values @ weights[0]
     mapped = torch.zeros(values.shape[:-1] + weights.shape[2:], dtype=values.dtype, device=values.device)
-    present: list[int] = torch.unique(species).tolist()  # type: ignore[no-untyped-call]
+    present: list[int] = torch.unique(species).tolist()
     for element in present:
         rows = torch.nonzero(species == element).flatten()
         mapped = mapped.index_copy(0, rows, values.index_select(0, rows) @ weights[element])

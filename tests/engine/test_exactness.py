@@ -63,7 +63,7 @@ def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
         assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors compute with them at no cost")
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere they cost nothing")
 def test_subnormal_numbers_are_zero_inside_of_the_kernels_only(tmp_path):
     """Float32 has no normal numbers of 1e-42, float64 has; the caller's arithmetic stays what it was."""
     potential = random_potential(zbl=False)
