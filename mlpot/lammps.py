@@ -23,6 +23,8 @@ from mlpot.errors import EngineError
 PLUGIN = "mlpotplugin.so"
 NATIVE_ENGINE = "libmlpot_native.so"
 ThermoTable = dict[str, list[float]]
+_PATIENCE = 10.0
+"""Seconds that an interrupted LAMMPS may take to end by itself."""
 
 
 class LammpsRun(NamedTuple):
@@ -100,17 +102,32 @@ def run(
         file = Path(script).resolve() if isinstance(script, Path) or "\n" not in script else Path(folder) / "in.lammps"
         if isinstance(script, str) and "\n" in script:
             file.write_text(script)
-        result = subprocess.run(
+        process = subprocess.Popen(
             command(file, ranks=ranks, log=log, variables=variables),
             cwd=directory,
             env=environment(threads),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-    if result.returncode != 0:
-        raise EngineError(f"LAMMPS failed (status {result.returncode}):\n{last_lines(result.stdout + result.stderr)}")
-    return LammpsRun(result.stdout, Path(directory) / log, read_thermo(result.stdout))
+        output, errors = _wait(process)
+    if process.returncode != 0:
+        raise EngineError(f"LAMMPS failed (status {process.returncode}):\n{last_lines(output + errors)}")
+    return LammpsRun(output, Path(directory) / log, read_thermo(output))
+
+
+def _wait(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Output of a process and what it wrote to standard error; where this one is interrupted, that one ends with it."""
+    try:
+        return process.communicate()
+    except BaseException:
+        process.terminate()  # which mpiexec passes on to its ranks
+        try:
+            process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        raise
 
 
 def command(
