@@ -325,19 +325,15 @@ def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
 
 
 def _probe(double: AnyPotential) -> Probe:
-    """Two atoms of each element (at most 16) on a shaken lattice, in a cell as dense as the data of the model at most.
-
-    Far denser matter than it was trained on has energies of hundreds of eV that float32 cannot resolve.
-    """
+    """Two atoms of each element (at most 16), shaken, no denser than the data: float32 is poor in far denser matter."""
     rng = np.random.default_rng(0)
     numbers = np.resize(double.atomic_numbers, min(16, max(4, 2 * len(double.atomic_numbers))))
     spacing = 2.2 * float(np.mean(covalent_radii[numbers]))
     side = int(np.ceil(len(numbers) ** (1 / 3)))
     grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[: len(numbers)]
     positions = spacing * (grid + rng.uniform(-0.12, 0.12, (len(numbers), 3)))
-    of_data = len(numbers) * 4.0 / 3.0 * np.pi * double.cutoff**3 / double.average_neighbors
-    length = max(side * spacing, of_data ** (1.0 / 3.0))
-    cell = length * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
+    of_data = double.cutoff * float(np.cbrt(len(numbers) * 4.0 / 3.0 * np.pi / double.average_neighbors))
+    cell = max(side * spacing, of_data) * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
     atoms = Atoms(numbers, positions, cell=cell, pbc=True)
     graph = graph_from_atoms(atoms, double.atomic_numbers, double.cutoff)
     answer = evaluate(double, graph)
