@@ -241,7 +241,7 @@ EXPLORE = {"program": "lammps", "ranks": 2}
 
 
 def test_a_loop_explores_with_lammps(tmp_path):
-    config = loop_config(tmp_path, explore=EXPLORE, stop={"iterations": 1})
+    config = loop_config(tmp_path, explore={**EXPLORE, "trust": 1e9}, stop={"iterations": 1})
     assert run_loop(config).ended == "1 iterations (stop.iterations 1)"
     with Store(config.store) as store:
         walks = store.progress.steps("explore")

@@ -44,7 +44,7 @@ def test_changed_bytes_under_a_good_seal_do_no_harm(region, deep_model_file, tmp
         (rb'"F64"', b'"F32"', "must have type F64, got F32"),
         (rb'"shape":\[8\]', b'"shape":[9]', r"must have shape \(8\), got \(9\)"),
         (rb'"layers.1.update"', b'"layers.1.updake"', "there is no layers.1.update"),
-        (rb'"repulsion.radius"', b'"repulsion.radios"', "load it with mlpot.export.potential_from_file"),
+        (rb'"repulsion.radius"', b'"repulsion.radios"', "there is no repulsion.radius"),
         (rb'("layers.0.update".*?)"data_offsets":\[\d', rb'\1"data_offsets":[9', "lies outside of the file"),
         (rb'("repulsion.charge".*?)"shape":\[3\]', rb'\1"shape":[-]', "JSON"),
     ],
