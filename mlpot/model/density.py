@@ -46,7 +46,7 @@ class SpeciesDensity(nn.Module):
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
         """Mixed density; `messages` are not used."""
-        # Only the elements that are present get a density, so a model of many costs no more than one of few.
+        # Only the elements that are present get a density, so its sums cost no more in a model of many.
         present, local = torch.unique(species, return_inverse=True)
         n_present, n_radial = present.numel(), edges.radial.size(1)
         place = edges.slot * n_present + local[edges.neighbor]
