@@ -35,6 +35,12 @@ class ModelConfig(StrictModel):
         description="the same for vectors and tensors in messages, where high powers are the dearest part",
     )
     n_radial: int = Field(8, ge=1, le=32, description="radial basis functions")
+    stretch: float = Field(
+        1.0,
+        ge=0.0,
+        le=8.0,
+        description="how much finer the radial functions are in bonds than at the cutoff; 0: everywhere the same",
+    )
     envelope_power: int = Field(6, ge=3, le=12, description="power of the smooth cutoff envelope")
     species_embedding: int | None = Field(
         None, ge=1, le=256, description="rank of the embedding of neighbours; null: weights for each pair of elements"

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The format that is written, and the only one that is read: weights of each element came with it."""
 
 MANIFEST = "mlpot.json"

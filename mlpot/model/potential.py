@@ -13,8 +13,9 @@ The energy is linear in the features of all layers and in the hidden values of t
 descriptors of an atom, on which committees (`committee`) and distances from the training set rest.
 
 Nothing has a constant term, so an atom without neighbours has exactly its reference energy. Contracted densities are
-cubic in the density: without a bound on messages, the next layer would raise them to the ninth power and the energy of
-compressed matter would run away.
+cubic in the density, so the messages of atoms in far denser places than any of the training set are long and of any
+direction, and the next layer would raise them to the ninth power. Long messages fade, therefore: where atoms are
+squeezed, later layers fall silent, and the first one, which goes on smoothly, is left with the repulsion of the cores.
 
 TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
 """
@@ -107,14 +108,14 @@ class Layer(nn.Module):
             message = map_by_element(components, self.message[:, degree], centers)
             if degree == 0:
                 message = message + self.message_embedding[centers].unsqueeze(1)
-            parts.append(bounded(message))
+            parts.append(faded(message))
         return torch.cat(parts, 1).flatten(1)
 
 
-def bounded(messages: Tensor) -> Tensor:
-    """Messages of a degree ``(n_centers, 2 degree + 1, n_message_channels)``: short ones as they are, none beyond 2."""
-    size = 0.25 * messages.square().sum(1, keepdim=True)
-    return messages * torch.rsqrt(torch.sqrt(1.0 + size * size))
+def faded(messages: Tensor) -> Tensor:
+    """Messages of a degree ``(n_centers, 2 degree + 1, n_message_channels)``: those much longer than 3 are silenced."""
+    size = (1.0 / 9.0) * messages.square().sum(1, keepdim=True)
+    return messages / (1.0 + size.square().square())
 
 
 class Potential(nn.Module):

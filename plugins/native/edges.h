@@ -194,8 +194,8 @@ namespace MLPOT_INSTRUCTIONS {
     slope = T(-0.5 * p * (p + 1) * (p + 2)) * power * u * u;
   }
 
-  /* b_n = scale_n sin(n pi x) / r envelope with x = 2 r / (r + cutoff), and its derivative, by the
-     addition theorems. The argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)).
+  /* b_n = scale_n sin(n pi x) / r envelope with x = (1 + a) r / (cutoff + a r), and its derivative,
+     by the addition theorems. The argument is counted from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)).
      Training needs no derivative: it goes forward only. */
   template <typename N>
   inline void radial_functions(const ModelTables<Real<N>> &model, int n_edges, Workspace<N> &work)
@@ -203,16 +203,16 @@ namespace MLPOT_INSTRUCTIONS {
     using T = Real<N>;
     using V = Vector<N>;
     constexpr T PI = static_cast<T>(3.14159265358979323846);
-    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff);
+    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff), stretch = model.stretch;
     for (int e = 0; e < n_edges; e += Simd<N>::LANES) {
       const V u = load(work.ratio + e), inverse = load(work.inverse + e);
       V sine, cosine, decay, decay_slope;
-      const V shrunk = reciprocal<T>(T(2) - u);
+      const V shrunk = reciprocal<T>((T(1) + stretch) - stretch * u);
       sine_and_cosine<T, V>(PI * (u * shrunk), sine, cosine);
       envelope<T, V>(model.envelope_power, u, decay, decay_slope);
       const V factor = decay * inverse;
       const V factor_slope = (inverse_cutoff * decay_slope - factor) * inverse;
-      const V wave = (T(2) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
+      const V wave = ((T(1) + stretch) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
       V s = sine, c = T(0) - cosine;                                      // sin and cos of n pi x
       cosine = c;
       for (int n = 0; n < model.n_radial; n++) {

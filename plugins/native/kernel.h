@@ -91,6 +91,7 @@ template <typename T> struct ModelTables {
   // padded
   int radial_width, n_channels, message_channels, hidden_width;
   double cutoff;
+  T stretch;                           // of the radial functions
   const double *reference_energies;    // [species], eV
   const double *charge, *radius;       // [species]: of the nucleus; A; null without core repulsion
   const T *radial_scale;               // [radial]: prefactors of the Bessel functions
@@ -196,7 +197,8 @@ template <typename N> struct Task {
   Neighborhood neighborhood;
   int first, last;
   const N *messages_in;     // [atom][message width]: of the layer before
-  N *messages_out;          // [atom][message width]: rows of the centres
+  N *messages;              // [atom][message width]: rows of the centres, before they fade
+  N *messages_out;          // the same, as they are sent
   N *adjoints_in;           // dE/d(messages_in), added to; only of this thread
   const N *adjoints_out;    // dE/d(messages_out)
   // [centre][member][hidden width]: what the layers add up; its adjoint after the last

@@ -8,7 +8,7 @@
 
 #include "contraction.h"
 #include "edges.h"
-#include "message_bound.h"
+#include "message_fading.h"
 #include "message_density.h"
 #include "product.h"
 #include "subnormals.h"
@@ -64,19 +64,20 @@ namespace MLPOT_INSTRUCTIONS {
     multiply(1, channels, model.hidden_width, {contracted, channels, 1}, weights.to_hidden,
              model.hidden_width, hidden, model.hidden_width);
     if (!task.messages_out) return;
-    N *out = task.messages_out + message_row(task, center);
+    N *messages = task.messages + message_row(task, center);
+    N *sent = task.messages_out + message_row(task, center);
     for (int c = 0; c < width; c += Simd<N>::LANES)
-      store_reals(out + c, load(weights.message_embedding + c));
+      store_reals(messages + c, load(weights.message_embedding + c));
     for (int l = 0; l < model.n_message_degrees; l++) {
       const int rows = 2 * l + 1;
       const auto multiply_rows = l == 0 ? product<N, true, T> : product<N, false, T>;
       multiply_rows(rows, channels, width, {contracted + l * l * channels, channels, 1},
-                    weights.message[l], width, out + l * l * width, width);
-      bound(rows, width, out + l * l * width);
+                    weights.message[l], width, messages + l * l * width, width);
+      fade(rows, width, messages + l * l * width, sent + l * l * width);
     }
   }
 
-  /* Adjoint of the message of a centre before its bound, from that of what was sent. */
+  /* Adjoint of the message of a centre before it faded, from that of what was sent. */
   template <typename N>
   inline void find_message_adjoint(const Task<N> &task, int center, const N *adjoints_out,
                                    N *adjoint)
@@ -84,10 +85,10 @@ namespace MLPOT_INSTRUCTIONS {
     const auto &model = *task.model;
     const int width = model.message_channels;
     const std::size_t row = message_row(task, center);
-    const N *sent = task.messages_out + row, *of_sent = adjoints_out + row;
+    const N *messages = task.messages + row, *of_sent = adjoints_out + row;
     for (int l = 0; l < model.n_message_degrees; l++) {
       const int first = l * l * width;
-      bound_adjoint(2 * l + 1, width, sent + first, of_sent + first, adjoint + first);
+      fade_adjoint(2 * l + 1, width, messages + first, of_sent + first, adjoint + first);
     }
   }
 

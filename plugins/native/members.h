@@ -37,6 +37,7 @@ namespace MLPOT_INSTRUCTIONS {
     take_weights(own, center);
     const int messages = m * own.model->message_width();
     if (own.messages_in) own.messages_in += messages;
+    if (own.messages) own.messages += messages;
     if (own.messages_out) own.messages_out += messages;
     if (own.adjoints_in) own.adjoints_in += messages;
     if (own.adjoints_out) own.adjoints_out += messages;

@@ -27,6 +27,15 @@ namespace {
     return value;
   }
 
+  double between(const Json &json, const char *name, double least, double most)
+  {
+    const double value = json.at(name).number();
+    if (!(value >= least && value <= most))
+      throw std::runtime_error(std::string(name) + " must be from " + std::to_string(least) +
+                               " to " + std::to_string(most));
+    return value;
+  }
+
   /* The limits are those of mlpot.config.ModelConfig. */
   Architecture read_architecture(const Json &manifest)
   {
@@ -39,6 +48,7 @@ namespace {
     a.correlation = integer(config, "correlation", 1, 4);
     a.n_radial = integer(config, "n_radial", 1, 32);
     a.envelope_power = integer(config, "envelope_power", 3, 12);
+    a.stretch = between(config, "stretch", 0.0, 8.0);
     a.message_channels = integer(config, "message_channels", 1, 256);
     a.message_lmax = integer(config, "message_lmax", 0, 2);
     a.readout_width = integer(config, "readout_width", 1, 512);

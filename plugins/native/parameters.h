@@ -17,7 +17,7 @@ namespace mlpot {
 using Numbers = std::vector<double>;
 
 struct Architecture {
-  double cutoff;
+  double cutoff, stretch;
   int n_layers, n_channels, lmax, correlation, vector_correlation, n_radial, envelope_power;
   int message_channels, message_lmax, readout_width, n_species;
   int n_mixes;    // in the first layer: one for each element of the centre, or one for all

@@ -75,7 +75,7 @@ template <typename N> void Passes<N>::prepare(const mlpot_atoms &atoms, const Wi
   if (has_deviation_adjoints(wishes))
     deviation_hidden.reserve(n_centers * n_deviations * model.hidden_width);
   for (int layer = 0; layer < model.n_layers - 1; layer++)
-    messages[layer].assign(n_atoms * message_stride());
+    for (auto *array : {&messages[layer], &sent[layer]}) array->assign(n_atoms * message_stride());
 }
 
 template <typename N> N *Passes<N>::Adjoints::clear(int thread, std::size_t size)
@@ -155,8 +155,9 @@ template <typename N> void Passes<N>::give_messages(Task<N> &task, int thread, i
   task.message_stride = message_stride();
   task.hidden_stride = task.n_members * model.hidden_width;
   task.hidden = hidden.data();
-  if (!is_first) task.messages_in = messages[task.layer - 1].data();
-  if (!is_last) task.messages_out = messages[task.layer].data();
+  if (!is_first) task.messages_in = sent[task.layer - 1].data();
+  if (!is_last) task.messages = messages[task.layer].data();
+  if (!is_last) task.messages_out = sent[task.layer].data();
   if (!is_first && task.pass != Pass::Forward)
     task.adjoints_in =
         adjoints.clear(thread, static_cast<std::size_t>(n_atoms) * task.message_stride);
@@ -188,7 +189,7 @@ void Passes<N>::exchange(void (*call)(void *, const mlpot_rows *), void *context
 /* Messages of all atoms from those of the centres. */
 template <typename N> void Passes<N>::send(int layer, const mlpot_communicator &comm)
 {
-  exchange(comm.forward, comm.context, messages[layer].data());
+  exchange(comm.forward, comm.context, sent[layer].data());
 }
 
 /* Adjoints of the centres' messages from those that all threads and ranks have found. */
@@ -209,7 +210,8 @@ template <typename N> double Passes<N>::bytes() const
   double total =
       static_cast<double>(hidden.bytes() + deviation_hidden.bytes() + descriptors.bytes() +
                           adjoints.bytes() + deviation_adjoints.bytes());
-  for (const auto &array : messages) total += static_cast<double>(array.bytes());
+  for (const auto &arrays : {messages, sent})
+    for (int layer = 0; layer < MAX_LAYERS; layer++) total += static_cast<double>(arrays[layer].bytes());
   for (const auto &workspace : workspaces) total += static_cast<double>(workspace.bytes());
   return total;
 }

@@ -66,7 +66,8 @@ template <typename N> class Passes {
     std::size_t bytes() const;
   };
 
-  AlignedArray<N> messages[MAX_LAYERS];    // [layer]: what it sent, [atom][member][width]
+  // [layer]: what it made and what it sent, faded, [atom][member][width]
+  AlignedArray<N> messages[MAX_LAYERS], sent[MAX_LAYERS];
   Adjoints adjoints, deviation_adjoints;
   AlignedArray<N> hidden, deviation_hidden;    // [centre][member or deviation][hidden width]
   AlignedArray<N> descriptors;                 // [centre][descriptor]

@@ -44,6 +44,7 @@ template <typename T> void Tables<T>::set_up_sizes()
   model.n_species = a.n_species;
   model.n_radial = a.n_radial;
   model.envelope_power = a.envelope_power;
+  model.stretch = static_cast<T>(a.stretch);
   model.n_message_degrees = a.message_lmax + 1;
   model.radial_width = padded(a.n_radial, lanes);
   model.n_channels = padded(a.n_channels, pack);

@@ -29,22 +29,23 @@ def test_envelope_has_two_continuous_derivatives(power):
 
 
 def test_radial_basis_vanishes_at_the_cutoff_and_is_finite_near_zero():
-    basis = RadialBasis(8, 5.0, 6).double()
+    basis = RadialBasis(8, 5.0, 1.0, 6).double()
     assert basis(torch.tensor([[5.0], [6.0]], dtype=torch.float64)).abs().max() < 1e-12
     near_zero = basis(torch.tensor([[1e-6]], dtype=torch.float64))
     torch.testing.assert_close(near_zero, (basis.scale * basis.frequencies * 2.0 / 5.0)[None], rtol=1e-6, atol=0)
 
 
-def test_radial_functions_oscillate_faster_in_bonds():
-    """The n-th function is zero where 2 r / (r + cutoff) is a multiple of 1 / n."""
-    zeros = torch.tensor([5.0 * k / (16 - k) for k in range(1, 8)], dtype=torch.float64)
-    values = RadialBasis(8, 5.0, 6).double()(zeros[:, None])
+@pytest.mark.parametrize("stretch", [0.0, 1.0, 3.0])
+def test_radial_functions_oscillate_faster_in_bonds(stretch):
+    """The n-th function is zero where (1 + a) r / (cutoff + a r) is a multiple of 1 / n."""
+    zeros = torch.tensor([5.0 * k / (8 + stretch * (8 - k)) for k in range(1, 8)], dtype=torch.float64)
+    values = RadialBasis(8, 5.0, stretch, 6).double()(zeros[:, None])
     assert values[:, 7].abs().max() < 1e-12
     assert (values[:, :7].abs().amax(1) > 1e-3).all()
 
 
 def test_radial_functions_that_oscillate_count_for_less():
-    scale = RadialBasis(8, 5.0, 6).double().scale
+    scale = RadialBasis(8, 5.0, 1.0, 6).double().scale
     torch.testing.assert_close(scale, scale[0] / torch.arange(1.0, 9.0, dtype=torch.float64))
     assert scale.square().mean().item() == pytest.approx(4.0)
 
