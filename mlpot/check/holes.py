@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.filters import UnitCellFilter
-from ase.optimize import LBFGS
+from ase.optimize import FIRE, LBFGS
 from matplotlib.axes import Axes
 
 from mlpot.check.samples import closeness, enlarged, rattled, scaled, scattered
@@ -153,11 +153,15 @@ def check_descents(
 
 
 def _fall(atoms: Atoms, steps: int, smallest: float) -> None:
-    """Relax atoms and cell; stop at a volume (A^3/atom) below which a hole has no bottom, and images fill memory."""
-    # The plain filter: its detours far from the minimum do not matter, and it is ten times faster.
-    for _ in LBFGS(UnitCellFilter(atoms), logfile=None).irun(fmax=0.05, steps=steps):
-        if _volume(atoms) < smallest:
-            return
+    """Relax atoms and cell; stop at a volume (A^3/atom) below which a hole has no bottom, and images fill memory.
+
+    LBFGS is the faster one, but may stall between atoms that began inside each other: there FIRE goes on.
+    """
+    for optimizer in (LBFGS, FIRE):
+        # The plain filter: its detours far from the minimum do not matter, and it is ten times faster.
+        for _ in optimizer(UnitCellFilter(atoms), logfile=None).irun(fmax=0.05, steps=steps):
+            if _volume(atoms) < smallest:
+                return
 
 
 def _random_start(crystal: Atoms, rng: np.random.Generator) -> Atoms:

@@ -213,7 +213,7 @@ namespace MLPOT_INSTRUCTIONS {
       const V factor = decay * inverse;
       const V factor_slope = (inverse_cutoff * decay_slope - factor) * inverse;
       const V wave = ((T(1) + stretch) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
-      V s = sine, c = T(0) - cosine;                                      // sin and cos of n pi x
+      V s = sine, c = T(0) - cosine;    // sin and cos of n pi x
       cosine = c;
       for (int n = 0; n < model.n_radial; n++) {
         const T scale = model.radial_scale[n];

@@ -8,8 +8,8 @@
 
 #include "contraction.h"
 #include "edges.h"
-#include "message_fading.h"
 #include "message_density.h"
+#include "message_fading.h"
 #include "product.h"
 #include "subnormals.h"
 

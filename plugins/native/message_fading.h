@@ -36,7 +36,8 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Adjoint of messages from that of what was sent. */
   template <typename N>
-  inline void fade_adjoint(int components, int channels, const N *messages, const N *adjoint, N *out)
+  inline void fade_adjoint(int components, int channels, const N *messages, const N *adjoint,
+                           N *out)
   {
     using T = Real<N>;
     for (int c = 0; c < channels; c += Simd<N>::LANES) {
@@ -44,7 +45,8 @@ namespace MLPOT_INSTRUCTIONS {
       const Vector<N> square = q * q;
       const Vector<N> factor = reciprocal<T>(T(1) + square * square);
       const Vector<N> slope = (T(8) * (factor * q)) * (factor * square);
-      const Vector<N> along = slope * scaled_product(components, channels, messages + c, adjoint + c);
+      const Vector<N> along =
+          slope * scaled_product(components, channels, messages + c, adjoint + c);
       for (int m = 0; m < components; m++) {
         const int x = m * channels + c;
         store<T>(out + x, factor * load(adjoint + x) - along * load(messages + x));

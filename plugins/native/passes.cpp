@@ -211,7 +211,8 @@ template <typename N> double Passes<N>::bytes() const
       static_cast<double>(hidden.bytes() + deviation_hidden.bytes() + descriptors.bytes() +
                           adjoints.bytes() + deviation_adjoints.bytes());
   for (const auto &arrays : {messages, sent})
-    for (int layer = 0; layer < MAX_LAYERS; layer++) total += static_cast<double>(arrays[layer].bytes());
+    for (int layer = 0; layer < MAX_LAYERS; layer++)
+      total += static_cast<double>(arrays[layer].bytes());
   for (const auto &workspace : workspaces) total += static_cast<double>(workspace.bytes());
   return total;
 }

@@ -8,7 +8,19 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 import mlpot
-from mlpot.check.holes import AMPLITUDES, VOLUMES, _descent_problems, _rattle_problems, check_descents, check_rattles
+from mlpot.check.holes import (
+    AMPLITUDES,
+    VOLUMES,
+    _descent_problems,
+    _fall,
+    _random_start,
+    _rattle_problems,
+    check_descents,
+    check_rattles,
+)
+from mlpot.check.samples import closeness
+from mlpot.check.short_range import CORE
+from mlpot.check.subject import prepare
 from mlpot.properties import relaxed_crystal
 
 
@@ -74,6 +86,17 @@ def test_random_structures_find_what_is_better_than_the_crystal():
     assert verdict.status == "failed"
     assert "fell below the crystal, the lowest by 0.0" in verdict.sentence
     assert len(verdict.structures) >= 1
+
+
+def test_a_relaxation_that_stalls_goes_on():
+    """LBFGS alone leaves two of these seven atoms at 0.22 of their contact, with forces of 2000 eV/A."""
+    calculator = mlpot.load("Si-dft/accurate", precision="double")
+    atoms = _random_start(prepare("Si:diamond:5.47", calculator).atoms, np.random.default_rng(171))
+    atoms.calc = calculator
+    assert closeness(atoms) < CORE
+    _fall(atoms, 300, 0.0)
+    assert closeness(atoms) > 0.9
+    assert np.abs(atoms.get_forces()).max() < 0.1
 
 
 def test_random_structures_of_a_bad_model_collapse(bad_model):

@@ -1,9 +1,9 @@
-"""Squeezed copies of labelled structures with the labels of a one-layer potential: a wall for a deeper one to learn.
+"""Structures around the data with the labels of a one-layer potential, for a deeper one to learn.
 
-    python benchmarks/squeezed.py Si_train.extxyz --model Si/fast --output squeezed.extxyz
+    python benchmarks/beyond_data.py Si_train.extxyz --model Si/fast --output beyond.extxyz
 
-Where data end, models of one layer go on smoothly; those of several may fall under compression (`mlpot check` says so).
-Structures of usual density are drawn, squeezed to 0.35 to 0.8 of their volume, and rattled.
+Where data end, models of one layer go on smoothly; those of several may have holes (`mlpot check` says so). Structures
+of usual density are drawn, rattled, and given 0.3 to 1.7 of their volume.
 """
 
 from pathlib import Path
@@ -18,9 +18,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import mlpot
 from mlpot.data.reading import iterate_atoms
 
-VOLUMES = (0.35, 0.8)
-RATTLE = 0.05
-"""Standard deviation of the displacements, A."""
+VOLUMES = (0.3, 1.7)
+RATTLE = (0.05, 0.4)
+"""Standard deviation of the displacements before the volume changes, A."""
 
 DENSE = 1.3
 """Volumes of an atom above so many medians are those of surfaces, clusters and gas."""
@@ -30,14 +30,14 @@ def main(
     data: Annotated[Path, typer.Argument(help="labelled structures")],
     model: Annotated[str, typer.Option(help="model.pt or the name of a potential")],
     output: Annotated[Path, typer.Option(help="extended XYZ")],
-    frames: Annotated[int, typer.Option(help="number of structures")] = 16,
+    frames: Annotated[int, typer.Option(help="number of structures")] = 24,
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
-    """Write squeezed structures with energies, forces and stresses of the model."""
+    """Write altered structures with energies, forces and stresses of the model."""
     rng = np.random.default_rng(seed)
     dense = dense_structures(list(iterate_atoms(data)))
     calculator = mlpot.load(model)
-    ase.io.write(output, [squeezed(dense[rng.integers(len(dense))], calculator, rng) for _ in range(frames)])
+    ase.io.write(output, [altered(dense[rng.integers(len(dense))], calculator, rng) for _ in range(frames)])
 
 
 def dense_structures(structures: list[Atoms]) -> list[Atoms]:
@@ -47,11 +47,11 @@ def dense_structures(structures: list[Atoms]) -> list[Atoms]:
     return [atoms for atoms, volume in zip(periodic, volumes, strict=True) if volume < DENSE * np.median(volumes)]
 
 
-def squeezed(atoms: Atoms, calculator: mlpot.MLPotCalculator, rng: np.random.Generator) -> Atoms:
-    """One squeezed structure with its labels."""
+def altered(atoms: Atoms, calculator: mlpot.MLPotCalculator, rng: np.random.Generator) -> Atoms:
+    """One altered structure with its labels."""
     result = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=True)
+    result.rattle(rng.uniform(*RATTLE), rng=rng)
     result.set_cell(result.cell * rng.uniform(*VOLUMES) ** (1.0 / 3.0), scale_atoms=True)
-    result.rattle(RATTLE, rng=rng)
     result.calc = calculator
     labels = {"energy": result.get_potential_energy(), "forces": result.get_forces(), "stress": result.get_stress()}
     result.calc = SinglePointCalculator(result, **labels)
