@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,15 @@ from mlpot.model import Potential
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_files_in_the_repository(tmp_path_factory):
+    """Runs that are made to fail leave their frames in the working folder."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("working-folder"))
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture(scope="session")
