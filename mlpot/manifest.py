@@ -21,7 +21,7 @@ from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
 FORMAT_VERSION = 4
-"""The format that is written, and the only one that is read: weights of each element came with it."""
+"""The format that is written, and the only one that is read: messages that fade came with it."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
@@ -237,7 +237,7 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
         raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
     if version != FORMAT_VERSION:
         is_older = isinstance(version, int) and version < FORMAT_VERSION
-        remedy = "train it anew, models have other weights now" if is_older else "upgrade mlpot"
+        remedy = "train it anew, models compute something else now" if is_older else "upgrade mlpot"
         raise ModelFileError(f"{path}: has format {version}; this mlpot reads format {FORMAT_VERSION}: {remedy}")
     try:
         return Manifest.model_validate(fields)

@@ -84,7 +84,7 @@ Manifest read_manifest(const ModelFile &file)
   throw std::runtime_error("model file " + file.path() + " has format " + std::to_string(format) +
                            "; this mlpot reads format " + std::to_string(FORMAT_VERSION) +
                            (format < FORMAT_VERSION
-                                ? ": train it anew, models have other weights now"
+                                ? ": train it anew, models compute something else now"
                                 : ": upgrade mlpot"));
 }
 

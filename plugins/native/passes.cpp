@@ -74,8 +74,11 @@ template <typename N> void Passes<N>::prepare(const mlpot_atoms &atoms, const Wi
   hidden.reserve(n_centers * members.size() * model.hidden_width);
   if (has_deviation_adjoints(wishes))
     deviation_hidden.reserve(n_centers * n_deviations * model.hidden_width);
-  for (int layer = 0; layer < model.n_layers - 1; layer++)
-    for (auto *array : {&messages[layer], &sent[layer]}) array->assign(n_atoms * message_stride());
+  for (int layer = 0; layer < model.n_layers - 1; layer++) {
+    messages[layer].reserve(n_atoms *
+                            message_stride());    // every row that is read is written before
+    sent[layer].assign(n_atoms * message_stride());
+  }
 }
 
 template <typename N> N *Passes<N>::Adjoints::clear(int thread, std::size_t size)
