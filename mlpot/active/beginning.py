@@ -11,6 +11,7 @@ from mlpot.active.config import System
 from mlpot.active.generate import (
     Generated,
     from_file,
+    melted,
     rattled,
     slabs,
     strained,
@@ -33,7 +34,7 @@ class Start:
     ----------
     atoms : ase.Atoms
     kind : str
-        ``bulk``, ``vacancy``, ``slab``, ...
+        ``bulk``, ``vacancy``, ``melt``, ``slab``, ...
     """
 
     atoms: Atoms
@@ -74,7 +75,7 @@ def first_structures(system: System, seed: int) -> Iterator[Generated]:
 
 
 def variants(system: System, base: Atoms, seed: int) -> Iterator[Generated]:
-    """Make defects, surfaces and substitutions of a system, and read its files.
+    """Make defects, melts, surfaces and substitutions of a system, and read its files.
 
     Parameters
     ----------
@@ -92,6 +93,8 @@ def variants(system: System, base: Atoms, seed: int) -> Iterator[Generated]:
     if system.interstitials:
         parts.append(with_interstitials(base, sorted(set(base.symbols)), system.interstitials))
     parts += [substituted(base, one.old, one.new, one.fractions, seed) for one in system.substitutions]
+    if system.melts:
+        parts.append(melted(base, system.melts, seed))
     if system.slabs:
         cell = structure_from(system.structure)
         parts.append(slabs(cell, max_index=system.slabs, thickness=system.slab_thickness, vacuum=system.slab_vacuum))

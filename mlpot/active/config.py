@@ -45,6 +45,9 @@ class System(StrictModel):
     slabs: int = Field(0, ge=0, description="largest Miller index of surfaces; 0: none")
     slab_thickness: float = Field(6.0, gt=0.0, description="A, at least")
     slab_vacuum: float = Field(8.0, gt=0.0, description="A, at least")
+    melts: int = Field(
+        0, ge=0, description="random packings of the atoms in the cell: walks from them are in the liquid"
+    )
     structures: list[Path] = Field([], description="files with more structures; labels in them are left aside")
 
 
@@ -62,6 +65,9 @@ class ExploreSettings(StrictModel):
     time: float = Field(2.0, gt=0.0, description="length of each, ps")
     timestep: float = Field(1.0, gt=0.0, description="fs")
     temperature: Range = Field((300.0, 1500.0), description="K; rises from the first to the second in each walk")
+    melt_temperature: Range | None = Field(
+        None, description="K, likewise, of walks that begin in a melt; null: as the others"
+    )
     pressure: Range | None = Field(None, description="GPa, likewise; null: fixed cells")
     interval: int = Field(20, ge=1, description="steps between two looks at the error bars")
     supercell: tuple[int, int, int] = Field((1, 1, 1), description="walks run in cells larger than those labelled")
@@ -76,6 +82,12 @@ class ExploreSettings(StrictModel):
         4.0, gt=1.0, description="a walk ends where the error bar is so many times the target: it has left physics"
     )
     frames: int = Field(20, ge=1, description="at most so many uncertain frames are kept of a walk")
+
+    def from_start(self, kind: str) -> "ExploreSettings":
+        """Settings of a walk that begins in a structure of this kind: melts may have temperatures of their own."""
+        if kind != "melt" or self.melt_temperature is None:
+            return self
+        return self.model_copy(update={"temperature": self.melt_temperature})
 
     @property
     def looks(self) -> int:

@@ -1,4 +1,4 @@
-"""Structures to begin with: rattles, strains, vacancies, interstitials, substitutions, slabs, files of the user.
+"""Structures to begin with: rattles, strains, vacancies, interstitials, substitutions, melts, slabs, files.
 
 Every structure comes with its origin, plain values that the store keeps: what it was made of, and how. The same seed
 makes the same structures.
@@ -17,9 +17,13 @@ from scipy.spatial import QhullError, Voronoi, cKDTree
 from mlpot.active.sanity import unphysical
 from mlpot.data.reading import iterate_atoms
 from mlpot.errors import DataError
+from mlpot.neighbors import neighbor_list
 from mlpot.properties.crystal import atoms_from, conventional_cell, quiet_pymatgen, structure_of, symmetry_of
 
 Generated = tuple[Atoms, dict[str, Any]]
+
+PUSHES = 300
+"""Atoms of a random packing are pushed apart so often, at most."""
 
 
 def rattled(atoms: Atoms, amplitudes: Sequence[float], count: int, seed: int) -> Iterator[Generated]:
@@ -142,6 +146,38 @@ def substituted(atoms: Atoms, old: str, new: str, fractions: Sequence[float], se
         chosen = rng.choice(sites, max(1, round(fraction * len(sites))), replace=False)
         changed.symbols[chosen] = new
         yield changed, _origin("substitution", atoms, old=old, new=new, n_replaced=len(chosen))
+
+
+def melted(atoms: Atoms, count: int, seed: int) -> Iterator[Generated]:
+    """Pack the atoms at random: where dynamics of the liquid begin.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Elements and cell are kept.
+    count : int
+    seed : int
+
+    Yields
+    ------
+    atoms, origin
+        Atoms pushed apart until they touch, as far as the cell has room for it.
+    """
+    rng = np.random.default_rng(seed)
+    radii = covalent_radii[atoms.numbers]
+    for _ in range(count):
+        packed = atoms.copy()
+        packed.set_scaled_positions(rng.random((len(atoms), 3)))
+        for _ in range(PUSHES):
+            i, j, D, _ = neighbor_list(packed, float(2.0 * radii.max()))
+            distances = np.linalg.norm(D, axis=1)
+            overlaps = np.maximum(0.0, radii[i] + radii[j] - distances)
+            np.add.at(packed.positions, i, -0.5 * (overlaps / distances)[:, None] * D)
+            if overlaps.max(initial=0.0) < 0.01:
+                break
+        packed.wrap()
+        if unphysical(packed) is None:
+            yield packed, _origin("melt", atoms)
 
 
 def slabs(atoms: Atoms, *, max_index: int = 1, thickness: float = 8.0, vacuum: float = 10.0) -> Iterator[Generated]:

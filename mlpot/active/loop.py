@@ -210,7 +210,7 @@ class _Loop:
             self._step(name, lambda index=index, start=start: self._walk(judge, index, start))  # type: ignore[misc]
 
     def _walk(self, judge: Judge, index: int, start: Start) -> dict[str, Any]:
-        settings, target = self.config.explore, self.config.stop.force_error
+        settings, target = self.config.explore.from_start(start.kind), self.config.stop.force_error
         rng = np.random.default_rng([self.config.seed, self.iteration, 0, index])
 
         def stop() -> bool:

@@ -20,9 +20,11 @@ SI = bulk("Si", cubic=True)
         lambda: generate.with_vacancies(SI * (2, 2, 2)),
         lambda: generate.with_interstitials(SI * (2, 2, 2), ["Si", "O"]),
         lambda: generate.substituted(SI, "Si", "Ge", [0.1, 0.5], seed=1),
+        lambda: generate.melted(SI * (2, 2, 2), 2, seed=1),
+        lambda: generate.melted(bulk("Cu", cubic=True) * (2, 2, 2), 2, seed=1),
         lambda: generate.slabs(SI),
     ],
-    ids=["rattled", "strained", "vacancies", "interstitials", "substituted", "slabs"],
+    ids=["rattled", "strained", "vacancies", "interstitials", "substituted", "melts", "dense melts", "slabs"],
 )
 def test_structures_are_physical_and_come_again(make):
     first, second = list(make()), list(make())
@@ -31,7 +33,7 @@ def test_structures_are_physical_and_come_again(make):
         assert unphysical(atoms) is None
         assert atoms == again
         assert origin == same
-        assert origin["kind"] in {"rattle", "strain", "vacancy", "interstitial", "substitution", "slab"}
+        assert origin["kind"] in {"rattle", "strain", "vacancy", "interstitial", "substitution", "melt", "slab"}
 
 
 def test_rattles_have_their_amplitude():
@@ -52,6 +54,19 @@ def test_the_interstitials_of_diamond_are_the_known_ones():
 def test_each_kind_of_site_gives_one_vacancy():
     salt = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
     assert sorted(origin["element"] for _, origin in generate.with_vacancies(salt)) == ["Cl", "Na"]
+
+
+def test_melts_are_random_packings_at_the_same_density():
+    crystal = bulk("NaCl", "rocksalt", a=5.64, cubic=True) * (2, 2, 2)
+    first, second = (atoms for atoms, _ in generate.melted(crystal, 2, seed=0))
+    for packed in (first, second):
+        assert (packed.numbers == crystal.numbers).all()
+        assert (packed.cell.array == crystal.cell.array).all()
+        # Where the atoms of a crystal are, waves of its lattice are all in phase; in a packing they are not.
+        wave = 2 * np.pi / 5.64 * 2
+        assert abs(np.exp(1j * wave * crystal.positions).mean()) > 0.99
+        assert (abs(np.exp(1j * wave * packed.positions).mean(axis=0)) < 0.4).all()
+    assert abs(first.positions - second.positions).max() > 1.0
 
 
 def test_nothing_to_substitute():

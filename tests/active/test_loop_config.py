@@ -6,6 +6,7 @@ import pytest
 import yaml
 from loops import SMALL, loop_config, written
 
+from mlpot.active.beginning import starts_of_walks
 from mlpot.active.config import read_loop_config
 from mlpot.errors import ConfigError
 
@@ -28,6 +29,20 @@ def test_mistakes_are_named(tmp_path, section, values, words):
     with pytest.raises(ConfigError) as error:
         loop_config(tmp_path, **{section: values})
     assert words in str(error.value)
+
+
+def test_melts_are_kept_hot(tmp_path):
+    explore = {"temperature": [300, 900], "melt_temperature": [1500, 3000]}
+    system = {"structure": "Cu:fcc:3.6", "repeat": [2, 2, 2], "melts": 2}
+    config = loop_config(tmp_path, explore=explore, systems=[system])
+    starts = starts_of_walks(config.systems, (1, 1, 1), seed=0)
+    assert [start.kind for start in starts] == ["bulk", "melt", "melt"]
+    temperatures = [config.explore.from_start(start.kind).temperature for start in starts]
+    assert temperatures == [(300, 900), (1500, 3000), (1500, 3000)]
+    assert loop_config(tmp_path, explore={"temperature": [300, 900]}).explore.from_start("melt").temperature == (
+        300,
+        900,
+    )
 
 
 def test_files_are_found_beside_the_configuration(tmp_path, monkeypatch):
