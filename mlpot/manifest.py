@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 4
-"""The format that is written, and the only one that is read: messages that fade came with it."""
+FORMAT_VERSION = 5
+"""The format that is written, and the only one that is read: largest densities came with it."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"

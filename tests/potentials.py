@@ -20,8 +20,11 @@ ARCHITECTURES = {
 }
 
 
-def random_potential(seed=0, atomic_numbers=(1, 8, 14), **fields):
-    """Float64 potential with random weights, larger readouts than at the start of a training."""
+def random_potential(seed=0, atomic_numbers=(1, 8, 14), largest_density=0.8, **fields):
+    """Float64 potential with random weights, larger readouts than at the start of a training.
+
+    Of a few dozen atoms, some are heard by later layers in full, some in part, and some not at all.
+    """
     defaults = {"cutoff": 3.5, "lmax": 2, "n_channels": 6, "n_radial": 4, "message_channels": 3, "readout_width": 5}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -29,4 +32,5 @@ def random_potential(seed=0, atomic_numbers=(1, 8, 14), **fields):
         potential = Potential(ModelConfig(**(defaults | fields)), atomic_numbers, energies, 0.7, 12.0)
     for layer in potential.layers:
         layer.readout.data *= 10.0
+        layer.largest_density.fill_(largest_density)
     return potential

@@ -3,8 +3,8 @@
     density    D_i     = sum over neighbours (`density`)
     mix        A_i     = weights . D_i
     contract   B_i     = symmetric powers of A_i (`contraction`)
-    update     h_i^t   = Linear(B_i) + Linear(h_i^(t-1))
-    message    x_i^t   = Linear(B_i) + element embedding, the input of the next layer's density
+    update     h_i^t   = Linear(f_i^t B_i) + Linear(h_i^(t-1))
+    message    x_i^t   = Linear(f_i^t B_i) + element embedding, the input of the next layer's density
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
 Every element has weights of its own (`elements`), but for the radial functions of messages, ``w`` and the MLP.
@@ -16,6 +16,8 @@ Nothing has a constant term, so an atom without neighbours has exactly its refer
 cubic in the density, so the messages of atoms in far denser places than any of the training set are long and of any
 direction, and the next layer would raise them to the ninth power. Long messages fade, therefore: where atoms are
 squeezed, later layers fall silent, and the first one, which goes on smoothly, is left with the repulsion of the cores.
+So they do wherever a density is greater than any of the training set: ``f`` is 1 up to there and 0 beyond
+(`familiarity`), but for what the first layer adds to the energy itself.
 
 TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
 """
@@ -32,11 +34,18 @@ from mlpot.model.contraction import SymmetricContraction
 from mlpot.model.density import MessageDensity, SpeciesDensity
 from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
 from mlpot.model.elements import map_by_element
+from mlpot.model.familiarity import UNBOUNDED, familiarity, mean_square
 from mlpot.model.repulsion import Repulsion
 
 
 class Layer(nn.Module):
-    """One layer: density, contraction, update of the features, messages for the next layer."""
+    """One layer: density, contraction, update of the features, messages for the next layer.
+
+    `largest_density` holds the largest mean square of the mixed density of each element in the training set, which is
+    known after training; `UNBOUNDED` until then.
+    """
+
+    largest_density: Tensor
 
     def __init__(self, config: ModelConfig, index: int, n_species: int, average_neighbors: float) -> None:
         super().__init__()
@@ -58,6 +67,8 @@ class Layer(nn.Module):
         self.message = nn.Parameter(torch.randn(n_species, degrees, width, n_messages) / math.sqrt(width))
         self.message_embedding = nn.Parameter(torch.randn(n_species, n_messages))
         self.readout = nn.Parameter(0.1 * torch.randn(width) / math.sqrt(width))
+        known = torch.full((n_species,), UNBOUNDED)
+        self.register_buffer("largest_density", known, persistent=config.n_layers > 1)
         self.readout_network = (
             nn.Sequential(
                 nn.Linear(width, config.readout_width, bias=False),
@@ -69,19 +80,25 @@ class Layer(nn.Module):
         )
 
     def forward(
-        self, species: Tensor, features: Tensor, messages: Tensor, edges: EdgeFeatures
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Scaled energies ``(n_centers,)``, features and messages of the centres."""
+        self, species: Tensor, passed: Tensor, messages: Tensor, edges: EdgeFeatures
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Of the centres: scaled energies ``(n_centers,)``; features, and as they are passed on; messages; density."""
         centers = species[: edges.n_centers]
-        contracted = self.contraction(self.density(species, messages, edges), centers)
-        updated = map_by_element(contracted[0], self.update, centers)
+        density = self.density(species, messages, edges)
+        contracted = self.contraction(density, centers)
+        features = map_by_element(contracted[0], self.update, centers)
+        heard = features
+        if not (self.is_first and self.is_last):
+            share = familiarity(density, self.largest_density[centers]).unsqueeze(1)
+            contracted, heard = contracted * share, features * share
         if not self.is_first:
-            updated = updated + map_by_element(features, self.skip, centers)
-        energies = updated @ self.readout
+            heard = heard + map_by_element(passed, self.skip, centers)
+            features = heard
+        energies = features @ self.readout
         network = self.readout_network
         if network is not None:
-            energies = energies + network(updated).squeeze(1)
-        return energies, updated, self.outgoing(contracted, centers)
+            energies = energies + network(features).squeeze(1)
+        return energies, features, heard, self.outgoing(contracted, centers), mean_square(density)
 
     def hidden(self, features: Tensor) -> Tensor:
         """Values ``(n_centers, readout_width)`` to which the last weights of the readout apply; no columns before."""
@@ -187,10 +204,10 @@ class Potential(nn.Module):
         """
         n_atoms = species.numel()
         energies, edges = self.prepare(species, edge_index, edge_vectors, n_atoms)
-        features = torch.zeros([n_atoms, 0], dtype=edges.radial.dtype, device=edges.radial.device)
-        messages = features
+        passed = torch.zeros([n_atoms, 0], dtype=edges.radial.dtype, device=edges.radial.device)
+        messages = passed
         for layer in self.layers:
-            energy, features, messages = layer(species, features, messages, edges)
+            energy, _, passed, messages, _ = layer(species, passed, messages, edges)
             energies = energies + self.energy_scale * energy.to(energies.dtype)
         return energies
 
@@ -219,7 +236,7 @@ class Potential(nn.Module):
             Centres below `n_local`, non-decreasing.
         edge_vectors : (n_edges, 3), float64, A
         features : (n_local, feature_width)
-            Of the previous layer; the first layer does not read them.
+            As the previous layer passed them on; the first layer does not read them.
         messages : (n_all, message_width)
             Of the previous layer, ghosts included; the first layer does not read them.
 
@@ -236,7 +253,7 @@ class Potential(nn.Module):
             energies = torch.zeros_like(energies)
         for index, block in enumerate(self.layers):
             if index == layer:
-                energy, features, messages = block(species, features, messages, edges)
+                energy, _, features, messages, _ = block(species, features, messages, edges)
                 energies = energies + self.energy_scale * energy.to(energies.dtype)
         return energies, features, messages
 
@@ -254,14 +271,31 @@ class Potential(nn.Module):
     def describe(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Energies before any layer ``(n_atoms,)``, eV, and descriptors."""
         energies, edges = self.prepare(species, edge_index, edge_vectors, species.numel())
-        features = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
-        messages = features
+        passed = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
+        messages = passed
         parts: list[Tensor] = []
         for layer in self.layers:
-            _, features, messages = layer(species, features, messages, edges)
+            _, features, passed, messages, _ = layer(species, passed, messages, edges)
             parts.append(features)
             parts.append(layer.hidden(features))  # type: ignore[operator]
         return energies, torch.cat(parts, 1)
+
+    def densities(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        """Mean square ``(n_layers, n_atoms)`` of the mixed density of each layer; arguments as of `forward`."""
+        _, edges = self.prepare(species, edge_index, edge_vectors, species.numel())
+        passed = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
+        messages = passed
+        squares: list[Tensor] = []
+        for layer in self.layers:
+            _, _, passed, messages, square = layer(species, passed, messages, edges)
+            squares.append(square)
+        return torch.stack(squares)
+
+    @torch.jit.unused
+    def hear_everything(self) -> None:
+        """Forget the densities of the training set: in training every atom is heard in full."""
+        for layer in self.layers:
+            layer.largest_density.fill_(UNBOUNDED)  # type: ignore[operator, union-attr]
 
     def prepare(
         self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int

@@ -21,6 +21,7 @@ from mlpot.export import save_model
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
 from mlpot.training.display import Display
 from mlpot.training.fit import FailedBatchError, Fit
+from mlpot.training.known_densities import note_densities
 from mlpot.training.loop import Keeper, run_epochs
 from mlpot.training.metrics import MetricsLog
 from mlpot.training.plots import plot_learning_curve, plot_parity
@@ -208,6 +209,7 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
     )
     if fit.fabric.is_global_zero:
         summary = _summary(result, fit, problem)
+        note_densities(fit.average.module, problem.train, 4 * fit.settings.batch_atoms, fit.fabric.device)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         if stopped is None and fit.config.run.plots:

@@ -75,4 +75,6 @@ def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Se
         )
     if manifest.config != architecture:
         raise ConfigError(f"`training.start`: {path} has another architecture than `model`: make them the same")
-    return single_potential(path)
+    potential = single_potential(path)
+    potential.hear_everything()
+    return potential

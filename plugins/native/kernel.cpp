@@ -28,13 +28,6 @@ namespace MLPOT_INSTRUCTIONS {
     return energy;
   }
 
-  template <typename T> double dot(int n, const T *a, const T *b)
-  {
-    Vector<T> total = {};
-    for (int k = 0; k < n; k += Simd<T>::LANES) total += load(a + k) * load(b + k);
-    return static_cast<double>(sum<T>(total));
-  }
-
   /* dE/dr_ij from the adjoints of harmonics and distances */
   template <int LMAX, typename T>
   void edge_gradients(int n_edges, const EdgeAdjoint<T> &adjoint, Workspace<T> &work)
@@ -144,17 +137,58 @@ namespace MLPOT_INSTRUCTIONS {
       task.workspace->contracted_adjoint[k] = to_energy[k];
   }
 
+  /* Values of the contracted density. */
+  template <typename T> int contracted_size(const Task<T> &task)
+  {
+    return task.model->layers[task.layer].n_components * task.model->n_channels;
+  }
+
+  /* The first layer, not heard in full: its own energy is that of all of it. */
+  template <typename T> double first_forward(const Task<T> &task, int center, T *hidden)
+  {
+    const Workspace<T> &work = *task.workspace;
+    const int n = contracted_size(task), channels = task.model->n_channels;
+    hear(work.known, n, work.contracted, work.heard);
+    for (int k = 0; k < n; k++) work.not_heard[k] = work.contracted[k] - work.heard[k];
+    send(task, center, work.heard, hidden);
+    return dot(channels, work.heard, task.weights->to_energy) +
+        dot(channels, work.not_heard, task.weights->to_own_energy);
+  }
+
   /* Layers before the last. */
   template <typename T> double forward(const Task<T> &task, int center, T *hidden)
   {
+    Workspace<T> &work = *task.workspace;
     contract(task);
-    send(task, center, hidden);
+    if (work.known.factor < 1.0) {
+      if (task.layer == 0) return first_forward(task, center, hidden);
+      hear(work.known, contracted_size(task), work.contracted, work.contracted);
+    }
+    send(task, center, work.contracted, hidden);
     return energy_of_contracted(task);
+  }
+
+  template <typename T> void faded_backward(const Task<T> &task, int center, const T *hidden)
+  {
+    Workspace<T> &work = *task.workspace;
+    const int n = contracted_size(task), channels = task.model->n_channels;
+    const T *own = task.layer == 0 ? task.weights->to_own_energy : nullptr;
+    T *adjoint = work.contracted_adjoint;
+    contract(task);
+    hear(work.known, n, work.contracted, work.contracted);
+    for (int k = 0; own && k < channels; k++) adjoint[k] -= own[k];
+    receive(task, center, hidden);
+    const double along = unfaded_product(work.known, n, work.contracted, adjoint);
+    hear(work.known, n, adjoint, adjoint);
+    for (int k = 0; own && k < channels; k++) adjoint[k] += own[k];
+    contraction_adjoint(task);
+    add_adjoint_of_familiarity(task, work.known, along);
   }
 
   template <typename T> void backward(const Task<T> &task, int center, const T *hidden)
   {
     seed_with_energy(task);
+    if (task.workspace->known.factor < 1.0) return faded_backward(task, center, hidden);
     receive(task, center, hidden);
     contraction_adjoint(task);
   }
@@ -164,17 +198,25 @@ namespace MLPOT_INSTRUCTIONS {
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels;
+    const bool faded = work.known.factor < 1.0;
+    double along = 0.0;
     contract_with_gradient(task);
-    send(task, center, hidden);
+    if (faded) hear(work.known, channels, work.contracted, work.contracted);
+    send(task, center, work.contracted, hidden);
     const double energy = energy_of_contracted(task) + readout(task, hidden);
     seed_with_energy(task);
     receive(task, center, hidden);
+    if (faded) {
+      along = unfaded_product(work.known, channels, work.contracted, work.contracted_adjoint);
+      hear(work.known, channels, work.contracted_adjoint, work.contracted_adjoint);
+    }
     if (task.sums->deviation_forces && !is_deep(task))
-      std::memcpy(work.gradients, work.mixed_adjoint,
-                  sizeof(T) * model.n_harmonics() * model.n_channels);
+      std::memcpy(work.gradients, work.mixed_adjoint, sizeof(T) * model.n_harmonics() * channels);
     for (int lm = 0; lm < model.n_harmonics(); lm++)
-      for (int k = 0; k < model.n_channels; k++)
-        work.mixed_adjoint[lm * model.n_channels + k] *= work.contracted_adjoint[k];
+      for (int k = 0; k < channels; k++)
+        work.mixed_adjoint[lm * channels + k] *= work.contracted_adjoint[k];
+    if (faded) add_adjoint_of_familiarity(task, work.known, along);
     return energy;
   }
 
@@ -184,6 +226,7 @@ namespace MLPOT_INSTRUCTIONS {
   {
     T *hidden = hidden_of(task, k);
     mix_density(task, edges);
+    task.workspace->known = find_familiarity(task);
     if (task.pass == Pass::Forward) return forward(task, center, hidden);
     if (task.pass == Pass::Both) return forward_and_backward(task, center, hidden);
     backward(task, center, hidden);
@@ -298,9 +341,12 @@ namespace MLPOT_INSTRUCTIONS {
   {
     if (task.pass == Pass::Backward) component_gradients(task);
     seed_with_deviations(task, k, center);
+    const bool faded = task.workspace->known.factor < 1.0;
+    if (faded) hear_deviations(task);
     const EdgeAdjoint<T> own = own_adjoint(task, 0);
     T *mixed_adjoint = task.workspace->mixed_adjoint;
-    const bool together = task.layer == 0 && task.model->layers[0].n_components == 1;
+    const bool together =
+        !faded && task.layer == 0 && task.model->layers[0].n_components == 1;
     if (together) unmix_deviations(task, edges, own_sums(task, edges, 0));
     for (int r = 0; r < task.n_deviations; r++) {
       if (!together) deviation_adjoint(task, r);

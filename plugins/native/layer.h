@@ -52,14 +52,14 @@ namespace MLPOT_INSTRUCTIONS {
       message_density(task, edges);
   }
 
-  /* What the contracted density gives: hidden values and messages. */
-  template <typename N> void send(const Task<N> &task, int center, N *hidden)
+  /* What the contracted density, as it is heard, gives: hidden values and messages. */
+  template <typename N>
+  void send(const Task<N> &task, int center, const N *contracted, N *hidden)
   {
     using T = Real<N>;
     const auto &model = *task.model;
     const auto &weights = *task.weights;
     const int channels = model.n_channels, width = model.message_channels;
-    const N *contracted = task.workspace->contracted;
     const auto multiply = task.layer == 0 ? product<N, false, T> : product<N, true, T>;
     multiply(1, channels, model.hidden_width, {contracted, channels, 1}, weights.to_hidden,
              model.hidden_width, hidden, model.hidden_width);

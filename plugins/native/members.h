@@ -8,6 +8,7 @@
 #ifndef MLPOT_MEMBERS_H
 #define MLPOT_MEMBERS_H
 
+#include "familiarity.h"
 #include "layer.h"
 
 #include <algorithm>
@@ -73,6 +74,7 @@ namespace MLPOT_INSTRUCTIONS {
     const auto multiply = task.layer == 0 ? product<T, false, T> : product<T, true, T>;
     multiply(1, channels, features, {work.contracted, channels, 1}, task.weights->to_features,
              features, row + task.layer * channels, features);
+    if (task.layer == 0) hear(work.known, features - channels, row + channels, row + channels);
     if (task.pass != Pass::Both) return;
     T *hidden = row + model.n_layers * channels;
     for (int j = 0; j < model.hidden_width; j++) hidden[j] = work.activated[j];
@@ -86,8 +88,13 @@ namespace MLPOT_INSTRUCTIONS {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
     const int width = model.deviation_width;
-    product<T>(1, model.n_channels, width, {work.contracted, model.n_channels, 1},
+    const bool split = task.layer == 0 && work.known.factor < 1.0;
+    product<T>(1, model.n_channels, width,
+               {split ? work.heard : work.contracted, model.n_channels, 1},
                task.weights->to_deviations, width, work.deviation_energies, width);
+    if (split)
+      product<T, true>(1, model.n_channels, width, {work.not_heard, model.n_channels, 1},
+                       task.weights->to_own_deviations, width, work.deviation_energies, width);
     if (task.pass == Pass::Both)
       product<T, true>(1, model.hidden_width, width, {work.activated, model.hidden_width, 1},
                        model.hidden_to_deviations, width, work.deviation_energies, width);
@@ -161,6 +168,24 @@ namespace MLPOT_INSTRUCTIONS {
                    weights.message_t[l], channels, seeds + r * stride + l * l * channels, channels);
   }
 
+  /* From adjoints of what is heard of the contracted density to those of all of it. */
+  template <typename T> void hear_deviations(const Task<T> &task)
+  {
+    const ModelTables<T> &model = *task.model;
+    Workspace<T> &work = *task.workspace;
+    const int channels = model.n_channels;
+    const int stride = model.layers[task.layer].n_components * channels;
+    const bool first = task.layer == 0;
+    for (int r = 0; r < task.n_deviations; r++) {
+      T *seeds = work.deviation_seeds + r * stride;
+      const T *own = first ? task.weights->to_own_deviations_t + r * channels : nullptr;
+      for (int c = 0; first && c < channels; c++) seeds[c] -= own[c];
+      work.deviation_products[r] = unfaded_product(work.known, stride, work.contracted, seeds);
+      hear(work.known, stride, seeds, seeds);
+      for (int c = 0; first && c < channels; c++) seeds[c] += own[c];
+    }
+  }
+
   /* mixed_adjoint of one deviation */
   template <typename T> void deviation_adjoint(const Task<T> &task, int r)
   {
@@ -177,6 +202,8 @@ namespace MLPOT_INSTRUCTIONS {
               load(work.gradients + (component * n_harmonics + lm) * channels + c);
         store<T>(work.mixed_adjoint + lm * channels + c, total);
       }
+    if (work.known.factor < 1.0)
+      add_adjoint_of_familiarity(task, work.known, work.deviation_products[r]);
   }
 
   /* Adjoints of the sums over the neighbours of all deviations at once, [deviation][group][adjoint_size], where

@@ -94,6 +94,7 @@ namespace {
           numbers("message", {a.n_species, last ? 0 : a.message_lmax + 1, width, messages});
       layer.message_embedding = numbers("message_embedding", {a.n_species, messages});
       layer.readout = numbers("readout", {width});
+      if (a.n_layers > 1) layer.largest_density = numbers("largest_density", {a.n_species});
       return layer;
     }
 

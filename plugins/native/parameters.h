@@ -57,6 +57,7 @@ struct LayerParameters {
   Numbers message;                      // [species][l][channel][message channel]
   Numbers message_embedding;            // [species][message channel]
   Numbers readout;                      // [channel]
+  Numbers largest_density;              // [species]: mean square of the mixed one; several layers
 };
 
 struct Parameters {

@@ -2,6 +2,8 @@
 
 #include "tables.h"
 
+#include "matrices.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -26,6 +28,7 @@ Tables<T>::Tables(Parameters given, Polynomials which) :
   add_radial_scale();
   couplings.resize(model.n_layers);
   elements.assign(model.n_layers, std::vector<ElementTables<T>>(model.n_species));
+  if (model.n_layers > 1) add_familiarity();
   for (int index = 0; index < model.n_layers; index++) {
     if (index > 0) add_couplings(index);
     add_polynomial(index);
@@ -54,6 +57,25 @@ template <typename T> void Tables<T>::set_up_sizes()
   model.reference_energies = parameters.reference_energies.data();
   model.charge = parameters.charge.empty() ? nullptr : parameters.charge.data();
   model.radius = parameters.radius.empty() ? nullptr : parameters.radius.data();
+}
+
+/* See familiarity.h. */
+template <typename T> void Tables<T>::add_familiarity()
+{
+  const Architecture &a = parameters.architecture;
+  for (int index = 0; index < a.n_layers; index++)
+    for (int species = 0; species < a.n_species; species++)
+      elements[index][species].largest_square =
+          a.n_channels * parameters.layers[index].largest_density[species];
+  const LayerParameters &first = parameters.layers[0];
+  for (int species = 0; species < a.n_species; species++) {
+    const Numbers own = scaled(multiply(part(first.update, species, a.n_species), first.readout,
+                                        a.n_channels, a.n_channels, 1),
+                               a.energy_scale);
+    constants.emplace_back(model.n_channels);
+    for (int k = 0; k < a.n_channels; k++) constants.back()[k] = static_cast<T>(own[k]);
+    elements[0][species].to_own_energy = constants.back().data();
+  }
 }
 
 /* As in mlpot/model/radial.py. */

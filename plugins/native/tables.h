@@ -71,6 +71,7 @@ template <typename T> class Tables {
   std::vector<std::vector<int>> couplings;                // [layer]
 
   void set_up_sizes();
+  void add_familiarity();
   void add_radial_scale();
   void lay_out(Polynomials which);
   void lay_out_mix();

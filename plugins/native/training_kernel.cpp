@@ -165,7 +165,7 @@ namespace MLPOT_INSTRUCTIONS {
     if (task.layer == 0) sum_neighbors(task, edges);
     mix_density(task, edges);
     contract(task);
-    if (task.pass != Pass::Backward) send(task, center, hidden);
+    if (task.pass != Pass::Backward) send(task, center, task.workspace->contracted, hidden);
     if (task.pass == Pass::Forward) return;
     if (task.pass == Pass::Both) readout(task, seed, hidden);
     seed_with_energy(task, seed);

@@ -1,5 +1,7 @@
 """Symmetry, smoothness, extensivity and the stages of potentials of every architecture."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.graph import collate
 from mlpot.model import Potential, evaluate
+from mlpot.model.familiarity import familiarity
 from mlpot.neighbors import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential
 
@@ -145,10 +148,35 @@ def test_stages_equal_forward(name, atoms):
     assert_close(energies, expected, 1.0 + expected.abs().max().item(), 1e-13)
 
 
+@pytest.mark.parametrize("fields", [{"n_layers": 2}, {"n_layers": 3, "message_lmax": 2}])
+def test_later_layers_fall_silent_beyond_the_training_set(fields):
+    atoms = Atoms("Si8O8", positions=np.random.default_rng(5).uniform(0, 3.0, (16, 3)))
+    silent = predict(random_potential(**fields, largest_density=1e-9), atoms)
+    alone = random_potential(**fields, largest_density=1e-9)
+    for layer in alone.layers[1:]:
+        layer.contraction.couplings[0].weights.data.mul_(7.0)
+        layer.density.radial.data.mul_(-3.0)
+    expected = predict(alone, atoms)
+    assert (silent.energy.item(), silent.forces.tolist()) == (expected.energy.item(), expected.forces.tolist())
+    heard = predict(random_potential(**fields, largest_density=1e30), atoms)
+    assert abs(heard.energy - silent.energy) > 1.0
+
+
+def test_atoms_are_heard_in_full_in_part_and_not_at_all():
+    largest = torch.tensor([0.4], dtype=torch.float64)
+    squares = [0.0, 0.39, 0.4 + 1e-4, 0.6, 0.8 - 1e-4, 0.81, 1e300, math.inf, math.nan]
+    shares = [familiarity(torch.tensor([[[math.sqrt(q)]]], dtype=torch.float64), largest).item() for q in squares]
+    assert shares[:2] == [1.0, 1.0]
+    assert shares[2] == pytest.approx(1.0, abs=1e-9)
+    assert shares[3:5] == [pytest.approx(0.5), pytest.approx(0.0, abs=1e-9)]
+    assert shares[5:8] == [0.0, 0.0, 0.0]
+    assert math.isnan(shares[8])
+
+
 @pytest.mark.parametrize(("size", "typical"), [(12.0, 0.5), (3.0, 0.8), (1.5, 0.0)])
 def test_messages_fade_where_atoms_are_squeezed(size, typical):
     atoms = Atoms("Si8O8", positions=np.random.default_rng(5).uniform(0, size, (16, 3)))
-    potential = random_potential(n_layers=2, zbl=False)
+    potential = random_potential(n_layers=2, zbl=False, largest_density=1e30)
     graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
     nothing = torch.zeros(len(atoms), 0)
     messages = potential.stage(0, len(atoms), graph.species, graph.edge_index, graph.edge_vectors, nothing, nothing)[2]
