@@ -1,14 +1,15 @@
 """How far later layers hear an atom: in full where its density is like those of the training set, not at all beyond.
 
-    f_i = 1 - b^3 (10 - 15 b + 6 b^2),    b = q_i / Q - 1, between 0 and 1
+    f_i = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q_i / Q) / log(4), between 0 and 1
 
 with q_i the mean square of its mixed density and Q the largest of its element in the training set: 1 up to Q, 0
-beyond 2 Q, with two continuous derivatives.
+beyond 4 Q, with three continuous derivatives.
 
 Layers are polynomials of the third degree, so two of them make the ninth: where atoms are far closer than in any
 structure of the training set, the energy of later layers would go anywhere. The first layer goes on smoothly.
 """
 
+import math
 from typing import Final
 
 from torch import Tensor
@@ -36,5 +37,5 @@ def familiarity(density: Tensor, largest: Tensor) -> Tensor:
     -------
     share : (n_centers,)
     """
-    b = (mean_square(density) / largest - 1.0).clamp(0.0, 1.0)
-    return 1.0 - b * b * b * (10.0 - b * (15.0 - 6.0 * b))
+    b = (mean_square(density) / largest).clamp(1.0, 4.0).log() / math.log(4.0)
+    return 1.0 - b * b * b * b * (35.0 - b * (84.0 - b * (70.0 - 20.0 * b)))

@@ -3,9 +3,9 @@
    How far later layers hear an atom. With q the mean square of its mixed density A, and Q the largest of its
    element in the training set, all that is passed on from its contracted density B is f B, where
 
-       f = 1 - b^3 (10 - 15 b + 6 b^2),    b = q / Q - 1, between 0 and 1:
+       f = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q / Q) / log(4), between 0 and 1:
 
-   1 up to Q, 0 beyond 2 Q. With R the adjoint of f B, that of B is f R, and A gets (B.R) df/dA more. What the
+   1 up to Q, 0 beyond 4 Q. With R the adjoint of f B, that of B is f R, and A gets (B.R) df/dA more. What the
    first layer adds to the energy itself, own.B, is not part of it: it has R = later + ..., where later = total - own,
    and own.B besides. In training every atom is heard in full. */
 
@@ -15,7 +15,8 @@
 #include "kernel.h"
 #include "simd.h"
 
-#include <algorithm>
+#include <cmath>
+#include <cstddef>
 
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
@@ -33,11 +34,13 @@ namespace MLPOT_INSTRUCTIONS {
     const ModelTables<T> &model = *task.model;
     if (model.n_layers == 1) return {1.0, 0.0};
     const T *mixed = task.workspace->mixed;
-    const double limit = task.weights->largest_square;
     const double square = dot(model.n_harmonics() * model.n_channels, mixed, mixed);
-    const double b = std::min(std::max(square / limit - 1.0, 0.0), 1.0);
-    return {1.0 - b * b * b * (10.0 - b * (15.0 - 6.0 * b)),
-            -60.0 * b * b * (1.0 - b) * (1.0 - b) / limit};
+    const double ratio = square / task.weights->largest_square, log_4 = std::log(4.0);
+    if (ratio <= 1.0) return {1.0, 0.0};
+    if (ratio >= 4.0) return {0.0, 0.0};
+    const double b = std::log(ratio) / log_4, rest = b * (1.0 - b);
+    return {1.0 - b * b * b * b * (35.0 - b * (84.0 - b * (70.0 - 20.0 * b))),
+            -280.0 * rest * rest * rest / (log_4 * square)};
   }
 
   /* f values; zeros where nothing is heard, whatever the values are. */
