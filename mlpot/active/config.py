@@ -84,7 +84,7 @@ class ExploreSettings(StrictModel):
     frames: int = Field(20, ge=1, description="at most so many uncertain frames are kept of a walk")
 
     def from_start(self, kind: str) -> "ExploreSettings":
-        """Return the settings of a walk that begins in a structure of this kind: melts may have their own temperatures."""
+        """Return the settings of a walk that begins in such a structure: melts may have their own temperatures."""
         if kind != "melt" or self.melt_temperature is None:
             return self
         return self.model_copy(update={"temperature": self.melt_temperature})

@@ -57,7 +57,7 @@ def roughness_of(scan: DimerScan, calculator: Calculator) -> Roughness:
         found = max(_step(scan, k, quantity, calculator) for quantity in (0, 1))
         if found > step:
             step, step_at = found, float(scan.distances[k])
-    for k in np.flatnonzero(errors > ROUGHNESS):  # steep, or a kink: what that leaves falls with the square of the length
+    for k in np.flatnonzero(errors > ROUGHNESS):  # steep, or a kink: that shrinks with the pieces
         pieces = np.linspace(scan.distances[k], scan.distances[k + 1], 33)
         errors[k] = _simpson_errors(scan.symbols, pieces, calculator).max()
     return Roughness(step, step_at, float(errors.max()))

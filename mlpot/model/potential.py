@@ -295,7 +295,7 @@ class Potential(nn.Module):
     def hear_everything(self) -> None:
         """Forget the densities of the training set: in training every atom is heard in full."""
         for layer in self.layers:
-            layer.largest_density.fill_(UNBOUNDED)  # type: ignore[operator, union-attr]
+            layer.largest_density.fill_(UNBOUNDED)  # type: ignore[operator]
 
     def prepare(
         self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int

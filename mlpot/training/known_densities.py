@@ -1,4 +1,4 @@
-"""The densities that occur in the training set, beyond which later layers no longer hear an atom (`model.familiarity`)."""
+"""The densities of the training set, beyond which later layers hear atoms no longer (`model.familiarity`)."""
 
 import torch
 
@@ -31,4 +31,4 @@ def note_densities(potential: Potential, samples: SampleSet, batch_atoms: int, d
         largest.scatter_reduce_(1, graph.species.expand(len(squares), -1), squares, "amax")
     for layer, own in zip(potential.layers, largest, strict=True):
         loudest = float(own.max()) or UNBOUNDED
-        layer.largest_density.copy_(torch.where(own > 0.0, own, loudest))  # type: ignore[operator, union-attr]
+        layer.largest_density.copy_(torch.where(own > 0.0, own, loudest))  # type: ignore[operator]
