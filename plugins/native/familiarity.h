@@ -44,7 +44,8 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* f values; zeros where nothing is heard, whatever the values are. */
-  template <typename T> inline void hear(const Familiarity &known, std::size_t n, const T *values, T *out)
+  template <typename T>
+  inline void hear(const Familiarity &known, std::size_t n, const T *values, T *out)
   {
     const T factor = static_cast<T>(known.factor);
     for (std::size_t k = 0; k < n; k++) out[k] = known.factor == 0.0 ? T(0) : factor * values[k];
@@ -59,7 +60,8 @@ namespace MLPOT_INSTRUCTIONS {
 
   /* Adds what the mixed density gets by way of f. */
   template <typename T>
-  inline void add_adjoint_of_familiarity(const Task<T> &task, const Familiarity &known, double along)
+  inline void add_adjoint_of_familiarity(const Task<T> &task, const Familiarity &known,
+                                         double along)
   {
     const ModelTables<T> &model = *task.model;
     const T weight = static_cast<T>(known.slope * along);

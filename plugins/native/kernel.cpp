@@ -345,8 +345,7 @@ namespace MLPOT_INSTRUCTIONS {
     if (faded) hear_deviations(task);
     const EdgeAdjoint<T> own = own_adjoint(task, 0);
     T *mixed_adjoint = task.workspace->mixed_adjoint;
-    const bool together =
-        !faded && task.layer == 0 && task.model->layers[0].n_components == 1;
+    const bool together = !faded && task.layer == 0 && task.model->layers[0].n_components == 1;
     if (together) unmix_deviations(task, edges, own_sums(task, edges, 0));
     for (int r = 0; r < task.n_deviations; r++) {
       if (!together) deviation_adjoint(task, r);

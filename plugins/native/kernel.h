@@ -58,21 +58,22 @@ template <typename T> struct ElementTables {
 
   const T *polynomial_values;    // [pack][node][channel of the pack]
 
-  const T *to_energy;      // [channel], eV
+  const T *to_energy;        // [channel], eV
   const T *to_own_energy;    // first of several layers: the part of this layer's own readout
-  const T *to_hidden;      // [channel][hidden]
-  const T *to_hidden_t;    // [hidden][channel]
+  const T *to_hidden;        // [channel][hidden]
+  const T *to_hidden_t;      // [hidden][channel]
 
-  const T *to_deviations;      // [channel][deviation], eV
-  const T *to_deviations_t;    // [deviation][channel]
+  const T *to_deviations;                              // [channel][deviation], eV
+  const T *to_deviations_t;                            // [deviation][channel]
   const T *to_own_deviations, *to_own_deviations_t;    // as to_own_energy
-  const T *to_features;        // [channel][features of this layer, of the next one, ...]
+  const T *to_features;    // [channel][features of this layer, of the next one, ...]
 
   const T *message[MAX_MESSAGE_DEGREES];    // [l]: [channel][message channel]
   const T *message_t[MAX_MESSAGE_DEGREES];
   const T *message_embedding;    // [message channel]
 
-  double largest_square;    // of the mixed density, of an atom that is heard in full; see familiarity.h
+  double
+      largest_square;    // of the mixed density, of an atom that is heard in full; see familiarity.h
 };
 
 /* One layer of the model, in the arithmetic T. */
@@ -167,9 +168,9 @@ template <typename N> struct Workspace {
   N *descriptors, *away;    // [descriptor], twice that
   // committees
   N *deviation_energies, *deviation_hidden, *deviation_seeds;    // see members.h
-  double *deviation_products;    // [deviation]: its B.R, see familiarity.h
-  N *unmixed;                                                    // [channel][lm][radial]
-  N *gradients;                                                  // [component][lm][channel]
+  double *deviation_products;                            // [deviation]: its B.R, see familiarity.h
+  N *unmixed;                                            // [channel][lm][radial]
+  N *gradients;                                          // [component][lm][channel]
   N *sum_adjoints;                                       // [mean, members][group][lm][radial]
   N *member_harmonics_adjoint, *member_slope_adjoint;    // [member][lm][edge], [member][edge]
   // message layers

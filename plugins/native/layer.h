@@ -53,8 +53,7 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* What the contracted density, as it is heard, gives: hidden values and messages. */
-  template <typename N>
-  void send(const Task<N> &task, int center, const N *contracted, N *hidden)
+  template <typename N> void send(const Task<N> &task, int center, const N *contracted, N *hidden)
   {
     using T = Real<N>;
     const auto &model = *task.model;

@@ -112,9 +112,10 @@ void MemberTables<T>::add_deviations(const Parameters &parameters, ModelTables<T
       tables.to_deviations = add(folded, width, n, model.n_channels, model.deviation_width);
       tables.to_deviations_t = add(transposed(folded, width, n), n, width, n, model.n_channels);
       if (layer > 0 || a.n_layers == 1) continue;
-      const Numbers first(columns.begin(), columns.begin() + static_cast<std::ptrdiff_t>(width) * n);
-      const Numbers alone = multiply(part(parameters.layers[0].update, species, a.n_species), first,
-                                     width, width, n);
+      const Numbers first(columns.begin(),
+                          columns.begin() + static_cast<std::ptrdiff_t>(width) * n);
+      const Numbers alone =
+          multiply(part(parameters.layers[0].update, species, a.n_species), first, width, width, n);
       tables.to_own_deviations = add(alone, width, n, model.n_channels, model.deviation_width);
       tables.to_own_deviations_t = add(transposed(alone, width, n), n, width, n, model.n_channels);
     }
