@@ -1,0 +1,56 @@
+"""The densities of the training set in a trained model."""
+
+import pytest
+import torch
+from emt_structures import emt_structures, small_config
+
+from mlpot.export import potential_from_file
+from mlpot.model import evaluate
+from mlpot.model.familiarity import UNBOUNDED
+from mlpot.neighbors import graph_from_atoms
+from mlpot.training import train
+from mlpot.training.start import starting_potential
+
+LAYERS = {"n_layers": 2, "message_channels": 4}
+
+
+@pytest.fixture(scope="module")
+def trained(data_file, tmp_path_factory):
+    """Model of two layers that was trained on all of the data for a moment."""
+    folder = tmp_path_factory.mktemp("known") / "run"
+    data = {"validation": 0.0}
+    return train(small_config(data_file, folder, data=data, model=LAYERS, training={"epochs": 2})).model
+
+
+def test_they_are_the_largest_of_each_element_and_layer(trained):
+    potential = potential_from_file(trained).double()
+    largest = torch.zeros(2, 2, dtype=torch.float64)
+    for atoms in emt_structures(30):
+        graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
+        squares = potential.densities(graph.species, graph.edge_index, graph.edge_vectors)
+        for element in range(2):
+            own = torch.cat([largest[:, element : element + 1], squares[:, graph.species == element]], 1)
+            largest[:, element] = own.amax(1)
+    noted = torch.stack([layer.largest_density for layer in potential.layers])
+    torch.testing.assert_close(noted, largest, rtol=1e-4, atol=0)  # noted in float32
+
+
+def test_only_other_places_are_heard_less(trained):
+    potential, everything = potential_from_file(trained).double(), potential_from_file(trained).double()
+    everything.hear_everything()
+    atoms = emt_structures(30)[0]
+    squeezed = atoms.copy()
+    squeezed.set_cell(0.6 * atoms.cell, scale_atoms=True)
+    differences = []
+    for structure in (atoms, squeezed):
+        graph = graph_from_atoms(structure, potential.atomic_numbers, potential.cutoff)
+        differences.append(abs(evaluate(potential, graph).energy - evaluate(everything, graph).energy).item())
+    assert differences[0] < 1e-9
+    assert differences[1] > 1e-3
+
+
+def test_a_training_that_begins_from_it_hears_everything(trained):
+    known = potential_from_file(trained)
+    again = starting_potential(trained, known.config, known.atomic_numbers)
+    for layer in again.layers:
+        assert (layer.largest_density == UNBOUNDED).all()
