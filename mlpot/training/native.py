@@ -60,7 +60,8 @@ class NativeDerivatives:
     Parameters
     ----------
     potential : Potential
-        Its architecture, elements and constants count, not its weights.
+        Its architecture, elements and constants count, not its weights; every atom is heard, whatever densities are
+        noted in it.
     threads : int
 
     Raises

@@ -3,30 +3,12 @@
    One layer of a model over a range of centres, one centre at a time. Compiled once for each
    instruction set; MLPOT_INSTRUCTIONS is the namespace and the name of the set. */
 
-#include "members.h"
+#include "center.h"
 
 #include <cmath>
-#include <cstring>
 
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
-
-  /* E and dE/dz of the hidden values z: weight silu(z). The values are replaced by the derivatives. */
-  template <typename T> double readout(const Task<T> &task, T *hidden)
-  {
-    const ModelTables<T> &model = *task.model;
-    double energy = 0.0;
-    for (int k = 0; k < model.hidden_width; k++) {
-      const T z = hidden[k], sigmoid = T(1) / (T(1) + std::exp(-z)),
-              weight = model.hidden_to_energy[k];
-      const T rest = T(1) + z * (T(1) - sigmoid);
-      energy += weight * z * sigmoid;
-      hidden[k] = weight * sigmoid * rest;
-      task.workspace->activated[k] = z * sigmoid;
-      task.workspace->hidden_slope[k] = sigmoid * rest;
-    }
-    return energy;
-  }
 
   /* dE/dr_ij from the adjoints of harmonics and distances */
   template <int LMAX, typename T>
@@ -123,101 +105,6 @@ namespace MLPOT_INSTRUCTIONS {
     if (!std::isfinite(energy)) fail(sums, center, true);
     sums.energy += energy;
     if (sums.atomic_energies) sums.atomic_energies[center] += energy;
-  }
-
-  template <typename T> double energy_of_contracted(const Task<T> &task)
-  {
-    return dot(task.model->n_channels, task.workspace->contracted, task.weights->to_energy);
-  }
-
-  template <typename T> void seed_with_energy(const Task<T> &task)
-  {
-    const T *to_energy = task.weights->to_energy;
-    for (int k = 0; k < task.model->n_channels; k++)
-      task.workspace->contracted_adjoint[k] = to_energy[k];
-  }
-
-  /* Values of the contracted density. */
-  template <typename T> int contracted_size(const Task<T> &task)
-  {
-    return task.model->layers[task.layer].n_components * task.model->n_channels;
-  }
-
-  /* The first layer, not heard in full: its own energy is that of all of it. */
-  template <typename T> double first_forward(const Task<T> &task, int center, T *hidden)
-  {
-    const Workspace<T> &work = *task.workspace;
-    const int n = contracted_size(task), channels = task.model->n_channels;
-    hear(work.known, n, work.contracted, work.heard);
-    for (int k = 0; k < n; k++) work.not_heard[k] = work.contracted[k] - work.heard[k];
-    send(task, center, work.heard, hidden);
-    return dot(channels, work.heard, task.weights->to_energy) +
-        dot(channels, work.not_heard, task.weights->to_own_energy);
-  }
-
-  /* Layers before the last. */
-  template <typename T> double forward(const Task<T> &task, int center, T *hidden)
-  {
-    Workspace<T> &work = *task.workspace;
-    contract(task);
-    if (work.known.factor < 1.0) {
-      if (task.layer == 0) return first_forward(task, center, hidden);
-      hear(work.known, contracted_size(task), work.contracted, work.contracted);
-    }
-    send(task, center, work.contracted, hidden);
-    return energy_of_contracted(task);
-  }
-
-  template <typename T> void faded_backward(const Task<T> &task, int center, const T *hidden)
-  {
-    Workspace<T> &work = *task.workspace;
-    const int n = contracted_size(task), channels = task.model->n_channels;
-    const T *own = task.layer == 0 ? task.weights->to_own_energy : nullptr;
-    T *adjoint = work.contracted_adjoint;
-    contract(task);
-    hear(work.known, n, work.contracted, work.contracted);
-    for (int k = 0; own && k < channels; k++) adjoint[k] -= own[k];
-    receive(task, center, hidden);
-    const double along = unfaded_product(work.known, n, work.contracted, adjoint);
-    hear(work.known, n, adjoint, adjoint);
-    for (int k = 0; own && k < channels; k++) adjoint[k] += own[k];
-    contraction_adjoint(task);
-    add_adjoint_of_familiarity(task, work.known, along);
-  }
-
-  template <typename T> void backward(const Task<T> &task, int center, const T *hidden)
-  {
-    seed_with_energy(task);
-    if (task.workspace->known.factor < 1.0) return faded_backward(task, center, hidden);
-    receive(task, center, hidden);
-    contraction_adjoint(task);
-  }
-
-  /* The last layer: nothing has to be known of other atoms before the way back. */
-  template <typename T> double forward_and_backward(const Task<T> &task, int center, T *hidden)
-  {
-    const ModelTables<T> &model = *task.model;
-    Workspace<T> &work = *task.workspace;
-    const int channels = model.n_channels;
-    const bool faded = work.known.factor < 1.0;
-    double along = 0.0;
-    contract_with_gradient(task);
-    if (faded) hear(work.known, channels, work.contracted, work.contracted);
-    send(task, center, work.contracted, hidden);
-    const double energy = energy_of_contracted(task) + readout(task, hidden);
-    seed_with_energy(task);
-    receive(task, center, hidden);
-    if (faded) {
-      along = unfaded_product(work.known, channels, work.contracted, work.contracted_adjoint);
-      hear(work.known, channels, work.contracted_adjoint, work.contracted_adjoint);
-    }
-    if (task.sums->deviation_forces && !is_deep(task))
-      std::memcpy(work.gradients, work.mixed_adjoint, sizeof(T) * model.n_harmonics() * channels);
-    for (int lm = 0; lm < model.n_harmonics(); lm++)
-      for (int k = 0; k < channels; k++)
-        work.mixed_adjoint[lm * channels + k] *= work.contracted_adjoint[k];
-    if (faded) add_adjoint_of_familiarity(task, work.known, along);
-    return energy;
   }
 
   /* One model, up to the adjoint of its mixed density; returns its energy. */
