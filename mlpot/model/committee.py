@@ -65,7 +65,7 @@ class ShallowCommittee(Potential):
         -------
         member_energies : (n_members, n_atoms), float64, eV
         """
-        energies, descriptors = self.describe(species, edge_index, edge_vectors)
+        energies, descriptors, _ = self.describe(species, edge_index, edge_vectors)
         parts: list[Tensor] = []
         for layer in self.layers:
             parts.append(layer.last_weights())  # type: ignore[operator]

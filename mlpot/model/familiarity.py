@@ -23,13 +23,13 @@ def mean_square(density: Tensor) -> Tensor:
     return density.square().sum(0).mean(1)
 
 
-def familiarity(density: Tensor, largest: Tensor) -> Tensor:
+def familiarity(square: Tensor, largest: Tensor) -> Tensor:
     """Share ``(n_centers,)`` that is heard of each atom.
 
     Parameters
     ----------
-    density : ((lmax + 1)^2, n_centers, n_channels)
-        Mixed.
+    square : (n_centers,)
+        Mean square of the mixed density.
     largest : (n_centers,)
         Largest mean square of the element in the training set.
 
@@ -37,5 +37,5 @@ def familiarity(density: Tensor, largest: Tensor) -> Tensor:
     -------
     share : (n_centers,)
     """
-    b = (mean_square(density) / largest).clamp(1.0, 4.0).log() / math.log(4.0)
+    b = (square / largest).clamp(1.0, 4.0).log() / math.log(4.0)
     return 1.0 - b * b * b * b * (35.0 - b * (84.0 - b * (70.0 - 20.0 * b)))

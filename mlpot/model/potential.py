@@ -85,11 +85,12 @@ class Layer(nn.Module):
         """Of the centres: scaled energies ``(n_centers,)``; features, and as they are passed on; messages; density."""
         centers = species[: edges.n_centers]
         density = self.density(species, messages, edges)
+        square = mean_square(density)
         contracted = self.contraction(density, centers)
         features = map_by_element(contracted[0], self.update, centers)
         heard = features
         if not (self.is_first and self.is_last):
-            share = familiarity(density, self.largest_density[centers]).unsqueeze(1)
+            share = familiarity(square, self.largest_density[centers]).unsqueeze(1)
             contracted, heard = contracted * share, features * share
         if not self.is_first:
             heard = heard + map_by_element(passed, self.skip, centers)
@@ -98,7 +99,7 @@ class Layer(nn.Module):
         network = self.readout_network
         if network is not None:
             energies = energies + network(features).squeeze(1)
-        return energies, features, heard, self.outgoing(contracted, centers), mean_square(density)
+        return energies, features, heard, self.outgoing(contracted, centers), square
 
     def hidden(self, features: Tensor) -> Tensor:
         """Values ``(n_centers, readout_width)`` to which the last weights of the readout apply; no columns before."""
@@ -268,28 +269,23 @@ class Potential(nn.Module):
         """
         return self.describe(species, edge_index, edge_vectors)[1]
 
-    def describe(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Energies before any layer ``(n_atoms,)``, eV, and descriptors."""
+    def describe(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies before any layer ``(n_atoms,)``, eV, descriptors, and mean squares of the mixed densities."""
         energies, edges = self.prepare(species, edge_index, edge_vectors, species.numel())
         passed = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
         messages = passed
         parts: list[Tensor] = []
+        squares: list[Tensor] = []
         for layer in self.layers:
-            _, features, passed, messages, _ = layer(species, passed, messages, edges)
+            _, features, passed, messages, square = layer(species, passed, messages, edges)
             parts.append(features)
             parts.append(layer.hidden(features))  # type: ignore[operator]
-        return energies, torch.cat(parts, 1)
+            squares.append(square)
+        return energies, torch.cat(parts, 1), torch.stack(squares)
 
     def densities(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """Mean square ``(n_layers, n_atoms)`` of the mixed density of each layer; arguments as of `forward`."""
-        _, edges = self.prepare(species, edge_index, edge_vectors, species.numel())
-        passed = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
-        messages = passed
-        squares: list[Tensor] = []
-        for layer in self.layers:
-            _, _, passed, messages, square = layer(species, passed, messages, edges)
-            squares.append(square)
-        return torch.stack(squares)
+        return self.describe(species, edge_index, edge_vectors)[2]
 
     @torch.jit.unused
     def hear_everything(self) -> None:

@@ -9,8 +9,10 @@ from ase.calculators.lj import LennardJones
 import mlpot
 from mlpot.check.samples import closeness
 from mlpot.check.short_range import _compression_problems, check_compression, check_dimers, check_trimers
+from mlpot.check.smoothness import ROUGHNESS, WORST, _simpson_errors, roughness_of
 from mlpot.errors import EngineError
 from mlpot.properties import CompressionScan, relaxed_crystal
+from mlpot.properties.short_range import dimer_scan
 
 ARGON = {"sigma": 3.4, "epsilon": 0.0104, "rc": 6.013}
 
@@ -63,6 +65,23 @@ def test_steps_of_force_and_energy_are_seen():
     smooth = check_dimers(LennardJones(**ARGON, ro=5.0, smooth=True), ["Ar"], 8.0, {}, quiet)
     assert smooth.status == "passed", smooth.sentence
     assert smooth.numbers["Ar-Ar"]["minima_A"] == pytest.approx([3.82], abs=0.02)
+
+
+def test_steep_curves_are_no_mistakes():
+    def ripple(atoms, results):
+        if len(atoms) == 1:
+            return
+        vector = atoms.positions[1] - atoms.positions[0]
+        distance = np.linalg.norm(vector)
+        results["energy"] += 0.05 * np.sin(60.0 * distance)
+        pull = 3.0 * np.cos(60.0 * distance) * vector / distance
+        results["forces"] = results["forces"] + np.array([pull, -pull])
+
+    rippled = Altered(LennardJones(**ARGON, ro=5.0, smooth=True), ripple)
+    scan = dimer_scan("Ar", "Ar", rippled, cutoff=2.0)
+    steep = _simpson_errors(scan.symbols, scan.distances, rippled) > ROUGHNESS
+    assert steep.sum() > WORST
+    assert roughness_of(scan, rippled).mismatch < ROUGHNESS
 
 
 def test_forces_that_are_not_slopes_are_seen(silicon):

@@ -165,7 +165,7 @@ def test_later_layers_fall_silent_beyond_the_training_set(fields):
 def test_atoms_are_heard_in_full_in_part_and_not_at_all():
     largest = torch.tensor([0.4], dtype=torch.float64)
     squares = [0.0, 0.39, 0.4 + 1e-4, 0.8, 1.6 - 1e-4, 1.61, 1e300, math.inf, math.nan]
-    shares = [familiarity(torch.tensor([[[math.sqrt(q)]]], dtype=torch.float64), largest).item() for q in squares]
+    shares = [familiarity(torch.tensor([q], dtype=torch.float64), largest).item() for q in squares]
     assert shares[:2] == [1.0, 1.0]
     assert shares[2] == pytest.approx(1.0, abs=1e-12)
     assert shares[3:5] == [pytest.approx(0.5), pytest.approx(0.0, abs=1e-12)]
