@@ -1,17 +1,19 @@
-"""What each part of the model and of the training is worth: errors on validation data against cost in LAMMPS.
+"""What each part of the model and of the training is worth: errors against cost in LAMMPS.
 
     python benchmarks/ablation.py train --data FOLDER               # rows of `ablation.yaml`, one after the other
     python benchmarks/ablation.py train --data FOLDER --row base    # one of them
     python benchmarks/ablation.py cost                              # us/atom/step of each architecture; idle machine
     python benchmarks/ablation.py plot                              # docs/accuracy.png
 
-A row is a set of `published.yaml` and settings for `mlpot train`. Validation data are taken from its training files;
-test files are not touched. A run that was stopped goes on, and what is in `ablation.csv` is not repeated. Peers are
-drawn at their published test errors and the cost of their usual size on one machine (`peers.csv`).
+A row is a set of `published.yaml` and settings for `mlpot train`. A fifth of its training files is held out, and gives
+the errors; test files are not touched. A run that was stopped goes on, and what is in `ablation.csv` is not repeated.
+The plot shows beside them what `published.py` measured on test files (`published.csv`), and peers at their published
+errors and the cost of their usual size on one machine (`peers.csv`).
 """
 
 import csv
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -21,19 +23,24 @@ from typing import Annotated, Any
 import matplotlib.pyplot as plt
 import typer
 import yaml
+from matplotlib.axes import Axes
 from published import SETS, is_complete
 from published import train as train_split
 
 from mlpot.benchmark.models import write_untrained
 from mlpot.benchmark.results import read_report
-from mlpot.config import ModelConfig
+from mlpot.config import PRESETS, ModelConfig
 from mlpot.training.run import SUMMARY_NAME
 
 HERE = Path(__file__).parent
 ROWS: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "ablation.yaml").read_text())
 TABLE, COSTS = HERE / "ablation.csv", HERE / "ablation_cost.csv"
-PEERS = HERE / "peers.csv"
-PRESET_MARKERS = {"fast": "o", "accurate": "s", "max": "^"}
+PEERS, PUBLISHED = HERE / "peers.csv", HERE / "published.csv"
+FRONT = {
+    "acac": ("AcAc, 300 K", "forces rmse"),
+    "3bpa": ("3BPA, 300 K", "forces rmse"),
+    "rmd17_ethanol": ("rMD17 ethanol", "forces mae"),
+}
 COLUMNS = ("row", "set", "preset", "epochs", "settings", "forces_rmse", "forces_mae", "energy_rmse", "minutes", "model")
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -52,7 +59,8 @@ def train(
         wanted = ROWS[name]
         folder = output.resolve() / name
         if not is_complete(folder):
-            settings = [f"training.epochs={wanted['epochs']}", "run.threads=1", *wanted.get("settings", [])]
+            settings = [f"training.epochs={wanted['epochs']}", "data.validation=0.2", "run.threads=1"]
+            settings += wanted.get("settings", [])
             train_split(SETS[wanted["set"]], data, folder, wanted["preset"], 0, settings)
         add(name, wanted, json.loads((folder / SUMMARY_NAME).read_text()))
 
@@ -60,57 +68,95 @@ def train(
 @app.command()
 def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] = 3) -> None:
     """Time each architecture on silicon in LAMMPS, one core."""
-    architectures = sorted({line["model"] for line in read(TABLE)})
+    architectures = {text_of(ModelConfig(**preset)) for preset in PRESETS.values()}
+    architectures.update(line["model"] for line in read(TABLE))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        files = [
-            write_untrained(ModelConfig(**json.loads(text)), ["Si"], 46.0, Path(folder) / f"model-{number}.pt")
-            for number, text in enumerate(architectures)
-        ]
+        files = {
+            text: write_untrained(ModelConfig(**json.loads(text)), ["Si"], 28.0, Path(folder) / f"model-{number}.pt")
+            for number, text in enumerate(sorted(architectures))
+        }
         options = ["--engine", "native", "--peers", "none", "--rounds", str(rounds), "--json", report]
-        subprocess.run([sys.executable, "-m", "mlpot", "benchmark", *files, *options], check=True)
+        subprocess.run([sys.executable, "-m", "mlpot", "benchmark", *files.values(), *options], check=True)
         found = {Path(row.potential).stem: row for row in read_report(report).rows if row.program == "LAMMPS"}
     with COSTS.open("w", newline="") as stream:
         table = csv.writer(stream)
         table.writerow(["model", "cost"])
-        for text, file in zip(architectures, files, strict=True):
+        for text, file in files.items():
             table.writerow([text, f"{found[file.stem].median:.3g}"])
 
 
 @app.command()
 def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs" / "accuracy.png") -> None:
-    """Draw error against cost, one panel for each set."""
+    """Draw errors on test files beside those of peers, and those of the rows on validation data."""
     costs = {line["model"]: float(line["cost"]) for line in read(COSTS)}
-    lines = [line for line in read(TABLE) if line["model"] in costs]
-    sets = [name for name in SETS if any(line["set"] == name for line in lines)]
-    figure, axes = plt.subplots(1, len(sets), figsize=(5.0 * len(sets), 4.2), squeeze=False, layout="constrained")
-    for axis, name in zip(axes[0], sets, strict=True):
-        for preset, marker in PRESET_MARKERS.items():
-            own = [line for line in lines if line["set"] == name and line["preset"] == preset]
-            x, y = [costs[line["model"]] for line in own], [float(line["forces_rmse"]) for line in own]
-            axis.scatter(x, y, marker=marker, label=f"mlpot, from {preset}", alpha=0.7)
-        for peer in read(PEERS):
-            if peer["set"] == name:
-                x, y = float(peer["cost"]), float(peer["forces_rmse"])
-                axis.scatter(x, y, color="0.4", marker="x")
-                axis.annotate(peer["name"], (x, y), textcoords="offset points", xytext=(-4, 6), ha="right", fontsize=8)
-        axis.set(xscale="log", yscale="log", title=name, xlabel="us/atom/step in LAMMPS, one core")
-        axis.set_ylabel("rms error of force components, meV/A")
-        axis.legend(fontsize=8)
-    figure.savefig(output, dpi=120)
+    of_preset = {name: costs[text_of(ModelConfig(**preset))] for name, preset in PRESETS.items()}
+    figure, axes = plt.subplots(1, 4, figsize=(17, 4.2), layout="constrained")
+    for axis, (name, (title, error)) in zip(axes, FRONT.items(), strict=False):
+        draw_front(axis, name, error, of_preset)
+        axis.set(title=title, ylabel=f"force error on test data, {error.split()[-1].upper()}, meV/A")
+    draw_rows(axes[3], costs)
+    for axis in axes:
+        axis.set(xscale="log", yscale="log", xlabel="us/atom/step on one core, silicon")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
+        axis.grid(which="both", alpha=0.2)
+    figure.savefig(output, dpi=110)
+
+
+def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
+    """Draw the presets, joined by a line, and peers on one set of `published.csv`."""
+    own = {
+        line["preset"]: (float(line["mean"]), float(line["standard deviation"]))
+        for line in read(PUBLISHED)
+        if line["set"] == name and line["error"].endswith(error)
+    }
+    presets = [preset for preset in PRESETS if preset in own]
+    x, y = [costs[preset] for preset in presets], [own[preset][0] for preset in presets]
+    spread = [0.0 if math.isnan(own[preset][1]) else own[preset][1] for preset in presets]
+    axis.errorbar(x, y, spread, marker="o", label="mlpot, in LAMMPS")
+    for preset, place in zip(presets, zip(x, y, strict=True), strict=True):
+        axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
+    peers = [line for line in read(PEERS) if line["set"] == name]
+    axis.scatter(
+        [float(peer["cost"]) for peer in peers], [float(peer["forces"]) for peer in peers], color="0.4", marker="x"
+    )
+    for peer in peers:
+        place = (float(peer["cost"]), float(peer["forces"]))
+        axis.annotate(peer["name"], place, textcoords="offset points", xytext=(0, 7), ha="center", fontsize=8)
+    axis.set_xlim(2.0, 40000.0)
+
+
+def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
+    """Draw the rows of the ablation that differ in the model."""
+    base = next(line["model"] for line in read(TABLE) if line["row"] == "base")
+    for line in read(TABLE):
+        if line["row"] != "base" and line["model"] == base:
+            continue
+        place = (costs[line["model"]], float(line["forces_rmse"]))
+        is_preset = line["row"] in PRESETS or line["row"] == "base"
+        axis.scatter(*place, color="C0" if is_preset else "C1", s=20)
+        label = "accurate" if line["row"] == "base" else line["row"]
+        axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
+    axis.set(title="AcAc, 60 epochs: one change each", ylabel="force error on validation data, RMSE, meV/A")
+
+
+def text_of(model: ModelConfig) -> str:
+    """Return an architecture as it stands in the tables."""
+    return json.dumps(model.model_dump(), sort_keys=True)
 
 
 def add(name: str, wanted: dict[str, Any], summary: dict[str, Any]) -> None:
     """Append one complete run to the table."""
-    errors, model = summary["errors"]["validation"], dict(summary["config"]["model"])
-    del model["preset"]
+    errors = summary["errors"]["validation"]
+    model = ModelConfig(**{key: value for key, value in summary["config"]["model"].items() if key != "preset"})
     line = {
         "row": name,
         **{key: wanted[key] for key in ("set", "preset", "epochs")},
         "settings": " ".join(wanted.get("settings", [])),
         **{key: f"{errors[key]:.4g}" for key in ("forces_rmse", "forces_mae", "energy_rmse")},
         "minutes": f"{summary['wall_time_s'] / 60:.1f}",
-        "model": json.dumps(model, sort_keys=True),
+        "model": text_of(model),
     }
     begins = not TABLE.exists()
     with TABLE.open("a", newline="") as stream:

@@ -1,6 +1,6 @@
 """Train and score on the published data sets of `published.yaml`.
 
-    python benchmarks/published.py acac --data FOLDER                     # both presets, three seeds
+    python benchmarks/published.py acac --data FOLDER                     # all presets, three seeds
     python benchmarks/published.py acac --data FOLDER --preset fast --seed 0
 
 Each run is a folder of its own, which goes on where it was stopped and is not repeated when it is complete. A test file
@@ -20,6 +20,7 @@ import ase.io
 import typer
 import yaml
 
+from mlpot.config import PRESETS
 from mlpot.data.reading import iterate_atoms
 from mlpot.training.run import SUMMARY_NAME
 
@@ -31,13 +32,13 @@ def main(
     name: Annotated[str, typer.Argument(help=f"one of {', '.join(SETS)}")],
     data: Annotated[Path, typer.Option(help="folder of the data sets")],
     output: Annotated[Path, typer.Option(help="folder of the runs and of the table")] = Path("published"),
-    preset: Annotated[list[str] | None, typer.Option(help="fast, accurate, max; by default fast and accurate")] = None,
+    preset: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PRESETS)}; by default all")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="by default 0, 1, 2")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="as for `mlpot train`")] = None,
     train_only: Annotated[bool, typer.Option("--train-only", help="leave the test files unread")] = False,
 ) -> None:
     """Train and score on one data set."""
-    for chosen in preset or ["fast", "accurate"]:
+    for chosen in preset or PRESETS:
         for number in seed or [0, 1, 2]:
             folder = output.resolve() / name / f"{chosen}-{number}"
             if not is_complete(folder):

@@ -32,7 +32,7 @@ app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=
 @app.command()
 def train(
     source: Annotated[Path | None, typer.Argument(help="YAML configuration, folder of a run, or a data file")] = None,
-    preset: Annotated[str | None, typer.Option(help="fast, accurate or max")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, balanced, accurate or max")] = None,
     output: Annotated[Path | None, typer.Option(help="folder of the results")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     settings: Annotated[list[str], typer.Option("--set", help="section.key=value, e.g. training.lr=0.005")] = [],  # noqa: B006  # typer copies it
@@ -158,7 +158,7 @@ def md(
 @app.command()
 def benchmark(
     models: Annotated[list[str], typer.Argument(help="model.pt, or names of shipped potentials; else presets")] = [],  # noqa: B006
-    preset: Annotated[list[str], typer.Option(help="untrained: fast, accurate, max; by default all")] = [],  # noqa: B006
+    preset: Annotated[list[str], typer.Option(help="untrained: fast, balanced, accurate, max; by default all")] = [],  # noqa: B006
     elements: Annotated[str, typer.Option(help="of a crystal, e.g. Si or H,O")] = "",
     structure: Annotated[Path | None, typer.Option(help="instead of a crystal; anything ASE reads")] = None,
     atoms: Annotated[list[int], typer.Option(help="about; default 4096")] = [],  # noqa: B006

@@ -53,10 +53,18 @@ class ModelConfig(StrictModel):
     zbl: bool = Field(True, description="Ziegler-Biersack-Littmark repulsion of close atoms")
 
 
-Preset = Literal["fast", "accurate", "max"]
+Preset = Literal["fast", "balanced", "accurate", "max"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
+    "balanced": {
+        "n_layers": 2,
+        "n_channels": 32,
+        "lmax": 2,
+        "correlation": 3,
+        "n_radial": 8,
+        "message_channels": 16,
+    },
     "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
     "max": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8, "message_lmax": 2},
 }
@@ -67,7 +75,8 @@ class ModelSection(ModelConfig):
 
     preset: Preset = Field(
         "fast",
-        description="fast: 1 layer, strictly local; accurate: 2 layers, messages with vectors; max: and with tensors",
+        description="fast: 1 layer, strictly local; balanced: 2 small layers, messages with vectors; "
+        "accurate: 2 large ones; max: and messages with tensors",
     )
 
     @model_validator(mode="before")
