@@ -124,7 +124,7 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
     for peer in peers:
         place = (float(peer["cost"]), float(peer["forces"]))
         axis.annotate(peer["name"], place, textcoords="offset points", xytext=(0, 7), ha="center", fontsize=8)
-    axis.set_xlim(2.0, 40000.0)
+    axis.set_xlim(2.0, 100000.0)
 
 
 def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
@@ -138,6 +138,7 @@ def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
         axis.scatter(*place, color="C0" if is_preset else "C1", s=20)
         label = "accurate" if line["row"] == "base" else line["row"]
         axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
+    axis.margins(x=0.25)
     axis.set(title="AcAc, 60 epochs: one change each", ylabel="force error on validation data, RMSE, meV/A")
 
 
