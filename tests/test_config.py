@@ -17,10 +17,10 @@ def test_presets_fill_what_is_not_given(preset):
 
 
 def test_presets_grow():
-    fast, accurate, largest = (ModelSection(preset=name) for name in ("fast", "accurate", "max"))
-    sizes = [(preset.n_layers, preset.message_lmax) for preset in (accurate, largest)]
+    fast, *others = (ModelSection(preset=name) for name in ("fast", "balanced", "accurate", "max"))
+    sizes = [(preset.n_layers, preset.n_channels, preset.message_lmax) for preset in others]
     assert fast.n_layers == 1
-    assert sizes == [(2, 1), (2, 2)]
+    assert sizes == [(2, 32, 1), (2, 64, 1), (2, 64, 2)]
 
 
 def test_a_dumped_section_is_itself_again():

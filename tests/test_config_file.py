@@ -41,7 +41,7 @@ DATA = {"train": "a.xyz"}
         ({"data": DATA, "training": {"schedule": {"patience": "x"}}}, "`training.schedule.patience`: "),
         (
             {"data": DATA, "model": {"preset": "fst"}},
-            "`model.preset`: should be 'fast', 'accurate' or 'max', got 'fst'",
+            "`model.preset`: should be 'fast', 'balanced', 'accurate' or 'max', got 'fst'",
         ),
         ({"data": DATA, "training": {"time_budget": "30x"}}, "`training.time_budget`: expected a duration"),
         ({"data": DATA, "training": {"epochs": 3, "steps": 4}}, "`training`: give one of epochs, steps, time_budget"),

@@ -20,7 +20,7 @@ from mlpot.errors import ConfigError, DataError, EngineError
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"presets": ("quick",)}, "`preset` must be one of fast, accurate, max, got 'quick'"),
+        ({"presets": ("quick",)}, "`preset` must be one of fast, balanced, accurate, max, got 'quick'"),
         ({"engines": ("native", "cuda")}, "`engine` must be one of native, torch, got 'cuda'"),
         ({"precision": "single"}, "`precision` must be one of mixed, double"),
         ({"peers": ("lj",)}, "`peers` must be one of all, none, sw"),
@@ -37,7 +37,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
 
 def test_defaults():
     settings = Settings()
-    assert settings.chosen_presets() == ("fast", "accurate", "max")
+    assert settings.chosen_presets() == ("fast", "balanced", "accurate", "max")
     assert settings.chosen_atoms() == (4096,)
     assert settings.parallel() == [(1, 1)]
     assert {"sw", "tersoff", "snap-2j8", "mace-medium"} <= set(settings.chosen_peers())
