@@ -128,10 +128,11 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
 
 
 def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
-    """Draw the rows of the ablation that differ in the model."""
+    """Draw the rows of the ablation that differ in the model and whose cost is known."""
     base = next(line["model"] for line in read(TABLE) if line["row"] == "base")
     for line in read(TABLE):
-        if line["row"] != "base" and line["model"] == base:
+        is_of_training = line["row"] != "base" and line["model"] == base
+        if is_of_training or line["model"] not in costs:
             continue
         place = (costs[line["model"]], float(line["forces_rmse"]))
         is_preset = line["row"] in PRESETS or line["row"] == "base"
