@@ -68,8 +68,8 @@ def train(
 @app.command()
 def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] = 3) -> None:
     """Time each architecture on silicon in LAMMPS, one core."""
-    architectures = {text_of(ModelConfig(**preset)) for preset in PRESETS.values()}
-    architectures.update(line["model"] for line in read(TABLE))
+    architectures = {timed_as(preset) for preset in PRESETS.values()}
+    architectures.update(timed_as(json.loads(line["model"])) for line in read(TABLE))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         files = {
@@ -90,12 +90,12 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
 def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs" / "accuracy.png") -> None:
     """Draw errors on test files beside those of peers, and those of the rows on validation data."""
     costs = {line["model"]: float(line["cost"]) for line in read(COSTS)}
-    of_preset = {name: costs[text_of(ModelConfig(**preset))] for name, preset in PRESETS.items()}
-    figure, axes = plt.subplots(1, 4, figsize=(17, 4.2), layout="constrained")
-    for axis, (name, (title, error)) in zip(axes, FRONT.items(), strict=False):
+    of_preset = {name: costs[timed_as(preset)] for name, preset in PRESETS.items()}
+    figure, axes = plt.subplots(1, len(FRONT) + 1, figsize=(17, 4.2), layout="constrained")
+    for axis, (name, (title, error)) in zip(axes[:-1], FRONT.items(), strict=True):
         draw_front(axis, name, error, of_preset)
         axis.set(title=title, ylabel=f"force error on test data, {error.split()[-1].upper()}, meV/A")
-    draw_rows(axes[3], costs)
+    draw_rows(axes[-1], costs)
     for axis in axes:
         axis.set(xscale="log", yscale="log", xlabel="us/atom/step on one core, silicon")
         axis.yaxis.set_major_formatter("{x:g}")
@@ -114,7 +114,7 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
     presets = [preset for preset in PRESETS if preset in own]
     x, y = [costs[preset] for preset in presets], [own[preset][0] for preset in presets]
     spread = [0.0 if math.isnan(own[preset][1]) else own[preset][1] for preset in presets]
-    axis.errorbar(x, y, spread, marker="o", label="mlpot, in LAMMPS")
+    axis.errorbar(x, y, spread, marker="o")
     for preset, place in zip(presets, zip(x, y, strict=True), strict=True):
         axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
     peers = [line for line in read(PEERS) if line["set"] == name]
@@ -131,10 +131,11 @@ def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
     """Draw the rows of the ablation that differ in the model and whose cost is known."""
     base = next(line["model"] for line in read(TABLE) if line["row"] == "base")
     for line in read(TABLE):
+        microseconds = costs.get(timed_as(json.loads(line["model"])))
         is_of_training = line["row"] != "base" and line["model"] == base
-        if is_of_training or line["model"] not in costs:
+        if is_of_training or microseconds is None:
             continue
-        place = (costs[line["model"]], float(line["forces_rmse"]))
+        place = (microseconds, float(line["forces_rmse"]))
         is_preset = line["row"] in PRESETS or line["row"] == "base"
         axis.scatter(*place, color="C0" if is_preset else "C1", s=20)
         label = "accurate" if line["row"] == "base" else line["row"]
@@ -143,22 +144,22 @@ def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
     axis.set(title="AcAc, 60 epochs: one change each", ylabel="force error on validation data, RMSE, meV/A")
 
 
-def text_of(model: ModelConfig) -> str:
-    """Return an architecture as it stands in the tables."""
-    return json.dumps(model.model_dump(), sort_keys=True)
+def timed_as(model: dict[str, Any]) -> str:
+    """Return an architecture as it stands in the table of costs: the stretch of the radial functions costs nothing."""
+    return json.dumps(ModelConfig(**{**model, "stretch": 1.0}).model_dump(), sort_keys=True)
 
 
 def add(name: str, wanted: dict[str, Any], summary: dict[str, Any]) -> None:
     """Append one complete run to the table."""
-    errors = summary["errors"]["validation"]
-    model = ModelConfig(**{key: value for key, value in summary["config"]["model"].items() if key != "preset"})
+    errors, model = summary["errors"]["validation"], dict(summary["config"]["model"])
+    del model["preset"]
     line = {
         "row": name,
         **{key: wanted[key] for key in ("set", "preset", "epochs")},
         "settings": " ".join(wanted.get("settings", [])),
         **{key: f"{errors[key]:.4g}" for key in ("forces_rmse", "forces_mae", "energy_rmse")},
         "minutes": f"{summary['wall_time_s'] / 60:.1f}",
-        "model": text_of(model),
+        "model": json.dumps(model, sort_keys=True),
     }
     begins = not TABLE.exists()
     with TABLE.open("a", newline="") as stream:
