@@ -1,7 +1,7 @@
 """Commands of active learning: `mlpot active ...`; the logic lives in `mlpot.active`."""
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -88,13 +88,16 @@ def active_export(
     path: StorePath,
     target: Annotated[Path, typer.Argument(help="*.extxyz or *.db, must not exist")],
     settings: Annotated[str | None, typer.Option(help="beginning of their hash, where there are several")] = None,
+    part: Annotated[
+        Literal["train", "held_out"] | None, typer.Option(help="held_out: what the loop never trained on")
+    ] = None,
 ) -> None:
-    """Write all labels with their provenance."""
+    """Write labels with their provenance."""
     from mlpot.active.export import export_labels  # noqa: PLC0415  # each command loads only what it needs
     from mlpot.active.store import Store  # noqa: PLC0415
 
     with Store(path) as store:
-        typer.echo(f"{export_labels(store, target, settings)} structures in {target}")
+        typer.echo(f"{export_labels(store, target, settings, part)} structures in {target}")
 
 
 @active_app.command("retry")

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ase.db
 import ase.io
@@ -17,10 +17,11 @@ from mlpot.data.store import TO_VOIGT
 from mlpot.errors import DataError, StoreError
 
 PREFIX = "active_"
+Part = Literal["train", "held_out"]
 
 
-def export_labels(store: Store, target: Path, settings: str | None = None) -> int:
-    """Write all labels to a file, which is whole or not there.
+def export_labels(store: Store, target: Path, settings: str | None = None, part: Part | None = None) -> int:
+    """Write labels to a file, which is whole or not there.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ def export_labels(store: Store, target: Path, settings: str | None = None) -> in
         ``*.extxyz``, ``*.xyz`` or ``*.db``; must not exist.
     settings : str, optional
         Beginning of the hash of the settings; needed where the store holds labels of several.
+    part : str, optional
+        ``train``, or ``held_out``: what the loop never trained on; None: all.
 
     Returns
     -------
@@ -50,7 +53,10 @@ def export_labels(store: Store, target: Path, settings: str | None = None) -> in
     partial = target.with_name(f".partial-{target.name}")
     partial.unlink(missing_ok=True)
     try:
-        count = _write(partial, (labelled_atoms(one) for one in store.labelled(chosen)))
+        labels = (labelled_atoms(one) for one in store.labelled(chosen))
+        count = _write(partial, (one for one in labels if part in (None, one.info[PREFIX + "part"])))
+        if count == 0:
+            raise StoreError(f"{store.path} has no labels of the part {part} yet")
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
@@ -77,6 +83,7 @@ def labelled_atoms(labelled: LabelledJob) -> Atoms:
         "job": labelled.job.id,
         "settings": labelled.job.settings_id,
         "iteration": labelled.job.iteration,
+        "part": "held_out" if labelled.held_out else "train",
         "code": labelled.settings["code"],
         "code_version": label.code_version,
         "energy_kind": label.energy_kind,
@@ -85,7 +92,9 @@ def labelled_atoms(labelled: LabelledJob) -> Atoms:
         "raw_sha256": label.raw_sha256 or "",
         "origin": json.dumps(labelled.origin),
     }
-    atoms.info = {"config_type": str(labelled.origin.get("kind", "default"))}
+    # Of a walk also where it began: "melt walk".
+    names = [labelled.origin[key] for key in ("start", "kind") if key in labelled.origin]
+    atoms.info = {"config_type": " ".join(names) or "default"}
     atoms.info |= {PREFIX + key: value for key, value in provenance.items()}
     atoms.calc = SinglePointCalculator(atoms, **results)
     return atoms

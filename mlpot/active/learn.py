@@ -67,15 +67,11 @@ def parts_until(store: Store, settings: str, iteration: int) -> Parts:
     -------
     Parts
     """
-    rows = store.database.rows(
-        "SELECT structure_id FROM selections WHERE json_extract(details, '$.part') = 'held_out' AND chosen"
-    )
-    held_out = {row["structure_id"] for row in rows}
     labels = [one for one in store.labelled(settings) if one.job.iteration <= iteration]
     labels.sort(key=lambda one: (one.job.iteration, one.job.id))
     return Parts(
-        [one for one in labels if one.job.structure_id not in held_out],
-        [one for one in labels if one.job.structure_id in held_out],
+        [one for one in labels if not one.held_out],
+        [one for one in labels if one.held_out],
     )
 
 

@@ -87,6 +87,8 @@ class LabelledJob:
         Code and parameters.
     origin : mapping
         Where the structure came from.
+    held_out : bool
+        Never trained on by the loop: part of the first structures, and all control frames.
     """
 
     job: Job
@@ -94,3 +96,4 @@ class LabelledJob:
     label: Label
     settings: Mapping[str, Any]
     origin: Mapping[str, Any]
+    held_out: bool

@@ -247,8 +247,9 @@ class Store:
         if label is None:
             raise StoreError(f"{self.path} has no label of job {job}")
         row = self.database.rows(
-            "SELECT j.*, s.content, t.origin FROM jobs j JOIN settings s ON s.id = j.settings_id "
-            "JOIN structures t ON t.id = j.structure_id WHERE j.id = ?",
+            "SELECT j.*, s.content, t.origin, EXISTS (SELECT 1 FROM selections c WHERE c.structure_id = j.structure_id "
+            "AND c.chosen AND json_extract(c.details, '$.part') = 'held_out') AS held_out FROM jobs j "
+            "JOIN settings s ON s.id = j.settings_id JOIN structures t ON t.id = j.structure_id WHERE j.id = ?",
             (job,),
         )[0]
         return LabelledJob(
@@ -257,6 +258,7 @@ class Store:
             label,
             json.loads(row["content"]),
             json.loads(row["origin"]),
+            bool(row["held_out"]),
         )
 
     def add_jobs(self, structures: Iterable[str], settings: str, *, iteration: int = 0, priority: float = 0.0) -> int:

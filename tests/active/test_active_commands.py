@@ -65,6 +65,35 @@ def test_export_carries_labels_and_provenance(labelled, tmp_path, name):
     assert run("export", labelled.path, tmp_path / name)[0] == 1
 
 
+def test_export_of_a_part(labelled, tmp_path):
+    held_out = next(labelled.labelled()).job.structure_id
+    labelled.history.select(SelectionRecord(held_out, 1, True, "drawn at random", {"part": "held_out"}, None))
+    found = {}
+    for part, count in (("train", 2), ("held_out", 1)):
+        status, output = run("export", labelled.path, tmp_path / f"{part}.extxyz", "--part", part)
+        assert (status, f"{count} structures" in output) == (0, True)
+        found[part] = {one.atoms.info["active_structure"] for one in read_structures(tmp_path / f"{part}.extxyz")}
+    assert found["held_out"] == {held_out}
+    assert found["train"].isdisjoint(found["held_out"])
+    assert run("export", labelled.path, tmp_path / "x.extxyz", "--part", "other")[0] == 2
+
+
+def test_an_empty_part_is_not_exported(labelled, tmp_path):
+    status, output = run("export", labelled.path, tmp_path / "none.extxyz", "--part", "held_out")
+    assert status == 1
+    assert "no labels of the part held_out" in output
+    assert not list(tmp_path.glob("*none*"))
+
+
+def test_a_frame_of_a_walk_is_named_after_its_start(store, tmp_path):
+    settings = LabelSettings(code="emt")
+    walked = store.add_structure(shaken_copper(1)[0], {"kind": "walk", "start": "melt", "walk": "1.0"})
+    store.add_jobs([walked], store.add_settings(settings.identity()))
+    label_waiting(store, settings)
+    assert run("export", store.path, tmp_path / "all.extxyz")[0] == 0
+    assert next(iter(read_structures(tmp_path / "all.extxyz"))).config_type == "melt walk"
+
+
 def test_labels_of_several_settings_are_not_mixed(labelled, tmp_path):
     other = faulty(("converging", {"mixing": 0.1}))
     identity = ask(labelled, other, 1)
