@@ -19,6 +19,7 @@ from rich.console import Console
 
 from mlpot.active.batch import choose
 from mlpot.active.beginning import Start, first_structures, starts_of_walks
+from mlpot.active.commands import duration
 from mlpot.active.config import LoopConfig
 from mlpot.active.explore import Frame, Walk, walk
 from mlpot.active.history import SelectionRecord
@@ -27,6 +28,7 @@ from mlpot.active.judge import Judge
 from mlpot.active.label.driver import label_waiting
 from mlpot.active.lammps_walk import LammpsWalk
 from mlpot.active.learn import Parts, learn, parts_until
+from mlpot.active.overview import time_left
 from mlpot.active.stop import reason_to_end
 from mlpot.active.store import Store
 from mlpot.errors import ConfigError, StoreError
@@ -291,8 +293,11 @@ class _Loop:
         def show() -> None:
             counts = self.store.jobs.counts(self.settings)
             trouble = self.store.history.trouble()
-            held_up = "" if trouble is None else f"; held up: {trouble}"
-            self._say(f"labels: {counts['done']} done, {counts['waiting'] + counts['running']} to do{held_up}")
+            left = time_left(self.store, self.settings)
+            ends = "" if left is None else f", {duration(left)} left"
+            if trouble is not None:
+                ends = f"; held up: {trouble}"
+            self._say(f"labels: {counts['done']} done, {counts['waiting'] + counts['running']} to do{ends}")
 
         report = label_waiting(
             self.store,

@@ -2,6 +2,7 @@
 
 import time
 
+from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -87,7 +88,7 @@ def _held_up(store: Store) -> list[str]:
 
 def _jobs_table(store: Store) -> Table:
     columns = ("settings", "code", "done", "running", "waiting", "set aside", "lost", "cost", "time left")
-    table = Table(*columns, title=store.path.name)
+    table = Table(*columns, title=store.path.name, box=SIMPLE, padding=0)
     for row in store.database.rows("SELECT id, json_extract(content, '$.code') AS code FROM settings ORDER BY created"):
         counts = store.jobs.counts(row["id"])
         cost, lost = store.database.rows(
@@ -104,7 +105,8 @@ def _jobs_table(store: Store) -> Table:
 
 
 def _loop_table(rows: list[IterationRow]) -> Table:
-    table = Table(title="force RMSE, meV/A: of the newest labels before they were learned")
+    title = "force RMSE, meV/A: of the newest labels before they were learned"
+    table = Table(title=title, box=SIMPLE, padding=0)
     for name in ("iteration", "trained on", "chosen", "control", "validation", "walked", "below target", "time"):
         table.add_column(name, justify="right")
     for row in rows:
@@ -125,6 +127,8 @@ def _where(store: Store, rows: list[IterationRow]) -> str:
     under_way = [step for step in store.progress.steps() if step.ended is None]
     now = f"now: {under_way[-1].name} of iteration {under_way[-1].iteration}; " if under_way else ""
     computing, training = sum(row.computing for row in rows), sum(row.training for row in rows)
+    if not computing + training:
+        return now.removesuffix("; ")
     return (
         f"{now}calculations {duration(computing)}, training {duration(training)}, "
         f"all else {100 * overhead(rows):.1f} % of the time"
