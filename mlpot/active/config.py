@@ -79,7 +79,10 @@ class ExploreSettings(StrictModel):
         description="push towards uncertainty, as a part of the forces (hyperactive learning); dearer",
     )
     trust: float = Field(
-        4.0, gt=1.0, description="a walk ends where the error bar is so many times the target: it has left physics"
+        4.0,
+        gt=1.0,
+        description="a walk ends where an error bar is so many times the target, or the usual one of its start if "
+        "that is larger: it has left physics",
     )
     frames: int = Field(20, ge=1, description="at most so many uncertain frames are kept of a walk")
 

@@ -135,6 +135,7 @@ def walk(
     watcher = _Watcher(judge, Walk(start.kind), settings, target, rng)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a walk that explodes is noticed, and better reported
+            watcher.limit = largest_trusted(judge, atoms, settings, target)
             watcher.look(atoms, 0.0, settings.temperature[0])
             for steps, temperature in _advance(atoms, start.kind, settings, rng):
                 if stop():
@@ -196,6 +197,7 @@ class _Watcher:
         self, judge: Judge, walk: Walk, settings: ExploreSettings, target: float, rng: np.random.Generator
     ) -> None:
         self.judge, self.walk, self.settings, self.target, self.rng = judge, walk, settings, target, rng
+        self.limit = settings.trust * target
         self._spacing = self._since = 1
         self._shares: list[float] = []
 
@@ -211,7 +213,7 @@ class _Watcher:
         largest = float(bars.max())
         self.walk.looks, self.walk.picoseconds = self.walk.looks + 1, time
         frame = Frame(bare, {"time": time, "temperature": temperature, "bar": largest})
-        lost = not largest <= self.settings.trust * self.target
+        lost = not largest <= self.limit
         self._shares.append(0.0 if lost else float(self.judge.expected_share(bars, self.target).mean()))
         if lost:
             self.walk.ended = f"untrusted: an error bar of {largest:.3g} eV/A after {time:.3g} ps"
@@ -240,6 +242,27 @@ class _Watcher:
 
     def _cut(self, frame: Frame, bars: FloatArray) -> Frame | None:
         return self.walk.cut(frame, bars, self.settings.max_atoms, self.judge.cutoff)
+
+
+def largest_trusted(judge: Judge, start: Atoms, settings: ExploreSettings, target: float) -> float:
+    """Error bar at which a walk ends.
+
+    A young potential is far from the target wherever it goes. So its error bars are also measured by those of the
+    start, or a walk would end at its first look, and nothing but starts would be labelled.
+
+    Parameters
+    ----------
+    judge : Judge
+    start : ase.Atoms
+    settings : ExploreSettings
+    target : float, eV/A
+
+    Returns
+    -------
+    float, eV/A
+    """
+    usual = float(np.median(judge.bars(start)))
+    return settings.trust * (max(target, usual) if np.isfinite(usual) else target)
 
 
 def affordable(frame: Frame, bars: FloatArray, max_atoms: int, cutoff: float) -> Frame:

@@ -20,13 +20,14 @@ from ase.io import write
 from mlpot import lammps
 from mlpot.active.beginning import SMALL_RATTLE, Start
 from mlpot.active.config import ExploreSettings
-from mlpot.active.explore import BAROSTAT_TIME, Frame, Walk, between
+from mlpot.active.explore import BAROSTAT_TIME, Frame, Walk, between, largest_trusted
 from mlpot.active.judge import Judge
 from mlpot.active.label.processes import MARK, dying_with_us, kill_marked
 from mlpot.active.label.task import token
 from mlpot.active.lammps_frames import count_frames, read_bars, read_dumped, read_frames
 from mlpot.active.sanity import CLOSEST, unphysical
 from mlpot.data.structure import FloatArray
+from mlpot.errors import MLPotError
 from mlpot.simulation import MDSettings
 from mlpot.simulation.integrators import start_velocities
 
@@ -112,7 +113,11 @@ class LammpsWalk:
         kill_marked(self.folder)  # what a driver that was killed left behind
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        elements = self._prepare(start, rng)
+        try:
+            elements = self._prepare(start, rng)
+        except MLPotError as error:
+            shutil.rmtree(self.folder)
+            return Walk(start.kind, ended=f"failed: {error}")
         reason = self._execute(stop)
         walk = Walk(start.kind, stopped=reason is None)
         if reason is not None:
@@ -131,11 +136,13 @@ class LammpsWalk:
         elements = sorted(set(atoms.symbols))
         style = {"specorder": elements, "masses": True, "velocities": True, "atom_style": "atomic"}
         write(self.folder / "start.data", atoms, format="lammps-data", **style)
-        script = self._settings_of_lammps(start.kind, elements, md.thermostat_time, int(rng.integers(1, LARGEST_SEED)))
+        lost = largest_trusted(self.judge, atoms, self.settings, self.target)
+        seed = int(rng.integers(1, LARGEST_SEED))
+        script = self._settings_of_lammps(start.kind, elements, md.thermostat_time, lost, seed)
         (self.folder / "in.walk").write_text(script + self._runs(rng))
         return elements
 
-    def _settings_of_lammps(self, kind: str, elements: list[str], thermostat: float, seed: int) -> str:
+    def _settings_of_lammps(self, kind: str, elements: list[str], thermostat: float, lost: float, seed: int) -> str:
         settings = self.settings
         move = "nve"
         if settings.pressure is not None and kind != "slab":
@@ -153,7 +160,7 @@ class LammpsWalk:
             seed=seed,
             interval=settings.interval,
             uncertain=self.target / self.judge.factor,
-            lost=settings.trust * self.target / self.judge.factor,
+            lost=lost / self.judge.factor,
         )
 
     def _runs(self, rng: np.random.Generator) -> str:

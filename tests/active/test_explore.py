@@ -8,7 +8,7 @@ from emt_structures import emt_structures
 from mlpot.active.beginning import Start, first_structures, starts_of_walks
 from mlpot.active.bias import BiasedCalculator
 from mlpot.active.config import ExploreSettings, System
-from mlpot.active.explore import Frame, Walk, walk, weights
+from mlpot.active.explore import Frame, Walk, largest_trusted, walk, weights
 from mlpot.active.sanity import unphysical
 
 
@@ -79,6 +79,21 @@ def test_a_quiet_walk_is_complete(judge):
     assert quiet.picoseconds == pytest.approx(0.1)
     assert quiet.control is not None
     assert quiet.expected_share > 0.98
+
+
+def test_a_young_potential_is_measured_by_its_own_start(judge):
+    """Far from the target everywhere, a walk still goes on, and ends where error bars grow."""
+    target = 1e-6
+    cold = done(judge, target=target, trust=4.0, temperature=[50, 50])
+    assert cold.ended == "complete"
+    hot = done(judge, target=target, trust=1.5, time=1.0, temperature=[300, 6000])
+    assert hot.ended.startswith("untrusted")
+    assert hot.picoseconds > 0.0
+    start = copper(1, 1, 1).atoms
+    start.rattle(0.05, seed=1)
+    usual = np.median(judge[0].bars(start))
+    assert largest_trusted(judge[0], start, ExploreSettings(trust=1.5), target) == pytest.approx(1.5 * usual)
+    assert largest_trusted(judge[0], start, ExploreSettings(trust=1.5), 1e3) == 1.5e3
 
 
 def test_the_same_generator_gives_the_same_walk(judge):

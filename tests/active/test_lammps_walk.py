@@ -180,9 +180,15 @@ def test_a_walk_that_hangs_is_ended_and_told(judge, tmp_path):
 
 
 def test_a_script_that_lammps_refuses_is_told(judge, tmp_path):
-    found = done(judge, tmp_path, Start(bulk("Si"), "bulk"))
+    found = done(judge, tmp_path, interval=10**10)
     assert found.ended.startswith("failed: LAMMPS ended with status 1: ERROR")
-    assert "Si" in found.ended
+    assert str(10**10) in found.ended
+
+
+def test_an_unknown_element_is_told(judge, tmp_path):
+    found = done(judge, tmp_path, Start(bulk("Si"), "bulk"))
+    assert found.ended.startswith("failed: the model knows Cu, Au; got atoms of Si")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_walk_that_is_stopped_leaves_nothing(judge, tmp_path):
