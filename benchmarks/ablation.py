@@ -13,7 +13,6 @@ errors and the cost of their usual size on one machine (`peers.csv`).
 
 import csv
 import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -70,6 +69,7 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
     """Time each architecture on silicon in LAMMPS, one core."""
     architectures = {timed_as(preset) for preset in PRESETS.values()}
     architectures.update(timed_as(json.loads(line["model"])) for line in read(TABLE))
+    architectures.update(timed_as(published_model(line)) for line in read(PUBLISHED) if line["set"] in FRONT)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         files = {
@@ -90,10 +90,9 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
 def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs" / "accuracy.png") -> None:
     """Draw errors on test files beside those of peers, and those of the rows on validation data."""
     costs = {line["model"]: float(line["cost"]) for line in read(COSTS)}
-    of_preset = {name: costs[timed_as(preset)] for name, preset in PRESETS.items()}
     figure, axes = plt.subplots(1, len(FRONT) + 1, figsize=(17, 4.2), layout="constrained")
     for axis, (name, (title, error)) in zip(axes[:-1], FRONT.items(), strict=True):
-        draw_front(axis, name, error, of_preset)
+        draw_front(axis, name, error, costs)
         axis.set(title=title, ylabel=f"force error on test data, {error.split()[-1].upper()}, meV/A")
     draw_rows(axes[-1], costs)
     for axis in axes:
@@ -105,18 +104,17 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 
 
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
-    """Draw the presets, joined by a line, and peers on one set of `published.csv`."""
-    own = {
-        line["preset"]: (float(line["mean"]), float(line["standard deviation"]))
-        for line in read(PUBLISHED)
-        if line["set"] == name and line["error"].endswith(error)
-    }
-    presets = [preset for preset in PRESETS if preset in own]
-    x, y = [costs[preset] for preset in presets], [own[preset][0] for preset in presets]
-    spread = [0.0 if math.isnan(own[preset][1]) else own[preset][1] for preset in presets]
-    axis.errorbar(x, y, spread, marker="o")
-    for preset, place in zip(presets, zip(x, y, strict=True), strict=True):
-        axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
+    """Draw the presets, joined by a line for each cutoff, and peers on one set of `published.csv`."""
+    own = [line for line in read(PUBLISHED) if line["set"] == name and line["error"].endswith(error)]
+    for cutoff in sorted({float(line["cutoff"]) for line in own}, reverse=True):
+        lines = [line for line in own if float(line["cutoff"]) == cutoff]
+        lines.sort(key=lambda line: costs[timed_as(published_model(line))])
+        x, y = [costs[timed_as(published_model(line))] for line in lines], [float(line["mean"]) for line in lines]
+        spread = [0.0 if line["seeds"] == "1" else float(line["standard deviation"]) for line in lines]
+        axis.errorbar(x, y, spread, marker="o", label=f"mlpot, {cutoff:g} A")
+        for line, place in zip(lines, zip(x, y, strict=True), strict=True):
+            axis.annotate(line["preset"], place, textcoords="offset points", xytext=(6, 4), fontsize=8)
+    axis.legend(frameon=False)
     peers = [line for line in read(PEERS) if line["set"] == name]
     axis.scatter(
         [float(peer["cost"]) for peer in peers], [float(peer["forces"]) for peer in peers], color="0.4", marker="x"
@@ -142,6 +140,11 @@ def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
         axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
     axis.margins(x=0.25)
     axis.set(title="AcAc, 60 epochs: one change each", ylabel="force error on validation data, RMSE, meV/A")
+
+
+def published_model(line: dict[str, str]) -> dict[str, Any]:
+    """Return the architecture of a line of `published.csv`."""
+    return {**PRESETS[line["preset"]], "cutoff": float(line["cutoff"])}
 
 
 def timed_as(model: dict[str, Any]) -> str:

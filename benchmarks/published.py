@@ -105,23 +105,24 @@ def score(split: dict[str, Any], data: Path, folder: Path) -> None:
 
 
 def write_table(output: Path) -> None:
-    """Mean and standard deviation over the seeds of every set, preset and error."""
-    found: dict[tuple[str, str, str], list[float]] = {}
-    minutes: dict[tuple[str, str], list[float]] = {}
+    """Mean and standard deviation over the seeds of every set, preset, cutoff and error."""
+    found: dict[tuple[str, str, float, str], list[float]] = {}
+    minutes: dict[tuple[str, str, float], list[float]] = {}
     for file in sorted(output.glob("*/*-*/test.json")):
-        name, preset = file.parent.parent.name, file.parent.name.rpartition("-")[0]
-        seconds = json.loads((file.parent / SUMMARY_NAME).read_text())["wall_time_s"]
-        minutes.setdefault((name, preset), []).append(seconds / 60)
+        summary = json.loads((file.parent / SUMMARY_NAME).read_text())
+        preset, cutoff = file.parent.name.rpartition("-")[0], summary["config"]["model"]["cutoff"]
+        run = (file.parent.parent.name, preset, cutoff)
+        minutes.setdefault(run, []).append(summary["wall_time_s"] / 60)
         for label, value in json.loads(file.read_text()).items():
-            found.setdefault((name, preset, label), []).append(value)
+            found.setdefault((*run, label), []).append(value)
     with (output / "published.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
-        table.writerow(["set", "preset", "error", "mean", "standard deviation", "seeds", "minutes"])
-        for (name, preset, label), values in found.items():
+        table.writerow(["set", "preset", "cutoff", "error", "mean", "standard deviation", "seeds", "minutes"])
+        for (name, preset, cutoff, label), values in found.items():
             spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-            time = statistics.mean(minutes[name, preset])
+            time = statistics.mean(minutes[name, preset, cutoff])
             row = [f"{statistics.mean(values):.4g}", f"{spread:.2g}", len(values), f"{time:.1f}"]
-            table.writerow([name, preset, label, *row])
+            table.writerow([name, preset, cutoff, label, *row])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Start:
     ----------
     atoms : ase.Atoms
     kind : str
-        ``bulk``, ``vacancy``, ``melt``, ``slab``, ...
+        ``bulk``, ``molecule``, ``vacancy``, ``melt``, ``slab``, ...
     """
 
     atoms: Atoms
@@ -119,7 +119,8 @@ def starts_of_walks(systems: list[System], supercell: tuple[int, int, int], seed
     starts = []
     for system in systems:
         base = base_cell(system)
-        for atoms, origin in [(base, {"kind": "bulk"}), *variants(system, base, seed)]:
+        whole = {"kind": "bulk" if base.pbc.all() else "molecule"}
+        for atoms, origin in [(base, whole), *variants(system, base, seed)]:
             kind = str(origin["kind"])
             times = (supercell[0], supercell[1], 1) if kind == "slab" else supercell
             if len(atoms) > 1 and unphysical(atoms) is None:
