@@ -5,8 +5,8 @@
 
 The code and its parameters are those of the configuration, so that a potential is compared with what it learned from.
 Crystals are computed in their primitive cell: with k-points of one density and Gamma among them, these are the points
-of a supercell of it. Forces are compared on labels that the loop never trained on. What is computed lies in
-`OUTPUT/NAME.json`, and is not computed again.
+of a supercell of it. Forces are compared on labels that the loop never trained on. What the code computed is kept in
+`OUTPUT/dft.json`, property by property, and not computed again.
 """
 
 import json
@@ -38,19 +38,15 @@ FMAX = 0.01  # eV/A, of relaxations
 Results = dict[str, float]
 
 
-class Known:
-    """Numbers of one calculator, kept in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.values: Results = json.loads(path.read_text()) if path.exists() else {}
-
-    def get(self, name: str, compute: Callable[[], Results]) -> Results:
-        """Numbers `name: ...`, computed where they are not known yet."""
-        if not any(key.startswith(name) for key in self.values):
-            self.values |= {f"{name}{key}": value for key, value in compute().items()}
-            self.path.write_text(json.dumps(self.values, indent=1) + "\n")
-        return {key.removeprefix(name): value for key, value in self.values.items() if key.startswith(name)}
+def once(path: Path | None, name: str, compute: Callable[[], Results]) -> Results:
+    """Return what `compute` gives; with a file, it is kept there and computed once."""
+    if path is None:
+        return compute()
+    known: dict[str, Results] = json.loads(path.read_text()) if path.exists() else {}
+    if name not in known:
+        known[name] = compute()
+        path.write_text(json.dumps(known, indent=1) + "\n")
+    return known[name]
 
 
 def lattice(crystal: Atoms, calculator: Calculator) -> Results:
@@ -78,7 +74,7 @@ def elastic(crystal: Atoms, calculator: Calculator) -> Results:
             atoms = crystal.copy()
             atoms.set_cell(atoms.cell.array @ matrix, scale_atoms=True)
             atoms.calc = calculator
-            relax(atoms, fmax=FMAX, optimizer="bfgs")
+            _relaxed(atoms)
             stresses.append(atoms.get_stress()[component])
         return (stresses[1] - stresses[0]) / (2 * STRAIN) / units.GPa
 
@@ -93,7 +89,7 @@ def vacancy(supercell: Atoms, calculator: Calculator) -> Results:
     del defect[0]
     defect.rattle(0.01, rng=np.random.default_rng(0))
     defect.calc = calculator
-    relax(defect, fmax=FMAX)
+    _relaxed(defect)
     part = len(defect) / len(supercell)
     return {"vacancy, eV": defect.get_potential_energy(force_consistent=True) - part * perfect}
 
@@ -111,20 +107,25 @@ def forces(frames: Path, calculator: Calculator) -> Results:
     }
 
 
+def _relaxed(atoms: Atoms) -> None:
+    if not relax(atoms, fmax=FMAX, optimizer="bfgs").converged:
+        raise RuntimeError(f"{atoms.get_chemical_formula()} does not relax to {FMAX} eV/A")
+
+
 def _scaled(atoms: Atoms, factor: float) -> Atoms:
     scaled = atoms.copy()
     scaled.set_cell(factor * atoms.cell.array, scale_atoms=True)
     return scaled
 
 
-def compare(config: LoopConfig, calculator: Calculator, known: Known) -> Results:
+def compare(config: LoopConfig, calculator: Calculator, known: Path | None = None) -> Results:
     """All properties of the first system by one calculator."""
     cell = base_cell(config.systems[0])
     crystal = primitive_cell(cell)
-    found = known.get("lattice: ", partial(lattice, crystal, calculator))
+    found = once(known, "lattice", partial(lattice, crystal, calculator))
     factor = found["a, A"] / conventional_cell(crystal).cell.lengths()[0]
-    found = found | known.get("elastic: ", partial(elastic, _scaled(crystal, factor), calculator))
-    return found | known.get("vacancy: ", partial(vacancy, _scaled(cell, factor), calculator))
+    found = found | once(known, "elastic", partial(elastic, _scaled(crystal, factor), calculator))
+    return found | once(known, "vacancy", partial(vacancy, _scaled(cell, factor), calculator))
 
 
 def main(
@@ -138,11 +139,10 @@ def main(
     settings = read_loop_config(config)
     label = settings.label
     code = make_calculator(label.code, label.parameters, label.command, output)
-    columns = {label.code: compare(settings, code, Known(output / f"{label.code}.json"))}
+    columns = {label.code: compare(settings, code, output / "dft.json")}
     for path in potentials:
         calculator = load(path, threads=1, precision="double")
-        columns[path.stem] = compare(settings, calculator, Known(output / f"{path.stem}.json"))
-        columns[path.stem] |= forces(held_out, calculator)
+        columns[str(path)] = compare(settings, calculator) | forces(held_out, calculator)
     table = Table("", *columns)
     for name in dict.fromkeys(key for values in columns.values() for key in values):
         table.add_row(name, *(f"{values[name]:.4g}" if name in values else "" for values in columns.values()))
