@@ -68,7 +68,7 @@ def test_what_must_be_given(tmp_path):
         read_loop_config(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("**/*.yaml")), ids=lambda path: path.name)
 def test_examples_are_valid(path):
     assert read_loop_config(path).systems
 
