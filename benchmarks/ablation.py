@@ -104,16 +104,21 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 
 
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
-    """Draw the presets, joined by a line for each cutoff, and peers on one set of `published.csv`."""
+    """Draw the presets whose cost is known, joined by a line for each cutoff, and peers on one published set."""
     own = [line for line in read(PUBLISHED) if line["set"] == name and line["error"].endswith(error)]
-    for cutoff in sorted({float(line["cutoff"]) for line in own}, reverse=True):
-        lines = [line for line in own if float(line["cutoff"]) == cutoff]
-        lines.sort(key=lambda line: costs[timed_as(published_model(line))])
-        x, y = [costs[timed_as(published_model(line))] for line in lines], [float(line["mean"]) for line in lines]
-        spread = [0.0 if line["seeds"] == "1" else float(line["standard deviation"]) for line in lines]
-        axis.errorbar(x, y, spread, marker="o", label=f"mlpot, {cutoff:g} A")
-        for line, place in zip(lines, zip(x, y, strict=True), strict=True):
-            axis.annotate(line["preset"], place, textcoords="offset points", xytext=(6, 4), fontsize=8)
+    for number, cutoff in enumerate(sorted({float(line["cutoff"]) for line in own}, reverse=True)):
+        points = []
+        for line in own:
+            microseconds = costs.get(timed_as(published_model(line)))
+            if float(line["cutoff"]) == cutoff and microseconds is not None:
+                spread = 0.0 if line["seeds"] == "1" else float(line["standard deviation"])
+                points.append((microseconds, float(line["mean"]), spread, line["preset"]))
+        if not points:
+            continue
+        x, y, spreads, presets = zip(*sorted(points), strict=True)
+        axis.errorbar(x, y, spreads, marker="o", label=f"mlpot, {cutoff:g} A")
+        for place, preset in zip(zip(x, y, strict=True), presets, strict=True):
+            axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4 - 15 * number), fontsize=8)
     axis.legend(frameon=False)
     peers = [line for line in read(PEERS) if line["set"] == name]
     axis.scatter(
