@@ -1,13 +1,11 @@
 """The work behind `mlpot active query` and `why`: tables of what the store holds."""
 
-import time
-from datetime import datetime
-
 from rich.console import Console
 from rich.table import Table
 
 from mlpot.active.records import JobState
 from mlpot.active.store import Store
+from mlpot.active.times import duration, moment
 from mlpot.errors import StoreError
 
 SHORT = 12
@@ -105,16 +103,3 @@ def find_structure(store: Store, name: str) -> str:
         many = "several structures" if rows else "no structure"
         raise StoreError(f"{many} of {store.path} begin with {name!r}: `mlpot active query` lists them")
     return str(rows[0]["id"])
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person writes them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def moment(seconds: float) -> str:
-    """Time of day and, where it was not today, the date."""
-    then = datetime.fromtimestamp(seconds)
-    return f"{then:%H:%M:%S}" if time.time() - seconds < 43200 else f"{then:%Y-%m-%d %H:%M}"

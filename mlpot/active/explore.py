@@ -135,7 +135,6 @@ def walk(
     watcher = _Watcher(judge, Walk(start.kind), settings, target, rng)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a walk that explodes is noticed, and better reported
-            watcher.limit = largest_trusted(judge, atoms, settings, target)
             watcher.look(atoms, 0.0, settings.temperature[0])
             for steps, temperature in _advance(atoms, start.kind, settings, rng):
                 if stop():
@@ -197,7 +196,7 @@ class _Watcher:
         self, judge: Judge, walk: Walk, settings: ExploreSettings, target: float, rng: np.random.Generator
     ) -> None:
         self.judge, self.walk, self.settings, self.target, self.rng = judge, walk, settings, target, rng
-        self.limit = settings.trust * target
+        self._limit = settings.trust * target
         self._spacing = self._since = 1
         self._shares: list[float] = []
 
@@ -211,9 +210,11 @@ class _Watcher:
             return True
         bars = self.judge.bars(bare)
         largest = float(bars.max())
+        if self.walk.looks == 0:
+            self._limit = largest_trusted(bars, self.settings.trust, self.target)
         self.walk.looks, self.walk.picoseconds = self.walk.looks + 1, time
         frame = Frame(bare, {"time": time, "temperature": temperature, "bar": largest})
-        lost = not largest <= self.limit
+        lost = not largest <= self._limit
         self._shares.append(0.0 if lost else float(self.judge.expected_share(bars, self.target).mean()))
         if lost:
             self.walk.ended = f"untrusted: an error bar of {largest:.3g} eV/A after {time:.3g} ps"
@@ -244,7 +245,7 @@ class _Watcher:
         return self.walk.cut(frame, bars, self.settings.max_atoms, self.judge.cutoff)
 
 
-def largest_trusted(judge: Judge, start: Atoms, settings: ExploreSettings, target: float) -> float:
+def largest_trusted(bars: FloatArray, trust: float, target: float) -> float:
     """Error bar at which a walk ends.
 
     A young potential is far from the target wherever it goes. So its error bars are also measured by those of the
@@ -252,17 +253,18 @@ def largest_trusted(judge: Judge, start: Atoms, settings: ExploreSettings, targe
 
     Parameters
     ----------
-    judge : Judge
-    start : ase.Atoms
-    settings : ExploreSettings
+    bars : (n_atoms,), eV/A
+        Of the start.
+    trust : float
+        `ExploreSettings.trust`.
     target : float, eV/A
 
     Returns
     -------
     float, eV/A
+        Not a number where a bar of the start is none: no frame is trusted then.
     """
-    usual = float(np.median(judge.bars(start)))
-    return settings.trust * (max(target, usual) if np.isfinite(usual) else target)
+    return trust * float(np.maximum(target, np.median(bars)))
 
 
 def affordable(frame: Frame, bars: FloatArray, max_atoms: int, cutoff: float) -> Frame:

@@ -136,7 +136,7 @@ class LammpsWalk:
         elements = sorted(set(atoms.symbols))
         style = {"specorder": elements, "masses": True, "velocities": True, "atom_style": "atomic"}
         write(self.folder / "start.data", atoms, format="lammps-data", **style)
-        lost = largest_trusted(self.judge, atoms, self.settings, self.target)
+        lost = largest_trusted(self.judge.bars(atoms), self.settings.trust, self.target)
         seed = int(rng.integers(1, LARGEST_SEED))
         script = self._settings_of_lammps(start.kind, elements, md.thermostat_time, lost, seed)
         (self.folder / "in.walk").write_text(script + self._runs(rng))

@@ -19,7 +19,6 @@ from rich.console import Console
 
 from mlpot.active.batch import choose
 from mlpot.active.beginning import Start, first_structures, starts_of_walks
-from mlpot.active.commands import duration
 from mlpot.active.config import LoopConfig
 from mlpot.active.explore import Frame, Walk, walk
 from mlpot.active.history import SelectionRecord
@@ -31,6 +30,7 @@ from mlpot.active.learn import Parts, learn, parts_until
 from mlpot.active.overview import time_left
 from mlpot.active.stop import reason_to_end
 from mlpot.active.store import Store
+from mlpot.active.times import duration
 from mlpot.errors import ConfigError, StoreError
 from mlpot.training.stopping import StopRequest, signals_noted
 

@@ -8,9 +8,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mlpot.active.commands import SHORT, duration, moment
+from mlpot.active.commands import SHORT
 from mlpot.active.overview import IterationRow, iteration_rows, overhead, time_left
 from mlpot.active.store import Store
+from mlpot.active.times import duration, moment
 
 REFRESH = 2.0
 """Seconds between two looks at the store."""

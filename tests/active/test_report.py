@@ -70,6 +70,13 @@ def test_status_shows_the_course(course):
         assert words in result.output, words
 
 
+def test_status_fits_into_eighty_columns(course):
+    output = CliRunner().invoke(app, ["active", "status", str(course.path)], env={"COLUMNS": "80"}).output
+    for name in ("settings", "set aside", "time left", "iteration", "validation", "below target"):
+        assert name in output
+    assert "…" not in output
+
+
 def test_report_is_a_picture(course, tmp_path):
     target = tmp_path / "report.png"
     result = CliRunner().invoke(app, ["active", "report", str(course.path), "--output", str(target)])
