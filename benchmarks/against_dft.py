@@ -6,7 +6,8 @@
 The code and its parameters are those of the configuration, so that a potential is compared with what it learned from.
 Crystals are computed in their primitive cell: with k-points of one density and Gamma among them, these are the points
 of a supercell of it. Forces are compared on labels that the loop never trained on. What the code computed is kept in
-`OUTPUT/dft.json`, property by property, and not computed again.
+`OUTPUT/dft.json`, property by property, and not computed again. `mlpot properties` takes larger cells and hundreds of
+evaluations, which no DFT code can afford.
 """
 
 import json
