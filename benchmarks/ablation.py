@@ -61,7 +61,7 @@ def train(
             # 5 A, as presets have it, unless the row says otherwise: `published.yaml` has less for molecules.
             settings = [f"training.epochs={wanted['epochs']}", "data.validation=0.2", "run.threads=1", "model.cutoff=5"]
             settings += wanted.get("settings", [])
-            train_split(SETS[wanted["set"]], data, folder, wanted["preset"], 0, settings)
+            train_split(SETS[wanted["set"]], data, folder, wanted["preset"], 0, settings, teachers=[])
         add(name, wanted, json.loads((folder / SUMMARY_NAME).read_text()))
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/published.py acac --data FOLDER                     # all presets, three seeds
     python benchmarks/published.py acac --data FOLDER --preset fast --seed 0
+    python benchmarks/published.py acac --data FOLDER --preset accurate --teacher MODEL --teacher MODEL
 
 Each run is a folder of its own, which goes on where it was stopped and is not repeated when it is complete. A test file
 is read once for each run, after its end. The table of all complete runs is written to `published.csv` in the output
@@ -35,14 +36,15 @@ def main(
     preset: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PRESETS)}; by default all")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="by default 0, 1, 2")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="as for `mlpot train`")] = None,
+    teacher: Annotated[list[Path] | None, typer.Option(help="model of the same set to learn from, too")] = None,
     train_only: Annotated[bool, typer.Option("--train-only", help="leave the test files unread")] = False,
 ) -> None:
     """Train and score on one data set."""
     for chosen in preset or PRESETS:
         for number in seed or [0, 1, 2]:
-            folder = output.resolve() / name / f"{chosen}-{number}"
+            folder = output.resolve() / name / f"{chosen}{' distilled' if teacher else ''}-{number}"
             if not is_complete(folder):
-                train(SETS[name], data, folder, chosen, number, setting or [])
+                train(SETS[name], data, folder, chosen, number, setting or [], teacher or [])
             if not train_only and not (folder / "test.json").exists():
                 score(SETS[name], data, folder)
     write_table(output)
@@ -54,7 +56,9 @@ def is_complete(folder: Path) -> bool:
     return summary.exists() and bool(json.loads(summary.read_text())["complete"])
 
 
-def train(split: dict[str, Any], data: Path, folder: Path, preset: str, seed: int, settings: list[str]) -> None:
+def train(
+    split: dict[str, Any], data: Path, folder: Path, preset: str, seed: int, settings: list[str], teachers: list[Path]
+) -> None:
     """Begin a training, or go on with it."""
     if (folder / "checkpoint.pt").exists():
         subprocess.run([sys.executable, "-m", "mlpot", "train", folder, "--resume"], check=True)
@@ -70,6 +74,10 @@ def train(split: dict[str, Any], data: Path, folder: Path, preset: str, seed: in
         "training": {"seed": seed, "epochs": split["epochs"]},
         "run": {"output": str(folder)},
     }
+    if teachers:  # as long as is usual with them
+        temperature = split.get("temperature", 300)
+        distill = {"teachers": [str(teacher.resolve()) for teacher in teachers], "temperature": temperature}
+        content["training"] = {"seed": seed, "distill": distill}
     if "validation" in split:
         content["data"]["validation"] = [str(local_copy(data, file, folder)) for file in split["validation"]]
     config = folder / "published.yaml"

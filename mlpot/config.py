@@ -233,11 +233,24 @@ class CommitteeConfig(StrictModel):
         return self
 
 
+class DistillConfig(StrictModel):
+    """Learning from trained models, too: their mean labels structures around those of the training set."""
+
+    teachers: Files = Field(description="model.pt of a committee, or of several models trained on the same data")
+    frames: int = Field(8, ge=1, le=1000, description="structures to label around each one of the training set")
+    temperature: float = Field(300.0, gt=0.0, description="K, of the walk that starts at each and finds them")
+    interval: float = Field(20.0, ge=1.0, description="fs between them")
+
+
+# Where a run begins from a teacher and sees many times as many structures in an epoch.
+_DISTILLED_EPOCHS, _DISTILLED_LR = 12, 0.006
+
+
 class FitConfig(StrictModel):
     """Optimizer, schedule and length of the run."""
 
     epochs: int | None = Field(
-        None, ge=1, description="passes over the training set; null: 200 unless steps or time_budget"
+        None, ge=1, description="passes over the training set; null: 200 (12 with distill) unless steps or time_budget"
     )
     steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
     time_budget: Duration | None = Field(
@@ -246,7 +259,7 @@ class FitConfig(StrictModel):
         "so that the schedule ends when the time does",
     )
     batch_atoms: int = Field(30, ge=1, description="atoms in a batch (of all devices together), about")
-    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate")
+    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate; with distill, 0.006 if not given")
     weight_decay: float = Field(5e-7, ge=0.0, description="decoupled weight decay")
     momentum: float = Field(0.95, ge=0.0, lt=1.0, description="of Muon, which moves the linear maps of the model")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
@@ -267,16 +280,22 @@ class FitConfig(StrictModel):
         None, description="model.pt to begin from, of the same elements and architecture; null: random weights"
     )
     committee: CommitteeConfig | None = Field(None, description="several models with error bars; null: one model")
+    distill: DistillConfig | None = Field(
+        None, description="models to learn from beside the data (teachers: committee.pt); null: the data alone"
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _one_length(cls, values: object) -> object:
+    def _length_and_rate(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
         given = [key for key in ("epochs", "steps", "time_budget") if values.get(key) is not None]
         if len(given) > 1:
             raise ValueError(f"give one of epochs, steps, time_budget, got {' and '.join(given)}")
-        return values if given else {**values, "epochs": 200}
+        distilled = values.get("distill") is not None
+        if not given:
+            values = {**values, "epochs": _DISTILLED_EPOCHS if distilled else 200}
+        return {"lr": _DISTILLED_LR, **values} if distilled else values
 
 
 _MEMBER_STRIDE = 1_000_003

@@ -20,6 +20,8 @@ from mlpot.errors import ConfigError
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 RESOLVED_NAME = "train.yaml"
+# Fields that hold a path or several.
+_PATHS = ("data.train", "data.validation", "data.test", "training.start", "training.distill.teachers", "run.output")
 
 
 def read_config(source: Path, overrides: Sequence[str] = (), sections: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -107,18 +109,16 @@ def _read_values(source: Path) -> dict[str, Any]:
 
 def _replace_paths(values: dict[str, Any], replace: Callable[[str], str]) -> None:
     """Apply `replace` to every path of nested values, in place; wrong types are left for the checks that follow."""
-    data, run, training = values.get("data"), values.get("run"), values.get("training")
-    if isinstance(data, dict):
-        for key in ("train", "validation", "test"):
-            entry = data.get(key)
-            if isinstance(entry, str):
-                data[key] = replace(entry)
-            elif isinstance(entry, list):
-                data[key] = [replace(item) if isinstance(item, str) else item for item in entry]
-    if isinstance(run, dict) and isinstance(run.get("output"), str):
-        run["output"] = replace(run["output"])
-    if isinstance(training, dict) and isinstance(training.get("start"), str):
-        training["start"] = replace(training["start"])
+    for field in _PATHS:
+        *sections, key = field.split(".")
+        section: Any = values
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        entry = section.get(key) if isinstance(section, dict) else None
+        if isinstance(entry, str):
+            section[key] = replace(entry)
+        elif isinstance(entry, list):
+            section[key] = [replace(item) if isinstance(item, str) else item for item in entry]
 
 
 def _parse_override(text: str) -> dict[str, Any]:

@@ -18,7 +18,10 @@ CHECKPOINT_NAME = "checkpoint.pt"
 _FORMAT = 2
 # Fields that may differ in a resumed run: where and how it is carried out, and where the data lie (their content is
 # compared by hash).
-_FREE_FIELDS = ("run.", "data.train[", "data.validation[", "data.test", "data.in_memory", "training.start")
+_FREE_FIELDS = (
+    *("run.", "data.train[", "data.validation[", "data.test", "data.in_memory"),
+    *("training.start", "training.distill.teachers["),
+)
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -92,7 +95,7 @@ def refuse_changes(stored: Mapping[str, Any], config: TrainConfig, hashes: Mappi
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key) and not key.startswith(_FREE_FIELDS)
     ]
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "taught"):
         before, now = stored["data"].get(split), hashes.get(split)
         if before != now:
             changes.append(f"content of the {split} data: {_short(before)} -> {_short(now)}")

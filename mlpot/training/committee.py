@@ -187,7 +187,8 @@ def parts_of_training(manifest: Manifest, structures: Structures) -> tuple[Struc
         return structures, None
     training, validation = Subset(structures, parts["train"]), Subset(structures, parts["validation"])
     hashes = {"train": dataset_hash(training), "validation": dataset_hash(validation)}
-    return (training, validation) if hashes == manifest.training.get("data_hash") else (structures, None)
+    known = manifest.training.get("data_hash", {})
+    return (training, validation) if hashes.items() <= known.items() else (structures, None)
 
 
 def _config_of(manifest: Manifest) -> TrainConfig | None:

@@ -3,6 +3,7 @@
 Data flow: `mlpot.data` reads, splits and fits reference energies; the results go to `fit`.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 from rich.console import Console
 
 from mlpot.config import DataConfig, TrainConfig, member_seed
@@ -27,10 +29,10 @@ from mlpot.data import (
     summarize,
 )
 from mlpot.errors import TrainingError
-from mlpot.manifest import read_manifest
 from mlpot.model import Potential
+from mlpot.training.distillation import taught_structures
 from mlpot.training.samples import SampleSet, energy_scale
-from mlpot.training.start import starting_potential
+from mlpot.training.start import starting_potential, teacher_to_start_from
 
 Structures = Sequence[LabelledStructure]
 
@@ -49,8 +51,10 @@ class Problem:
         See `samples.energy_scale`.
     average_neighbors : float
         Like `scale` and `references` of the whole training set, also where a member sees a draw of it.
+    start : Potential or None
+        What training begins from instead of random weights.
     hashes : dict of split to str or None
-        Content of the training and validation parts.
+        Content of the training and validation parts, and of what teachers labelled where there are some.
     summary : dict
         What the training part holds, for the manifest.
     """
@@ -62,6 +66,7 @@ class Problem:
     test: SampleSet | None
     scale: float
     average_neighbors: float
+    start: Potential | None
     hashes: dict[str, str | None]
     summary: dict[str, Any]
 
@@ -84,7 +89,8 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
     """
     train, validation = training_parts(config, console)
     atomic_numbers = elements_of(train)
-    references = _references(config, train, atomic_numbers)
+    start = _start(config, atomic_numbers, console)
+    references = _references(config, train, atomic_numbers, start)
     if console is not None:
         console.print(references)
     train_set = _sample_set(train, atomic_numbers, config)
@@ -92,6 +98,11 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
     scale = energy_scale(train_set, references.values.tolist())
     average_neighbors = train_set.average_neighbors
     train_set = _bootstrapped(train_set, config)
+    hashes = {"train": dataset_hash(train), "validation": None if validation is None else dataset_hash(validation)}
+    taught = taught_structures(config, train)
+    if taught is not None:
+        train_set = _sample_set([*train_set.structures, *taught], atomic_numbers, config)
+        hashes["taught"] = dataset_hash(taught)
     test = None if config.data.test is None else _read(config.data, config.data.test, console)
     return Problem(
         atomic_numbers=atomic_numbers,
@@ -101,20 +112,20 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
         test=None if test is None else _sample_set(test, atomic_numbers, config),
         scale=scale,
         average_neighbors=average_neighbors,
-        hashes={"train": dataset_hash(train), "validation": None if validation is None else dataset_hash(validation)},
+        start=start,
+        hashes=hashes,
         summary=summarize(train).as_dict(),
     )
 
 
 def initial_potential(config: TrainConfig, problem: Problem, device: torch.device) -> Potential:
-    """Potential with weights drawn from the run's seed, or those of `training.start`.
+    """Potential with weights drawn from the run's seed, or those that it begins from.
 
     The global random state is left as it was.
     """
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
-    if config.training.start is not None:
-        continued = starting_potential(config.training.start, config.model.architecture(), problem.atomic_numbers)
-        return continued.to(device=device, dtype=dtype)
+    if problem.start is not None:
+        return copy.deepcopy(problem.start).to(device=device, dtype=dtype)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(member_seed(config.training))
         potential = Potential(
@@ -169,11 +180,26 @@ def _read(data: DataConfig, files: Sequence[Path], console: Console | None) -> S
     return structures
 
 
-def _references(config: TrainConfig, train: Structures, atomic_numbers: Sequence[int]) -> ReferenceEnergies:
+def _start(config: TrainConfig, atomic_numbers: Sequence[int], console: Console | None) -> Potential | None:
+    training, architecture = config.training, config.model.architecture()
+    if training.start is not None:
+        return starting_potential(training.start, architecture, atomic_numbers)
+    if training.distill is None:
+        return None
+    found = teacher_to_start_from(training.distill.teachers, architecture, atomic_numbers)
+    if console is not None:
+        begins = "random weights: no teacher has the architecture of `model`" if found is None else "a teacher"
+        console.print(f"training begins from {begins}", highlight=False)
+    return found
+
+
+def _references(
+    config: TrainConfig, train: Structures, atomic_numbers: Sequence[int], start: Potential | None
+) -> ReferenceEnergies:
     chosen = config.data.reference_energies
-    if config.training.start is not None:  # its weights belong to its references
-        manifest = read_manifest(config.training.start)
-        chosen = dict(zip(manifest.elements, manifest.reference_energies, strict=True))
+    if start is not None:  # its weights belong to its references
+        symbols = [chemical_symbols[number] for number in atomic_numbers]
+        chosen = dict(zip(symbols, start.reference_energies.tolist(), strict=True))
     if isinstance(chosen, dict):
         return reference_energies(train, atomic_numbers, given=dict(chosen.items()), method="given")
     return reference_energies(train, atomic_numbers, method=chosen)

@@ -20,12 +20,13 @@ from mlpot.errors import ConfigError, TrainingError
 from mlpot.export import save_model
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
 from mlpot.training.display import Display
+from mlpot.training.distillation import teach
 from mlpot.training.fit import FailedBatchError, Fit
 from mlpot.training.known_densities import note_densities
 from mlpot.training.loop import Keeper, run_epochs
 from mlpot.training.metrics import MetricsLog
 from mlpot.training.plots import plot_learning_curve, plot_parity
-from mlpot.training.preparation import Problem, initial_potential, prepare
+from mlpot.training.preparation import Problem, initial_potential, prepare, training_parts
 from mlpot.training.samples import SampleSet
 from mlpot.training.scoring import predict_labels
 from mlpot.training.stopping import StopRequest, signals_noted
@@ -98,6 +99,8 @@ def train(
     console = console if fabric.is_global_zero else None
     with signals_noted(stop), _threads(config.run.threads):
         folder = _claim_folder(config, resume)
+        if config.training.distill is not None and fabric.is_global_zero:
+            teach(config, training_parts(config, None)[0], stop, console)
         fabric.barrier()
         problem = prepare(config, console)
         identity = {"config": config.model_dump(mode="json"), "data": problem.hashes}

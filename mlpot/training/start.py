@@ -1,4 +1,4 @@
-"""Training that begins from a model file instead of random weights."""
+"""Training that begins from the weights of a model file instead of random ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.export import potential_from_file
 from mlpot.manifest import read_manifest
-from mlpot.model import Potential
+from mlpot.model import DeepCommittee, Potential
 
 
 def single_potential(path: Path) -> Potential:
@@ -78,3 +78,30 @@ def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Se
     potential = single_potential(path)
     potential.hear_everything()
     return potential
+
+
+def teacher_to_start_from(
+    teachers: Sequence[Path], architecture: ModelConfig, atomic_numbers: Sequence[int]
+) -> Potential | None:
+    """Find the first teacher, or first member of one, that is of the same architecture and elements.
+
+    Parameters
+    ----------
+    teachers : sequence of Path
+    architecture : ModelConfig
+    atomic_numbers : sequence of int
+
+    Returns
+    -------
+    Potential or None
+    """
+    for path in teachers:
+        manifest = read_manifest(path)
+        if manifest.config == architecture and list(manifest.atomic_numbers) == list(atomic_numbers):
+            whole = potential_from_file(path)
+            potential = (
+                cast(Potential, whole.members[0]) if isinstance(whole, DeepCommittee) else single_potential(path)
+            )
+            potential.hear_everything()
+            return potential
+    return None

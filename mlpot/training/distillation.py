@@ -1,0 +1,129 @@
+"""Structures around those of the training set, labelled by trained models: what a run learns from beside the data.
+
+Models that were trained on the same data differ from one another by a third of their error, so their mean is better
+than each, and a model that learns the mean keeps most of that (`docs/accuracy.md`). Data flow: training part -> a short
+walk from each structure -> mean of all teachers at its frames -> a file in the folder of the run -> `preparation`.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from rich.console import Console
+from rich.progress import Progress
+
+from mlpot.calculator import MLPotCalculator, load
+from mlpot.config import DistillConfig, TrainConfig, member_seed
+from mlpot.data import LabelledStructure, dataset_hash, elements_of, read_structures
+from mlpot.errors import ConfigError, MLPotError, TrainingError
+from mlpot.simulation.integrators import make_integrator, start_velocities
+from mlpot.simulation.settings import MDSettings
+from mlpot.training.stopping import StopRequest
+
+Structures = Sequence[LabelledStructure]
+
+_HYDROGEN_TIMESTEP, _TIMESTEP = 1.0, 2.0
+"""fs"""
+
+
+def taught_structures(config: TrainConfig, train: Structures) -> Structures | None:
+    """Read what the teachers of a run have labelled; None where it has no teachers.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    train : sequence of LabelledStructure
+        Training part of the data.
+    """
+    settings = config.training.distill
+    return None if settings is None else read_structures(_target(config, settings, train))
+
+
+def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Console | None = None) -> None:
+    """Let the teachers of a run label structures around those of its training part, unless they have done so.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Without ``training.distill`` nothing is done.
+    train : sequence of LabelledStructure
+    stop : StopRequest
+    console : rich.console.Console, optional
+
+    Raises
+    ------
+    ConfigError
+        A teacher that does not know an element of the data.
+    TrainingError
+        Stopped before the end; or no walk came to anything.
+    """
+    settings = config.training.distill
+    if settings is None or (target := _target(config, settings, train)).exists():
+        return
+    teachers = [load(path, threads=config.run.threads) for path in settings.teachers]
+    for path, teacher in zip(settings.teachers, teachers, strict=True):
+        if missing := set(elements_of(train)) - set(teacher.model.manifest.atomic_numbers):
+            raise ConfigError(f"`training.distill.teachers`: {path} does not know the atomic numbers {sorted(missing)}")
+    starts = [structure for structure in train if not structure.is_isolated_atom]
+    rng = np.random.default_rng(member_seed(config.training))
+    frames: list[Atoms] = []
+    with Progress(console=console, disable=console is None or not console.is_terminal) as progress:
+        for number, start in enumerate(progress.track(starts, description="teachers label structures")):
+            if (reason := stop.reason()) is not None:
+                raise TrainingError(
+                    f"stopped ({reason}) when teachers had labelled structures around {number} of {len(starts)}: "
+                    "nothing is kept of that; the same command begins again"
+                )
+            frames += [_labelled(frame, teachers, start) for frame in _walk(start, teachers, settings, rng)]
+    if not frames:
+        raise TrainingError("no walk with the teachers got anywhere: look at them with `mlpot check`")
+    temporary = target.with_name(f".{target.name}")
+    ase.io.write(temporary, frames, format="extxyz")
+    os.replace(temporary, target)
+    if console is not None:
+        expected = settings.frames * len(starts)
+        console.print(f"{len(frames)} of {expected} structures labelled by teachers: {target}", highlight=False)
+
+
+def _target(config: TrainConfig, settings: DistillConfig, train: Structures) -> Path:
+    """Name the file after all that it depends on, so that one of other settings is never taken for it."""
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"teachers"}).encode())
+    digest.update(f"{dataset_hash(train)} {member_seed(config.training)}".encode())
+    for path in settings.teachers:
+        if not path.is_file():
+            raise ConfigError(f"`training.distill.teachers`: no such file: {path}")
+        digest.update(path.read_bytes())
+    return config.run.output.resolve() / f"taught-{digest.hexdigest()[:12]}.extxyz"
+
+
+def _walk(
+    start: LabelledStructure, teachers: Sequence[MLPotCalculator], settings: DistillConfig, rng: np.random.Generator
+) -> Iterator[Atoms]:
+    """Follow one of the teachers from a structure; a walk that fails ends early."""
+    atoms = start.atoms.copy()
+    atoms.calc = teachers[int(rng.integers(len(teachers)))]
+    timestep = _HYDROGEN_TIMESTEP if 1 in atoms.numbers else _TIMESTEP
+    md = MDSettings("nvt", steps=0, timestep=timestep, temperature=settings.temperature)
+    try:
+        start_velocities(atoms, md, rng)
+        integrator = make_integrator(atoms, md, rng)
+        for _ in range(settings.frames):
+            integrator.run(max(1, round(settings.interval / timestep)))
+            yield Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    except MLPotError:
+        return
+
+
+def _labelled(frame: Atoms, teachers: Sequence[MLPotCalculator], start: LabelledStructure) -> Atoms:
+    """Attach the mean of the teachers, for the labels that the structure of the data has."""
+    wanted = {"energy": start.energy, "forces": start.forces, "stress": start.stress}
+    names = [name for name, label in wanted.items() if label is not None]
+    answers = {name: np.mean([teacher.get_property(name, frame) for teacher in teachers], axis=0) for name in names}
+    frame.calc = SinglePointCalculator(frame, **answers)
+    frame.info["config_type"] = start.config_type
+    return frame

@@ -1,0 +1,168 @@
+"""Learning from trained models: what teachers label, and the runs that learn from it."""
+
+import numpy as np
+import pytest
+from ase.stress import full_3x3_to_voigt_6_stress
+from emt_structures import emt_structures, small_config
+
+import mlpot
+from mlpot.config import member_seed
+from mlpot.errors import ConfigError, TrainingError
+from mlpot.manifest import read_manifest
+from mlpot.training import train
+from mlpot.training.committee import join, parts_of_training
+from mlpot.training.distillation import taught_structures, teach
+from mlpot.training.preparation import prepare, training_parts
+from mlpot.training.stopping import StopRequest
+
+FRAMES = 3
+
+
+@pytest.fixture(scope="module")
+def teachers(data_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teachers")
+    members = [{"kind": "deep", "members": 2, "member": number} for number in range(2)]
+    configs = [small_config(data_file, folder / f"{k}", training={"committee": m}) for k, m in enumerate(members)]
+    return [train(config).model for config in configs]
+
+
+def student(data, folder, teachers, **training):
+    distill = {"teachers": [str(file) for file in teachers], "frames": FRAMES, "temperature": 500, "interval": 4}
+    return small_config(data, folder / "student", training={"distill": distill, **training})
+
+
+@pytest.fixture
+def taught(data_file, tmp_path, teachers):
+    """Configuration, training part, and what two teachers made of it."""
+    config = student(data_file, tmp_path, teachers)
+    config.run.output.mkdir()
+    part = training_parts(config, None)[0]
+    teach(config, part, StopRequest())
+    return config, part, taught_structures(config, part)
+
+
+def test_labels_are_the_mean_of_the_teachers(taught, teachers):
+    _, part, structures = taught
+    assert len(structures) == FRAMES * len(part)
+    calculators = [mlpot.load(file) for file in teachers]
+    for number, structure in enumerate(structures):
+        start = part[number // FRAMES]
+        assert (structure.forces is None, structure.stress is None) == (start.forces is None, start.stress is None)
+        for name in ("energy", "forces"):
+            label = getattr(structure, name)
+            if label is not None:
+                own = [calculator.get_property(name, structure.atoms) for calculator in calculators]
+                np.testing.assert_allclose(label, np.mean(own, axis=0), atol=1e-6)
+        if structure.stress is not None:
+            own = [calculator.get_stress(structure.atoms) for calculator in calculators]
+            label = full_3x3_to_voigt_6_stress(structure.stress)
+            np.testing.assert_allclose(label, np.mean(own, axis=0), atol=1e-6)
+
+
+def test_walks_begin_at_the_training_part_and_move_on(taught):
+    """0.1 A is several times what copper flies at 500 K in 12 fs; other structures of the data are further away."""
+    _, part, structures = taught
+    moved = []
+    for number, structure in enumerate(structures):
+        start = part[number // FRAMES].atoms
+        np.testing.assert_array_equal(structure.atoms.numbers, start.numbers)
+        np.testing.assert_allclose(structure.atoms.cell.array, start.cell.array, atol=1e-6)
+        moved.append(np.abs(structure.atoms.positions - start.positions).max())
+    assert max(moved) < 0.1
+    assert min(moved) > 1e-3
+
+
+def test_a_run_learns_from_both_and_begins_from_a_teacher(data_file, tmp_path, teachers):
+    result = train(student(data_file, tmp_path, teachers, epochs=1, lr=1e-9))
+    manifest, first = read_manifest(result.model), read_manifest(teachers[0])
+    n_labelled = first.training["n_structures"]["train"]
+    assert manifest.training["n_structures"] == {"train": (1 + FRAMES) * n_labelled, "validation": 6}
+    assert manifest.training["config"]["training"]["distill"]["teachers"] == ["model.pt", "model.pt"]
+    assert manifest.reference_energies == first.reference_energies
+    atoms = emt_structures(1, seed=11)[0]
+    atoms.calc = None
+    forces = [mlpot.load(file).get_property("forces", atoms) for file in (result.model, teachers[0])]
+    np.testing.assert_allclose(*forces, atol=1e-5)
+
+
+def test_a_whole_committee_teaches_like_its_members(data_file, tmp_path, teachers):
+    join(teachers, tmp_path / "committee.pt")
+    config = student(data_file, tmp_path, [tmp_path / "committee.pt"])
+    config.run.output.mkdir()
+    part = training_parts(config, None)[0]
+    teach(config, part, StopRequest())
+    problem = prepare(config, None)
+    assert problem.start is not None
+    one, calculators = taught_structures(config, part)[0], [mlpot.load(file) for file in teachers]
+    expected = np.mean([calculator.get_potential_energy(one.atoms) for calculator in calculators])
+    assert one.energy == pytest.approx(expected, abs=1e-6)
+
+
+def test_another_architecture_begins_from_random_weights(data_file, tmp_path, teachers):
+    config = student(data_file, tmp_path, teachers)
+    wider = config.model_copy(update={"model": config.model.model_copy(update={"n_channels": 12})})
+    wider.run.output.mkdir()
+    teach(wider, training_parts(wider, None)[0], StopRequest())
+    assert prepare(wider, None).start is None
+
+
+def test_an_interrupted_run_goes_on_with_what_it_was_taught(data_file, tmp_path, teachers):
+    config = student(data_file, tmp_path, teachers, epochs=2)
+    whole = train(config.model_copy(update={"run": config.run.model_copy(update={"output": tmp_path / "whole"})}))
+    assert train(config, max_time=1.0).stopped is not None or (tmp_path / "student/model.pt").exists()
+    made = {file: file.stat().st_mtime_ns for file in config.run.output.glob("taught-*.extxyz")}
+    resumed = train(config, resume=True)
+    assert {file: file.stat().st_mtime_ns for file in config.run.output.glob("taught-*.extxyz")} == made
+    assert len(made) == 1
+    assert resumed.validation == whole.validation
+
+
+def test_other_teachers_are_refused_when_a_run_goes_on(data_file, tmp_path, teachers):
+    train(student(data_file, tmp_path, teachers, epochs=1))
+    with pytest.raises(TrainingError, match="content of the taught data"):
+        train(student(data_file, tmp_path, teachers[::-1], epochs=1), resume=True)
+
+
+def test_error_bars_find_the_parts_of_the_data_again(data_file, tmp_path, teachers):
+    manifest = read_manifest(train(student(data_file, tmp_path, teachers, epochs=1)).model)
+    structures = mlpot.data.read_structures(data_file)
+    training, validation = parts_of_training(manifest, structures)
+    assert (len(training), len(validation)) == (24, 6)
+
+
+def test_members_of_a_committee_are_taught_other_structures(data_file, tmp_path, teachers):
+    found = []
+    for member in range(2):
+        committee = {"kind": "deep", "members": 2, "member": member}
+        config = student(data_file, tmp_path, teachers, committee=committee)
+        config.run.output.mkdir(exist_ok=True)
+        part = training_parts(config, None)[0]
+        teach(config, part, StopRequest())
+        found.append(taught_structures(config, part)[0].atoms.positions)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+    assert member_seed(config.training) != 0
+
+
+def test_runs_with_teachers_are_shorter_unless_told_otherwise(data_file, tmp_path):
+    distill = {"teachers": "model.pt"}
+
+    def training(**settings):
+        return small_config(data_file, tmp_path, training={"epochs": None, "distill": distill, **settings}).training
+
+    assert (training().epochs, training().lr) == (12, 0.006)
+    assert (training(steps=7).epochs, training(steps=7, lr=0.01).lr) == (None, 0.01)
+    assert training(epochs=5).epochs == 5
+
+
+def test_a_stop_keeps_nothing_half_done(data_file, tmp_path, teachers):
+    config = student(data_file, tmp_path, teachers)
+    with pytest.raises(TrainingError, match=r"around 0 of 24.*the same command begins again"):
+        train(config, max_time=1e-9)
+    assert not list(config.run.output.glob("*.extxyz"))
+
+
+def test_teachers_that_cannot_teach_are_named(data_file, tmp_path, teachers, model_file):
+    with pytest.raises(ConfigError, match=r"does not know the atomic numbers \[29, 79\]"):
+        train(student(data_file, tmp_path, [model_file]))
+    with pytest.raises(ConfigError, match=r"no such file: .*missing\.pt"):
+        train(student(data_file, tmp_path, [tmp_path / "missing.pt"]))
