@@ -21,6 +21,7 @@ from mlpot.calculator import MLPotCalculator, load
 from mlpot.config import DistillConfig, TrainConfig, member_seed
 from mlpot.data import LabelledStructure, dataset_hash, elements_of, read_structures
 from mlpot.errors import ConfigError, MLPotError, TrainingError
+from mlpot.manifest import Manifest
 from mlpot.simulation.integrators import make_integrator, start_velocities
 from mlpot.simulation.settings import MDSettings
 from mlpot.training.stopping import StopRequest
@@ -67,8 +68,7 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
         return
     teachers = [load(path, threads=config.run.threads) for path in settings.teachers]
     for path, teacher in zip(settings.teachers, teachers, strict=True):
-        if missing := set(elements_of(train)) - set(teacher.model.manifest.atomic_numbers):
-            raise ConfigError(f"`training.distill.teachers`: {path} does not know the atomic numbers {sorted(missing)}")
+        _check_knowledge(path, teacher.model.manifest, train, console)
     starts = [structure for structure in train if not structure.is_isolated_atom]
     rng = np.random.default_rng(member_seed(config.training))
     frames: list[Atoms] = []
@@ -88,6 +88,17 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
     if console is not None:
         expected = settings.frames * len(starts)
         console.print(f"{len(frames)} of {expected} structures labelled by teachers: {target}", highlight=False)
+
+
+def _check_knowledge(path: Path, manifest: Manifest, train: Structures, console: Console | None) -> None:
+    if missing := set(elements_of(train)) - set(manifest.atomic_numbers):
+        raise ConfigError(f"`training.distill.teachers`: {path} does not know the atomic numbers {sorted(missing)}")
+    if console is not None and manifest.training.get("data_hash", {}).get("train") != dataset_hash(train):
+        console.print(
+            f"{path} was trained on other structures: if some of those held out here were among them, validation "
+            "errors come out too small",
+            highlight=False,
+        )
 
 
 def _target(config: TrainConfig, settings: DistillConfig, train: Structures) -> Path:

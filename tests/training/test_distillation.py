@@ -1,9 +1,12 @@
 """Learning from trained models: what teachers label, and the runs that learn from it."""
 
+import io
+
 import numpy as np
 import pytest
 from ase.stress import full_3x3_to_voigt_6_stress
 from emt_structures import emt_structures, small_config
+from rich.console import Console
 
 import mlpot
 from mlpot.config import member_seed
@@ -159,6 +162,15 @@ def test_a_stop_keeps_nothing_half_done(data_file, tmp_path, teachers):
     with pytest.raises(TrainingError, match=r"around 0 of 24.*the same command begins again"):
         train(config, max_time=1e-9)
     assert not list(config.run.output.glob("*.extxyz"))
+
+
+def test_teachers_of_another_training_part_are_named(data_file, tmp_path, teachers):
+    said = {}
+    for seed in (0, 1):
+        console = Console(file=io.StringIO(), width=400)
+        train(student(data_file, tmp_path / str(seed), teachers, seed=seed, epochs=1), console=console)
+        said[seed] = console.file.getvalue().count("was trained on other structures")
+    assert said == {0: 0, 1: len(teachers)}
 
 
 def test_teachers_that_cannot_teach_are_named(data_file, tmp_path, teachers, model_file):
