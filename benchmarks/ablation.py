@@ -105,19 +105,19 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 
 
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
-    """Draw the presets whose cost is known, joined by a line for each cutoff, and peers on one published set."""
+    """Draw the presets whose cost is known, in one line for each way to make them, and peers on one published set."""
     own = [line for line in read(PUBLISHED) if line["set"] == name and line["error"].endswith(error)]
-    for number, cutoff in enumerate(sorted({float(line["cutoff"]) for line in own}, reverse=True)):
+    for number, way in enumerate(sorted({way_of(line) for line in own})):
         points = []
         for line in own:
             microseconds = costs.get(timed_as(published_model(line)))
-            if float(line["cutoff"]) == cutoff and microseconds is not None:
+            if way_of(line) == way and microseconds is not None:
                 spread = 0.0 if line["seeds"] == "1" else float(line["standard deviation"])
                 points.append((microseconds, float(line["mean"]), spread, line["preset"]))
         if not points:
             continue
         x, y, spreads, presets = zip(*sorted(points), strict=True)
-        axis.errorbar(x, y, spreads, marker="o", label=f"mlpot, {cutoff:g} A")
+        axis.errorbar(x, y, spreads, marker="o", label=f"mlpot, {way}")
         for place, preset in zip(zip(x, y, strict=True), presets, strict=True):
             axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4 - 15 * number), fontsize=8)
     axis.legend(frameon=False)
@@ -146,6 +146,11 @@ def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
         axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
     axis.margins(x=0.25)
     axis.set(title="AcAc, 60 epochs: one change each", ylabel="force error on validation data, RMSE, meV/A")
+
+
+def way_of(line: dict[str, str]) -> str:
+    """Say what a line of `published.csv` has besides its preset."""
+    return f"{float(line['cutoff']):g} A" + ("" if line["teachers"] == "0" else ", distilled")
 
 
 def published_model(line: dict[str, str]) -> dict[str, Any]:

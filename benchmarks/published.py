@@ -113,24 +113,24 @@ def score(split: dict[str, Any], data: Path, folder: Path) -> None:
 
 
 def write_table(output: Path) -> None:
-    """Mean and standard deviation over the seeds of every set, preset, cutoff and error."""
-    found: dict[tuple[str, str, float, str], list[float]] = {}
-    minutes: dict[tuple[str, str, float], list[float]] = {}
+    """Mean and standard deviation over the seeds of every set, preset, cutoff, number of teachers and error."""
+    found: dict[tuple[str, str, float, int, str], list[float]] = {}
+    minutes: dict[tuple[str, str, float, int], list[float]] = {}
     for file in sorted(output.glob("*/*-*/test.json")):
         summary = json.loads((file.parent / SUMMARY_NAME).read_text())
-        preset, cutoff = file.parent.name.rpartition("-")[0], summary["config"]["model"]["cutoff"]
-        run = (file.parent.parent.name, preset, cutoff)
+        model, distill = summary["config"]["model"], summary["config"]["training"].get("distill")
+        run = (file.parent.parent.name, model["preset"], model["cutoff"], len(distill["teachers"]) if distill else 0)
         minutes.setdefault(run, []).append(summary["wall_time_s"] / 60)
         for label, value in json.loads(file.read_text()).items():
             found.setdefault((*run, label), []).append(value)
     with (output / "published.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
-        table.writerow(["set", "preset", "cutoff", "error", "mean", "standard deviation", "seeds", "minutes"])
-        for (name, preset, cutoff, label), values in found.items():
+        columns = ["set", "preset", "cutoff", "teachers", "error", "mean", "standard deviation", "seeds", "minutes"]
+        table.writerow(columns)
+        for (*run, label), values in found.items():
             spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-            time = statistics.mean(minutes[name, preset, cutoff])
-            row = [f"{statistics.mean(values):.4g}", f"{spread:.2g}", len(values), f"{time:.1f}"]
-            table.writerow([name, preset, cutoff, label, *row])
+            time = statistics.mean(minutes[tuple(run)])
+            table.writerow([*run, label, f"{statistics.mean(values):.4g}", f"{spread:.2g}", len(values), f"{time:.1f}"])
 
 
 if __name__ == "__main__":

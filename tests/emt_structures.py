@@ -46,7 +46,7 @@ def small_config(data, output, /, **sections):
         "data": {"train": str(data), "validation": 0.2},
         "model": SMALL_MODEL,
         "training": {"epochs": 2, "batch_atoms": 12, "precision": "float64"},
-        "run": {"output": str(output), "device": "cpu", "threads": 1},
+        "run": {"output": str(output), "device": "cpu", "threads": 1, "plots": False},
     }
     for name, section in sections.items():
         base = values.get(name, {})

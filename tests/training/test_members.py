@@ -1,18 +1,15 @@
 """Deep committees: members with seeds of their own, stopped and resumed, joined into one calibrated file."""
 
-import subprocess
-import sys
-
 import ase.io
 import numpy as np
 import pytest
 from emt_structures import emt_structures, small_config
 
 from mlpot.config import member_seed
-from mlpot.config_file import write_config
-from mlpot.errors import ConfigError
+from mlpot.errors import ConfigError, TrainingError
 from mlpot.export import potential_from_file
 from mlpot.manifest import read_manifest
+from mlpot.training.members import train_members
 from mlpot.training.preparation import prepare
 
 
@@ -22,24 +19,14 @@ def data(tmp_path):
     return tmp_path / "alloy.extxyz"
 
 
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "mlpot", *map(str, arguments)], check=False, capture_output=True, text=True
-    )
-
-
 def test_a_deep_committee_is_trained_resumed_and_calibrated(data, tmp_path):
     committee = {"kind": "deep", "members": 2}
     config = small_config(data, tmp_path / "run", training={"epochs": 3, "committee": committee})
-    write_config(config, tmp_path / "deep.yaml")
-    stopped = command("train", tmp_path / "deep.yaml", "--max-time", "0.01s")
-    assert stopped.returncode == 75, stopped.stderr
+    assert train_members(config, resume=False, max_time=0.01) is None
     assert not (tmp_path / "run/model.pt").exists()
-    resumed = command("train", tmp_path / "deep.yaml", "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    refused = command("train", tmp_path / "deep.yaml")
-    assert refused.returncode == 1
-    assert "holds a run already" in refused.stderr
+    assert train_members(config, resume=True, max_time=None) == tmp_path / "run/model.pt"
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train_members(config, resume=False, max_time=None)
     manifest = read_manifest(tmp_path / "run/model.pt")
     assert (manifest.committee.kind, manifest.committee.n_members) == ("deep", 2)
     assert manifest.calibration.n_structures == 6

@@ -57,7 +57,7 @@ def begun(data_file, tmp_path_factory):
 def whole_run(data_file, begun, tmp_path_factory):
     """The same run carried on without a break, and its result."""
     folder = shutil.copytree(begun, tmp_path_factory.mktemp("whole") / "run")
-    return train(small_config(data_file, folder, training=LONG), resume=True)
+    return train(small_config(data_file, folder, training=LONG, run={"plots": True}), resume=True)
 
 
 def test_folder_holds_everything(whole_run):
@@ -214,8 +214,8 @@ def test_nothing_to_resume_is_said(data_file, tmp_path):
 
 def test_test_files_are_scored_and_plotted(data_file, tmp_path):
     ase.io.write(tmp_path / "test.extxyz", emt_structures(4, seed=5), format="extxyz")
-    config = small_config(data_file, tmp_path / "run", data={"test": str(tmp_path / "test.extxyz")})
-    result = train(config)
+    data = {"test": str(tmp_path / "test.extxyz")}
+    result = train(small_config(data_file, tmp_path / "run", data=data, run={"plots": True}))
     assert set(result.test) == {
         f"{label}_{kind}" for label in ("energy", "forces", "stress") for kind in ("rmse", "mae")
     }
