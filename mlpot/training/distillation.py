@@ -1,8 +1,8 @@
 """Structures around those of the training set, labelled by trained models: what a run learns from beside the data.
 
-Models that were trained on the same data differ from one another by a third of their error, so their mean is better
-than each, and a model that learns the mean keeps most of that (`docs/accuracy.md`). Data flow: training part -> a short
-walk from each structure -> mean of all teachers at its frames -> a file in the folder of the run -> `preparation`.
+What models that were trained on the same data do not share of their errors, their mean mostly loses; a model that
+learns the mean keeps much of that (`docs/accuracy.md`). Data flow: training part -> a short walk from each structure ->
+mean of all teachers at its frames -> a file in the folder of the run -> `preparation`.
 """
 
 import hashlib
