@@ -72,6 +72,8 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
     starts = [structure for structure in train if not structure.is_isolated_atom]
     rng = np.random.default_rng(member_seed(config.training))
     frames: list[Atoms] = []
+    if console is not None:
+        console.print(f"teachers label {settings.frames} structures around each of {len(starts)} ...", highlight=False)
     with Progress(console=console, disable=console is None or not console.is_terminal) as progress:
         for number, start in enumerate(progress.track(starts, description="teachers label structures")):
             if (reason := stop.reason()) is not None:
@@ -79,7 +81,7 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
                     f"stopped ({reason}) when teachers had labelled structures around {number} of {len(starts)}: "
                     "nothing is kept of that; the same command begins again"
                 )
-            frames += [_labelled(frame, teachers, start) for frame in _walk(start, teachers, settings, rng)]
+            frames += _walk(start, teachers, settings, rng)
     if not frames:
         raise TrainingError("no walk with the teachers got anywhere: look at them with `mlpot check`")
     temporary = target.with_name(f".{target.name}")
@@ -87,7 +89,7 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
     os.replace(temporary, target)
     if console is not None:
         expected = settings.frames * len(starts)
-        console.print(f"{len(frames)} of {expected} structures labelled by teachers: {target}", highlight=False)
+        console.print(f"{len(frames)} of {expected} structures labelled: {target}", highlight=False, soft_wrap=True)
 
 
 def _check_knowledge(path: Path, manifest: Manifest, train: Structures, console: Console | None) -> None:
@@ -115,7 +117,7 @@ def _target(config: TrainConfig, settings: DistillConfig, train: Structures) -> 
 def _walk(
     start: LabelledStructure, teachers: Sequence[MLPotCalculator], settings: DistillConfig, rng: np.random.Generator
 ) -> Iterator[Atoms]:
-    """Follow one of the teachers from a structure; a walk that fails ends early."""
+    """Follow one of the teachers from a structure, let all label what is met; a walk that fails ends early."""
     atoms = start.atoms.copy()
     atoms.calc = teachers[int(rng.integers(len(teachers)))]
     timestep = _HYDROGEN_TIMESTEP if 1 in atoms.numbers else _TIMESTEP
@@ -125,7 +127,8 @@ def _walk(
         integrator = make_integrator(atoms, md, rng)
         for _ in range(settings.frames):
             integrator.run(max(1, round(settings.interval / timestep)))
-            yield Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+            frame = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+            yield _labelled(frame, teachers, start)
     except MLPotError:
         return
 
