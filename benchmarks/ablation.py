@@ -107,7 +107,7 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
     """Draw the presets whose cost is known, in one line for each way to make them, and peers on one published set."""
     own = [line for line in read(PUBLISHED) if line["set"] == name and line["error"].endswith(error)]
-    for number, way in enumerate(sorted({way_of(line) for line in own})):
+    for way in sorted({way_of(line) for line in own}, reverse=True):
         points = []
         for line in own:
             microseconds = costs.get(timed_as(published_model(line)))
@@ -117,9 +117,11 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
         if not points:
             continue
         x, y, spreads, presets = zip(*sorted(points), strict=True)
-        axis.errorbar(x, y, spreads, marker="o", label=f"mlpot, {way}")
+        alone = len(points) == 1  # then there is room for its name in the legend only
+        axis.errorbar(x, y, spreads, marker="o", label=f"mlpot, {way}" + (f": {presets[0]}" if alone else ""))
         for place, preset in zip(zip(x, y, strict=True), presets, strict=True):
-            axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4 - 15 * number), fontsize=8)
+            if not alone:
+                axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
     axis.legend(frameon=False)
     peers = [line for line in read(PEERS) if line["set"] == name]
     axis.scatter(
@@ -127,8 +129,9 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
     )
     for peer in peers:
         place = (float(peer["cost"]), float(peer["forces"]))
-        axis.annotate(peer["name"], place, textcoords="offset points", xytext=(0, 7), ha="center", fontsize=8)
-    axis.set_xlim(2.0, 100000.0)
+        axis.annotate(peer["name"], place, textcoords="offset points", xytext=(0, -13), ha="center", fontsize=8)
+    lowest, highest = axis.get_ylim()
+    axis.set(xlim=(2.0, 100000.0), ylim=(0.93 * lowest, 1.07 * highest))  # room for names
 
 
 def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
