@@ -6,10 +6,11 @@ import pytest
 from emt_structures import emt_structures, small_config
 
 from mlpot.config import member_seed
+from mlpot.config_file import write_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.export import potential_from_file
 from mlpot.manifest import read_manifest
-from mlpot.training.members import train_members
+from mlpot.training.launch import UNFINISHED_STATUS, train_command
 from mlpot.training.preparation import prepare
 
 
@@ -22,11 +23,16 @@ def data(tmp_path):
 def test_a_deep_committee_is_trained_resumed_and_calibrated(data, tmp_path):
     committee = {"kind": "deep", "members": 2}
     config = small_config(data, tmp_path / "run", training={"epochs": 3, "committee": committee})
-    assert train_members(config, resume=False, max_time=0.01) is None
+    write_config(config, tmp_path / "deep.yaml")
+
+    def run(resume, max_time=None):
+        return train_command(tmp_path / "deep.yaml", {}, [], resume=resume, max_time=max_time)
+
+    assert run(resume=False, max_time="0.01s") == UNFINISHED_STATUS
     assert not (tmp_path / "run/model.pt").exists()
-    assert train_members(config, resume=True, max_time=None) == tmp_path / "run/model.pt"
+    assert run(resume=True) == 0
     with pytest.raises(TrainingError, match="holds a run already"):
-        train_members(config, resume=False, max_time=None)
+        run(resume=False)
     manifest = read_manifest(tmp_path / "run/model.pt")
     assert (manifest.committee.kind, manifest.committee.n_members) == ("deep", 2)
     assert manifest.calibration.n_structures == 6
