@@ -104,7 +104,7 @@ void ComputeMLPotUncertainty::find_maxima()
   const auto worst = pair->largest(now.forces, groupbit);
   scalar = worst.value;
   vector[MAX_DISTANCE] = pair->largest(now.distances, groupbit).value;
-  vector[WORST_ATOM] = static_cast<double>(worst.atom);
+  vector[WORST_ATOM] = std::isnan(worst.value) ? worst.value : static_cast<double>(worst.atom);
   held = true;
 }
 

@@ -38,9 +38,8 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 /* ---------------------------------------------------------------------- */
 
 PairMLPot::PairMLPot(LAMMPS *lmp) :
-    Pair(lmp), engine_name("auto"), precision(""), device("cpu"), api(nullptr), engine(nullptr),
-    model(), energy_unit(1.0), messages(nullptr), known(0), frames(nullptr), closest(0.5),
-    i_failed(0), somebody_failed(0)
+    Pair(lmp), api(nullptr), engine(nullptr), model(), energy_unit(1.0), messages(nullptr),
+    known(0), frames(nullptr), i_failed(0), somebody_failed(0)
 {
   single_enable = 0;
   one_coeff = 1;
@@ -98,6 +97,13 @@ void PairMLPot::settings(int narg, char **arg)
                  utils::join_words({known.begin(), known.end()}, ", "), value);
     return value;
   };
+  // a second pair_style of the same name gets here, too: it begins anew, and asks for pair_coeff
+  engine_name = "auto";
+  precision = "";
+  device = "cpu";
+  closest = 0.5;
+  unload();
+  for (int i = 0; allocated && i <= atom->ntypes; i++) std::fill_n(setflag[i], atom->ntypes + 1, 0);
   for (int iarg = 0; iarg < narg; iarg += 2) {
     const std::string keyword = arg[iarg];
     if (iarg + 1 >= narg) utils::missing_cmd_args(FLERR, "pair_style mlpot " + keyword, error);
@@ -216,6 +222,7 @@ void PairMLPot::init_style()
     error->all(FLERR, "Pair style mlpot needs units metal or real, not {}", update->unit_style);
   if (!force->newton_pair) error->all(FLERR, "Pair style mlpot needs newton on");
   if (!atom->tag_enable) error->all(FLERR, "Pair style mlpot needs atoms with IDs");
+  check_special_bonds();
   if (!frames) {
     const std::string id = "MLPOT_FRAMES_" + std::to_string(instance_me);
     frames = dynamic_cast<FixMLPotFrames *>(modify->add_fix(id + " all MLPOT/FRAMES"));
@@ -227,6 +234,29 @@ void PairMLPot::init_style()
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
   neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+/* ----------------------------------------------------------------------
+   collective: neighbours that LAMMPS leaves out because they are bonded would be missed without a word
+------------------------------------------------------------------------- */
+
+void PairMLPot::check_special_bonds() const
+{
+  if (atom->molecular != Atom::MOLECULAR) return;
+  int mine = 0, any;
+  for (int i = 0; i < atom->nlocal; i++) {
+    if (species_of_type[atom->type[i]] < 0) continue;
+    for (int k = 1; k <= 3; k++) {
+      const int number = atom->nspecial[i][k - 1] - (k > 1 ? atom->nspecial[i][k - 2] : 0);
+      if (number > 0 && force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0) mine = 1;
+    }
+  }
+  MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, world);
+  if (any)
+    error->all(FLERR,
+               "Pair style mlpot needs all neighbours, but LAMMPS leaves bonded ones out of the "
+               "list: use special_bonds lj/coul 1 1 1, or, beside a force field with bonds, 1e-50 "
+               "instead of 0");
 }
 
 /* ---------------------------------------------------------------------- */

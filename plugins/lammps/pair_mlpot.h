@@ -110,6 +110,7 @@ class PairMLPot : public Pair {
   std::string try_to_load(const std::string &, const std::string &);
   void map_species(const std::string &);
   void log_model(const std::string &);
+  void check_special_bonds() const;
   mlpot_atoms describe_atoms();
   void prepare_result(mlpot_result &);
   void add_result(const mlpot_result &);

@@ -35,6 +35,35 @@ json.dump(answers, open("answers.json", "w"))
 """
 
 BOX = "units metal|read_data start.data|pair_style mlpot|"
+CLOSE = "units metal|read_data near.data|pair_style mlpot "
+BONDED = "units metal|atom_style bond|bond_style zero|read_data bonded.data|bond_coeff *|pair_style mlpot|"
+
+
+BONDED_DATA = """bonded
+
+2 atoms
+1 bonds
+3 atom types
+1 bond types
+0 9 xlo xhi
+0 9 ylo yhi
+0 9 zlo zhi
+
+Masses
+
+1 1.008
+2 15.999
+3 28.086
+
+Atoms # bond
+
+1 1 2 1 1 1
+2 1 1 1 1 2
+
+Bonds
+
+1 1 1 2
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +73,9 @@ def answers(tmp_path_factory, model_file):
     write_data(folder / "start.data", boxed(6.0 * np.eye(3), 12, np.random.default_rng(1)))
     close = Atoms("OO", [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], cell=6.0 * np.eye(3), pbc=True)
     write_data(folder / "close.data", close)
+    near = Atoms("OSi", [[1.0, 1.0, 1.0], [1.0, 1.0, 1.6]], cell=6.0 * np.eye(3), pbc=True)
+    write_data(folder / "near.data", near)
+    (folder / "bonded.data").write_text(BONDED_DATA)
     content = model_file.read_bytes()
     (folder / "cut.pt").write_bytes(content[:-1])
     (folder / "flipped.pt").write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
@@ -65,6 +97,10 @@ def answers(tmp_path_factory, model_file):
         "cuda": "units metal|read_data start.data|pair_style mlpot device cuda|" + good,
         "native on cuda": "units metal|read_data start.data|pair_style mlpot engine native device cuda|" + good,
         "distance": "units metal|read_data start.data|pair_style mlpot closest 1.5",
+        "second style": BOX + good + "|run 0|pair_style mlpot|run 0",
+        "closest anew": CLOSE + "closest 0.0001|" + good + "|run 0|pair_style mlpot|" + good + "|run 0",
+        "bonds": BONDED + good + "|run 0",
+        "bonds kept": BONDED + good + "|special_bonds lj/coul 1e-50 1e-50 1e-50|run 0",
         "not finite": BOX.replace("start", "close").replace("mlpot", "mlpot closest 0") + good + "|run 5",
     }
     (folder / "cases.json").write_text(json.dumps({name: case.split("|") for name, case in cases.items()}))
@@ -89,6 +125,10 @@ def answers(tmp_path_factory, model_file):
         ("value", "precision must be one of mixed, double, got half"),
         ("distance", "closest must be between 0 and 1, got 1.5"),
         ("native on cuda", "the native engine runs on the cpu; for device cuda choose engine torch"),
+        ("second style", "All pair coeffs are not set"),
+        ("closest anew", "closer than"),
+        ("bonds", "needs all neighbours, but LAMMPS leaves bonded ones out"),
+        ("bonds kept", "no error"),
         ("not finite", "failed at step 0, atom 1 of type 2 at (1.0000 1.0000 1.0000): the model gave"),
     ],
 )

@@ -228,3 +228,11 @@ def test_nothing_is_computed_where_nobody_asks(start, calibrated):
     without = with_it.replace("c_u c_u[1] c_u[2] c_u[3] ", "")
     energies = [lammps.run(script, ranks=2, directory=start).thermo[0]["PotEng"] for script in (with_it, without)]
     assert energies[0] == energies[1]
+
+
+def test_a_single_model_with_a_distance_has_no_atom_of_largest_sigma(start, model_file):
+    add_error_bars(model_file, start / "distance.pt", labelled(1), None)
+    script = MOVING.format(model="distance.pt") + TABLE.format(options="", thermo=1) + "run 0\n"
+    sigma, energy, distance, atom, _ = columns(lammps.run(script, ranks=1, directory=start).thermo[0])[:, 0]
+    assert np.isnan([sigma, energy, atom]).all()
+    assert distance > 0.0
