@@ -159,7 +159,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         try:
             results = self._evaluate(atoms, properties)
         except MLPotError as error:
-            for hook in self.failure_hooks:
+            for hook in reversed(self.failure_hooks):  # the guard of this part of a run, not of an earlier one
                 hook(atoms, error)
             raise
         # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.

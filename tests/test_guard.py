@@ -13,7 +13,7 @@ from ase.data import covalent_radii
 from ase.io import read
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
-from committees import random_shallow
+from committees import random_shallow, save_calibrated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structures import structures
@@ -238,6 +238,32 @@ def test_the_first_frame_may_be_the_one_that_fails(silicon):
     atoms.positions[1] = atoms.positions[0] + [0.2, 0, 0]
     with pytest.raises(EngineError, match="it is the first one"):
         dynamics(atoms, mlpot.Guard(atoms)).run(5)
+
+
+def test_the_guard_of_the_last_part_of_a_run_leaves_the_frames(silicon):
+    atoms = silicon()
+    dynamics(atoms, mlpot.Guard(atoms)).run(2)
+    dynamics(atoms, mlpot.Guard(atoms)).run(3)
+    last = atoms.positions.copy()
+    atoms.positions[0, 0] = np.nan
+    with pytest.raises(EngineError, match="the guard stops the run"):
+        atoms.get_potential_energy()
+    np.testing.assert_allclose(read("mlpot.last-good.xyz").positions, last, atol=1e-6)
+
+
+def test_an_element_that_was_not_in_the_training_set_has_no_bound_on_its_error(silicon, tmp_path):
+    save_calibrated(tmp_path / "model.pt", random_shallow(4), known={0})
+    atoms = silicon(tmp_path / "model.pt")
+    assert np.isposinf(atoms.calc.get_property("forces_std", atoms)).all()
+    guard = mlpot.Guard(atoms, max_sigma=100.0, every=1, action="dump")
+    dynamics(atoms, guard).run(2)
+    assert guard.n_events == 3
+    assert read("mlpot.uncertain.xyz").arrays["uncertain"].all()
+
+
+def test_a_limit_of_zero_is_refused(silicon):
+    with pytest.raises(ConfigError, match="must be above 0"):
+        run_md(silicon(), MDSettings("nve", 5, max_sigma=0.0), "run.xyz")
 
 
 def test_copies_of_a_calculator_are_not_watched(silicon):

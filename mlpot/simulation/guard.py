@@ -41,7 +41,8 @@ class RunGuard:
         self._alone = self._without_neighbors(atoms)
         self._overlaps = OverlapSearch()
         limits = {"max_sigma": settings.max_sigma, "max_distance": settings.max_distance}
-        self._limits = uncertainty_limits(atoms.calc, **limits) if any(limits.values()) else {}
+        has_limit = any(limit is not None for limit in limits.values())
+        self._limits = uncertainty_limits(atoms.calc, **limits) if has_limit else {}
         self._good = known_frame(atoms)
 
     def check_step(self, atoms: Atoms, step: int) -> None:
