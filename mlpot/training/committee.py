@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mlpot.config import TrainConfig
 from mlpot.config_file import config_from
-from mlpot.data import LabelledStructure, Subset, dataset_hash, read_structures, split
+from mlpot.data import LabelledStructure, Subset, dataset_hash, split
 from mlpot.errors import ConfigError, MLPotError
 from mlpot.export import potential_from_file, save_model
 from mlpot.manifest import Manifest, read_manifest
@@ -21,7 +21,7 @@ from mlpot.model import DeepCommittee, Potential
 from mlpot.training.readouts import attach_readouts
 from mlpot.training.samples import SampleSet
 from mlpot.training.start import single_potential
-from mlpot.uncertainty.command import add_error_bars
+from mlpot.uncertainty.command import add_error_bars, read_like_training
 
 Structures = Sequence[LabelledStructure]
 
@@ -56,11 +56,11 @@ def attach(
     """
     console = console or Console()
     manifest = read_manifest(model)
-    structures = read_structures([str(file) for file in data])
+    structures = read_like_training(manifest, data, console)
     training: Structures = structures
     validation: Structures | None
     if held_out is not None:
-        validation = read_structures(held_out)
+        validation = read_like_training(manifest, [held_out], console)
     else:
         training, validation = parts_of_training(manifest, structures)
     if validation is None:
@@ -155,9 +155,10 @@ def join_files(models: Sequence[Path], target: Path, training_data: Sequence[Pat
     -------
     Manifest
     """
-    training = read_structures([str(file) for file in training_data]) if training_data else None
-    validation = None if held_out is None else read_structures(held_out)
-    return join(models, target, training, validation, console=Console())
+    manifest, console = read_manifest(models[0]), Console()
+    training = read_like_training(manifest, training_data, console) if training_data else None
+    validation = None if held_out is None else read_like_training(manifest, [held_out], console)
+    return join(models, target, training, validation, console=console)
 
 
 def parts_of_training(manifest: Manifest, structures: Structures) -> tuple[Structures, Structures | None]:

@@ -14,6 +14,8 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
@@ -26,6 +28,7 @@ from mlpot.simulation.integrators import make_integrator, start_velocities
 from mlpot.simulation.settings import MDSettings
 from mlpot.training.stopping import StopRequest
 
+FloatArray = NDArray[np.float64]
 Structures = Sequence[LabelledStructure]
 
 _HYDROGEN_TIMESTEP, _TIMESTEP = 1.0, 2.0
@@ -137,7 +140,15 @@ def _labelled(frame: Atoms, teachers: Sequence[MLPotCalculator], start: Labelled
     """Attach the mean of the teachers, for the labels that the structure of the data has."""
     wanted = {"energy": start.energy, "forces": start.forces, "stress": start.stress}
     names = [name for name, label in wanted.items() if label is not None]
-    answers = {name: np.mean([teacher.get_property(name, frame) for teacher in teachers], axis=0) for name in names}
+    answers = {name: np.mean([_answer(teacher, name, frame) for teacher in teachers], axis=0) for name in names}
     frame.calc = SinglePointCalculator(frame, **answers)
     frame.info["config_type"] = start.config_type
     return frame
+
+
+def _answer(teacher: MLPotCalculator, name: str, frame: Atoms) -> FloatArray:
+    """Get a label; stress by the volume of the cell, as labels have it, also of what is not periodic everywhere."""
+    if name == "stress" and not frame.pbc.all():
+        stress: FloatArray = full_3x3_to_voigt_6_stress(-teacher.get_virial(frame) / frame.cell.volume)
+        return stress
+    return np.asarray(teacher.get_property(name, frame))

@@ -8,10 +8,8 @@ from rich.console import Console
 from mlpot.config import TrainConfig, parse_duration
 from mlpot.config_file import read_config
 from mlpot.errors import ConfigError
-from mlpot.training.committee import make_shallow
 from mlpot.training.display import describe_errors
 from mlpot.training.members import train_members
-from mlpot.training.preparation import training_parts
 from mlpot.training.run import train
 
 # An unfinished run must not look finished to a shell script, nor like a failure: EX_TEMPFAIL, "try again later".
@@ -64,9 +62,6 @@ def train_command(
             soft_wrap=True,
         )
         return UNFINISHED_STATUS
-    if committee is not None and committee.kind == "shallow":
-        training, validation = training_parts(config, None)
-        make_shallow(result.model, result.model, training, validation, committee.members, console)
     errors = describe_errors(result.validation) if result.validation else "not validated"
     console.print(f"done: {place}; {errors}\n{result.model}", highlight=False, soft_wrap=True)
     return 0

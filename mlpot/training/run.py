@@ -19,6 +19,7 @@ from mlpot.config_file import RESOLVED_NAME, portable, write_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.export import save_model
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
+from mlpot.training.committee import make_shallow
 from mlpot.training.display import Display
 from mlpot.training.distillation import teach
 from mlpot.training.fit import FailedBatchError, Fit
@@ -94,6 +95,12 @@ def train(
     TrainingError
         An output folder in use, a resume with changed settings, a loss that is not finite.
     """
+    committee = config.training.committee
+    if committee is not None and committee.kind == "deep" and committee.member is None:
+        raise ConfigError(
+            "the members of a deep committee are trained in processes of their own: use `mlpot train` or "
+            "`mlpot.training.members.train_members`"
+        )
     stop = StopRequest(max_time)
     fabric = _launch(config.run)
     console = console if fabric.is_global_zero else None
@@ -119,7 +126,11 @@ def train(
             torch.set_num_threads(1)
         keeper = Keeper(fit, folder, identity, config.run.checkpoint_every)
         stopped = _run(fit, stop, keeper, folder, console)
-        return _conclude(fit, problem, folder, stopped)
+        result = _conclude(fit, problem, folder, stopped)
+        if committee is not None and committee.kind == "shallow" and stopped is None and fabric.is_global_zero:
+            training, validation = training_parts(config, None)
+            make_shallow(result.model, result.model, training, validation, committee.members, console)
+        return result
 
 
 def _launch(run: RunConfig) -> Fabric:

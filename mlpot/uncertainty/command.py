@@ -52,12 +52,35 @@ def calibrate_file(
         Of the new file.
     """
     console = console or Console()
-    training = None if not training_data else read_structures([str(file) for file in training_data])
-    manifest = add_error_bars(model, target, training, read_structures(data), device=device, console=console)
+    manifest = read_manifest(model)
+    training = read_like_training(manifest, training_data, console) if training_data else None
+    held_out = read_like_training(manifest, [data], console)
+    manifest = add_error_bars(model, target, training, held_out, device=device, console=console)
     if manifest.calibration is not None:
         console.print(calibration_table(manifest.calibration, manifest.elements))
     console.print(f"{target}", markup=False, highlight=False)
     return manifest
+
+
+def read_like_training(manifest: Manifest, files: Sequence[Path], console: Console) -> Structures:
+    """Read data with the names of labels that the model was trained with, and say which they are.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    files : sequence of Path
+    console : rich.console.Console
+
+    Returns
+    -------
+    sequence of LabelledStructure
+    """
+    names = "energy_key", "forces_key", "stress_key", "virial_key", "group_key"
+    used = manifest.training.get("config", {}).get("data", {})
+    keys = {name: used[name] for name in names if used.get(name) is not None}
+    structures = read_structures([str(file) for file in files], **keys)
+    console.print(structures.report)
+    return structures
 
 
 def add_error_bars(

@@ -2,6 +2,7 @@
 
 import io
 
+import ase.io
 import numpy as np
 import pytest
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -181,3 +182,20 @@ def test_teachers_that_cannot_teach_are_named(data_file, tmp_path, teachers, mod
         train(student(data_file, tmp_path, [model_file]))
     with pytest.raises(ConfigError, match=r"no such file: .*missing\.pt"):
         train(student(data_file, tmp_path, [tmp_path / "missing.pt"]))
+
+
+def test_slabs_are_taught_the_stress_of_their_cell(tmp_path, teachers):
+    frames = [atoms for atoms in emt_structures(6) if "stress" in atoms.calc.results]
+    for atoms in frames:
+        atoms.pbc = (True, True, False)
+        atoms.calc.atoms.pbc = atoms.pbc
+    ase.io.write(tmp_path / "slabs.extxyz", frames, format="extxyz")
+    config = student(tmp_path / "slabs.extxyz", tmp_path, teachers)
+    config.run.output.mkdir()
+    part = training_parts(config, None)[0]
+    teach(config, part, StopRequest())
+    calculators = [mlpot.load(file) for file in teachers]
+    for structure in taught_structures(config, part):
+        virials = [calculator.get_virial(structure.atoms) for calculator in calculators]
+        expected = -np.mean(virials, axis=0) / structure.atoms.cell.volume
+        np.testing.assert_allclose(structure.stress, expected, atol=1e-6)

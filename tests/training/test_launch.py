@@ -6,6 +6,8 @@ from rich.console import Console
 
 from mlpot.config_file import write_config
 from mlpot.errors import ConfigError
+from mlpot.manifest import read_manifest
+from mlpot.training import train
 from mlpot.training.display import Display, describe_errors
 from mlpot.training.launch import UNFINISHED_STATUS, train_command
 
@@ -37,6 +39,18 @@ def test_options_go_before_the_file(data_file, tmp_path):
     overrides = ["training.epochs=1", "model={cutoff: 3.5, n_channels: 2, lmax: 1}", "run.threads=1"]
     assert train_command(data_file, options, overrides, resume=False, max_time=None) == 0
     assert (tmp_path / "elsewhere" / "model.pt").exists()
+
+
+def test_train_makes_the_committee_that_is_asked_for(data_file, tmp_path):
+    wanted = {"committee": {"kind": "shallow", "members": 2}}
+    result = train(small_config(data_file, tmp_path / "run", training=wanted))
+    assert read_manifest(result.model).committee.kind == "shallow"
+
+
+def test_train_refuses_a_committee_that_takes_several_processes(data_file, tmp_path):
+    wanted = {"committee": {"kind": "deep", "members": 2}}
+    with pytest.raises(ConfigError, match="train_members"):
+        train(small_config(data_file, tmp_path / "run", training=wanted))
 
 
 def test_a_source_is_needed():

@@ -4,10 +4,11 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 from emt_structures import emt_structures, small_config
 
 import mlpot
-from mlpot.data import Subset, read_structures
+from mlpot.data import Subset, dataset_hash, read_structures
 from mlpot.engine import open_model
 from mlpot.errors import ConfigError
 from mlpot.export import potential_from_file
@@ -18,6 +19,7 @@ from mlpot.training.committee import attach, join
 from mlpot.training.native import choose_derivatives
 from mlpot.training.readouts import _linear_labels
 from mlpot.training.samples import SampleSet
+from mlpot.uncertainty.command import calibrate_file
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +126,23 @@ def test_a_deep_committee_in_the_native_engine_is_the_mean_of_its_members(run, a
         np.testing.assert_allclose(forces[tmp_path / "deep.pt", engine], mean, atol=1e-12)
     with pytest.raises(ConfigError, match="is a committee itself"):
         join([model, tmp_path / "deep.pt"], tmp_path / "deeper.pt")
+
+
+def test_labels_are_those_that_the_model_was_trained_on(tmp_path):
+    """The file has two methods; results of the calculator would be taken by default."""
+    frames = emt_structures(20)
+    for atoms in frames:
+        atoms.info["dft_energy"] = atoms.get_potential_energy()
+        if "forces" in atoms.calc.results:
+            atoms.arrays["dft_forces"] = atoms.get_forces()
+        shifted = {"energy": atoms.info["dft_energy"] + 5.0, "forces": np.full((len(atoms), 3), 3.0)}
+        atoms.calc = SinglePointCalculator(atoms, **shifted)
+    frames = [atoms for atoms in frames if "dft_forces" in atoms.arrays]
+    ase.io.write(tmp_path / "data.extxyz", frames, format="extxyz")
+    keys = {"energy_key": "dft_energy", "forces_key": "dft_forces"}
+    model = train(small_config(tmp_path / "data.extxyz", tmp_path / "run", data=keys)).model
+    attached = attach(model, [tmp_path / "data.extxyz"], tmp_path / "c.pt", 4)
+    assert attached.calibration.data_hash == attached.training["data_hash"]["validation"]
+    again = calibrate_file(tmp_path / "c.pt", tmp_path / "data.extxyz", tmp_path / "again.pt")
+    structures = read_structures(tmp_path / "data.extxyz", **keys)
+    assert again.calibration.data_hash == dataset_hash(structures)
