@@ -5,6 +5,7 @@ in memory at a time, so that the size of a data set that lives on disk does not 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -240,7 +241,11 @@ def evaluate_file(
     if json_path is not None:
         content = {"model": str(model), "data": str(data)} | evaluation.as_dict()
         if quality is not None:
-            content["error_bars"] = quality_as_dict(quality)
+            known = quality_as_dict(quality)
+            # JSON has no NaN, which a few atoms give.
+            content["error_bars"] = {
+                name: None if isinstance(value, float) and math.isnan(value) else value for name, value in known.items()
+            }
         json_path.write_text(json.dumps(content, indent=1) + "\n")
     if plot is not None:
         plot_parity(evaluation.sample, plot, title=f"{model.name} on {data.name}")
@@ -258,12 +263,15 @@ def _judge(
     table = collect_errors(model, structures, device=device)
     calibration = model.manifest.calibration
     quality = judge(model.manifest, table)
-    if calibration is None or quality is None:
+    if calibration is None:
         console.print(
             "the committee is not calibrated: its spread is not an error bar. Calibrate it on data that it was not "
             "trained on: mlpot calibrate",
             highlight=False,
         )
+        return None
+    if quality is None:
+        console.print("the data have no forces: error bars have nothing to be compared with", highlight=False)
         return None
     console.print(quality_table(quality, f"error bars of {quality.n_atoms} forces"))
     if plot is not None:

@@ -15,6 +15,7 @@ from mlpot.data import LabelledStructure
 from mlpot.engine import open_model
 from mlpot.errors import DataError
 from mlpot.evaluation import PLOTTED, evaluate_file, evaluate_structures, evaluation_table
+from mlpot.shipped import find_potential
 
 
 @pytest.fixture(scope="module", params=["native", "torch"])
@@ -115,3 +116,27 @@ def test_from_file_to_table_json_and_plot(model_file, tmp_path):
     assert content["units"]["forces"] == "eV/A"
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     assert evaluation_table(result).row_count == 2 * 3 + 2
+
+
+def silicon_file(path, **labels):
+    atoms = bulk("Si")
+    atoms.calc = SinglePointCalculator(atoms, energy=0.0, **labels)
+    write(path, atoms)
+    return path
+
+
+def test_without_forces_error_bars_are_not_said_to_be_uncalibrated(tmp_path):
+    console = Console(record=True, width=200)
+    evaluate_file(find_potential("Si"), silicon_file(tmp_path / "data.xyz"), console=console)
+    text = console.export_text()
+    assert "the data have no forces" in text
+    assert "not calibrated" not in text
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+def test_numbers_that_two_equal_errors_do_not_have_are_null_in_the_file(tmp_path):
+    data = silicon_file(tmp_path / "data.xyz", forces=[[0.1, 0.0, 0.0], [-0.1, 0.0, 0.0]])
+    evaluate_file(find_potential("Si"), data, json_path=tmp_path / "e.json", console=Console(quiet=True))
+    text = (tmp_path / "e.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["error_bars"]["auroc"] is None

@@ -8,6 +8,7 @@ from ase.calculators.calculator import Calculator
 from ase.eos import EquationOfState as Fit
 from matplotlib.axes import Axes
 
+from mlpot.errors import ConfigError
 from mlpot.figures import tidy
 from mlpot.neighbors import FloatArray
 from mlpot.properties.crystal import primitive_cell, relaxed_crystal, symmetry_of
@@ -17,6 +18,11 @@ from mlpot.simulation import relax
 
 FIT_RANGE = 0.04
 """The fit takes volumes within this fraction of the equilibrium."""
+
+_NEAR = FIT_RANGE + 1e-9  # both ends belong to it, whatever rounding makes of them
+
+FEWEST_VOLUMES = 5
+"""The fit has four parameters."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +104,22 @@ def equation_of_state(
 
     Raises
     ------
+    ConfigError
+        Too few volumes for the fit.
     PropertyError
         A relaxation does not converge, or the fit has no minimum.
     """
+    ratios = np.linspace(1.0 - span, 1.0 + span, n_volumes)
+    near = np.abs(ratios - 1.0) <= _NEAR
+    if span < FIT_RANGE or near.sum() < FEWEST_VOLUMES:
+        raise ConfigError(
+            f"the fit needs {FEWEST_VOLUMES} volumes within {FIT_RANGE} of the equilibrium, and that span at least, "
+            f"got {near.sum()} of {n_volumes} with a span of {span}: give more `n_volumes`"
+        )
     crystal = relaxed_crystal(atoms, calculator)
     primitive = primitive_cell(crystal)
-    ratios = np.linspace(1.0 - span, 1.0 + span, n_volumes)
     energies = np.array([_energy_at(primitive, calculator, ratio) for ratio in ratios])
     volume = crystal.get_volume() / len(crystal)
-    near = np.abs(ratios - 1.0) <= FIT_RANGE
     fit = Fit(ratios[near] * volume, energies[near], eos="birchmurnaghan")
     modulus = fit.fit()[2] / units.GPa
     energy = crystal.get_potential_energy() / len(crystal)

@@ -9,7 +9,7 @@ from ase.optimize import BFGS
 from scipy.optimize import minimize_scalar
 
 import mlpot
-from mlpot.errors import PropertyError
+from mlpot.errors import ConfigError, PropertyError
 from mlpot.properties import elastic_constants, equation_of_state
 
 
@@ -103,6 +103,18 @@ def test_constants_of_a_hexagonal_crystal():
 
 def test_an_unstable_lattice_is_seen():
     assert not elastic_constants(bulk("Cu", "bcc", a=2.86), EMT()).stable
+
+
+@pytest.mark.parametrize("choice", [{"n_volumes": 9}, {"span": 0.03}])
+def test_too_few_volumes_for_the_fit_are_refused(choice):
+    with pytest.raises(ConfigError, match="the fit needs 5 volumes"):
+        equation_of_state(bulk("Cu"), EMT(), **choice)
+
+
+def test_volumes_at_the_ends_of_the_fit_belong_to_it():
+    """Whatever rounding makes of 0.96 and 1.04: with them there are five."""
+    result = equation_of_state(bulk("Cu"), EMT(), span=0.04, n_volumes=5)
+    assert result.bulk_modulus == pytest.approx(equation_of_state(bulk("Cu"), EMT()).bulk_modulus, rel=0.01)
 
 
 def test_only_crystals_are_taken():
