@@ -147,7 +147,8 @@ def _select(case: Case, chosen: list[int], model: Path) -> list[int]:
     left = [index for index in range(len(case.pool)) if index not in set(chosen)]
 
     def features(atoms: ase.Atoms) -> np.ndarray:
-        descriptors, species = engine.descriptors(atoms), species_of(atoms, numbers)
+        descriptors = engine.compute(atoms, {"descriptors"}).descriptors
+        species = species_of(atoms, numbers)
         away = descriptors - distance.mean[species]
         return np.einsum("ij,ikj->ik", away, distance.whitening[species])
 
