@@ -98,9 +98,21 @@ def crashing(sizes=None):
     return Faulty(before)
 
 
-def killed():
-    """Killed from outside, as by the system when memory is short."""
-    return Faulty(lambda atoms: os.kill(os.getpid(), signal.SIGKILL))
+def killed(flag=None):
+    """Killed from outside, as by the system when memory is short; while a file is there, or always."""
+
+    def before(atoms):
+        if flag is None or Path(flag).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return Faulty(before)
+
+
+def threaded(log):
+    """Notes how many threads the code and its libraries may take."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    Path(log).write_text(" ".join(os.environ[name] for name in names))
+    return Faulty()
 
 
 def silent(directory):

@@ -5,6 +5,7 @@ is known for sure, of one on another machine by its heartbeat. What a dead sessi
 """
 
 import time
+from collections.abc import Collection
 from typing import Literal
 
 from mlpot.active.database import Database, Row
@@ -99,12 +100,25 @@ class JobQueue:
         """Give a sign of life."""
         self._database.write("UPDATE sessions SET heartbeat = ? WHERE id = ?", (time.time(), session))
 
-    def end_session(self, session: int) -> None:
-        """Give back what the session still holds, and end it."""
+    def end_session(self, session: int, keep: Collection[str] = ()) -> None:
+        """Give back what the session still holds, and end it.
+
+        Parameters
+        ----------
+        session : int
+        keep : collection of str
+            Jobs that are not given back: the next session takes them over.
+        """
         with self._database.transaction():
             for job in self.held(session):
-                self.give_back(job.id, "the run was stopped")
+                if job.id not in keep:
+                    self.give_back(job.id, "the run was stopped")
             self._database.write("UPDATE sessions SET ended = ? WHERE id = ?", (time.time(), session))
+
+    def is_over(self, session: int) -> bool:
+        """Whether a session has ended, or its process is dead."""
+        row = self._database.row("SELECT * FROM sessions WHERE id = ?", (session,))
+        return row is None or _is_dead(row)
 
     def held(self, session: int) -> list[Job]:
         """Jobs that a session has claimed."""
@@ -200,7 +214,7 @@ class JobQueue:
             self._end_attempt(identity, "given back", reason, None)
             self._move(identity, "waiting", None)
 
-    def lose(self, identity: str, reason: str, max_losses: int) -> None:
+    def lose(self, identity: str, reason: str, max_losses: int, seconds: float = 0.0) -> bool:
         """Let a job wait again whose worker vanished; set it aside when that has happened too often.
 
         Parameters
@@ -208,16 +222,24 @@ class JobQueue:
         identity : str
         reason : str
         max_losses : int
+        seconds : float
+            That it took.
+
+        Returns
+        -------
+        bool
+            It was set aside.
         """
         with self._database.transaction():
             self._database.write("UPDATE jobs SET losses = losses + 1 WHERE id = ?", (identity,))
             losses = int(self._database.number("SELECT losses FROM jobs WHERE id = ?", (identity,)))
             if losses >= max_losses:
-                self.set_aside(identity, f"its worker vanished {losses} times, at last: {reason}", 0.0)
+                self.set_aside(identity, f"its worker vanished {losses} times, at last: {reason}", seconds)
             else:
-                self._end_attempt(identity, "lost", reason, None)
+                self._end_attempt(identity, "lost", reason, seconds)
                 self._move(identity, "waiting", None)
                 self._history.note("lost", reason, identity)
+        return losses >= max_losses
 
     def set_aside(self, identity: str, reason: str, seconds: float) -> None:
         """Give a job up, with its reason.

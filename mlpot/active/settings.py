@@ -6,6 +6,7 @@ time limits, commands) may change from run to run without a label being computed
 
 import copy
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -40,7 +41,7 @@ class LabelSettings(StrictModel):
         description="command that runs Python for a calculation, e.g. [mpiexec, -n, '4', gpaw, python]; "
         "empty: this one",
     )
-    threads: int = Field(1, ge=1, description="OMP_NUM_THREADS of each calculation")
+    threads: int = Field(1, ge=1, description="OMP_, OPENBLAS_ and MKL_NUM_THREADS of each calculation")
     time_limit: Duration = Field(86400.0, description="of each rung of the ladder (seconds, or 6h)")
     largest_force: float = Field(100.0, gt=0.0, description="labels with a larger force (eV/A) are refused")
     max_losses: int = Field(5, ge=1, description="a job is set aside when its worker vanished so often")
@@ -58,11 +59,32 @@ class LabelSettings(StrictModel):
             raise ValueError(f"expected one of {', '.join(CODES)}, or module:factory, got {code!r}")
         return code
 
+    @field_validator("parameters", "ladder")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:  # noqa: ANN401  # of two fields
+        _refuse_what_json_changes(value, "")
+        return value
+
     @model_validator(mode="after")
     def _model_of_mlpot(self) -> "LabelSettings":
         if self.code == "mlpot" and not isinstance(self.parameters.get("model"), str):
             raise ValueError("code mlpot needs parameters: {model: path of a model.pt, or the name of a potential}")
         return self
+
+    def in_folder(self, folder: Path) -> "LabelSettings":
+        """Return the settings with the whole path of a model found from a folder: calculations run elsewhere.
+
+        Parameters
+        ----------
+        folder : Path
+
+        Returns
+        -------
+        LabelSettings
+        """
+        if self.code != "mlpot" or not (model := folder / Path(self.parameters["model"]).expanduser()).is_file():
+            return self
+        return self.model_copy(update={"parameters": {**self.parameters, "model": str(model)}})
 
     def identity(self) -> dict[str, Any]:
         """Plain values of what decides a label.
@@ -97,6 +119,26 @@ class ExecutorSettings(StrictModel):
     run_time: Duration | None = Field(None, description="slurm: limit of a job; null: that of the partition")
     partition: str | None = Field(None, description="slurm: null is the default one")
     options: list[str] = Field([], description="slurm: more options of sbatch, such as [--account=x, --mem=4G]")
+
+
+def _refuse_what_json_changes(value: object, place: str) -> None:
+    """Raise where a value would not come back from the store and from task files as it is."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            inside = f"{place}.{key}".lstrip(".")
+            if not isinstance(key, str):
+                raise ValueError(f"{inside}: expected a key that is text, got {key!r}: write '{key}', in quotes")
+            _refuse_what_json_changes(entry, inside)
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            _refuse_what_json_changes(entry, f"{place}.{index}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{place}: expected a finite number, got {value}: write one, or leave the entry out")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise ValueError(
+            f"{place}: expected text, a number, true, false, null, a list or a mapping, got the "
+            f"{type(value).__name__} {value}: write '{value}', in quotes"
+        )
 
 
 def section(kind: type[Section], values: Mapping[str, Any]) -> Section:

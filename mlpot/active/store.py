@@ -33,7 +33,7 @@ class Store:
     Parameters
     ----------
     path : str or Path
-        By convention ends in ``.db``.
+        ``*.db``: the folders beside it are named like it, without this ending.
     create : bool
         Make the store where there is none.
 
@@ -50,11 +50,13 @@ class Store:
     Raises
     ------
     StoreError
-        No store there, not ours, newer, or damaged.
+        No store there, not ours, newer, or damaged; a new one with another ending.
     """
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
         self.path = Path(path).absolute()
+        if create and self.path.suffix != ".db" and not self.path.exists():
+            raise StoreError(f"the name of a store ends in .db, got {self.path.name}: write {self.path.name}.db")
         self.database = Database(self.path, create=create)
         self.history = History(self.database)
         self.jobs = JobQueue(self.database, self.history)
@@ -193,8 +195,9 @@ class Store:
         stress = None if checked.stress is None else as_bytes(checked.stress)
         forces = as_bytes(np.asarray(checked.forces))
         changed = self.database.write(
-            f"INSERT OR IGNORE INTO labels (job_id, sequence, created, {LABEL_COLUMNS}) "
-            "SELECT ?, coalesce(max(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM labels",
+            f"INSERT INTO labels (job_id, sequence, created, {LABEL_COLUMNS}) "
+            "SELECT ?, coalesce(max(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM labels WHERE true "
+            "ON CONFLICT (job_id) DO NOTHING",  # only that: a value that the table refuses is an error
             (
                 job,
                 time.time(),

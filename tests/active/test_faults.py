@@ -1,14 +1,22 @@
 """DFT codes and machines on bad days: a clear reason, nothing lost, nothing left running."""
 
+import datetime
+import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from labelling import ask, faulty
+from labelling import ask, faulty, shaken_copper
 
+from mlpot.active.executors.slurm_queue import submit
+from mlpot.active.label import driver
 from mlpot.active.label.driver import label_waiting
+from mlpot.active.label.files import read_json
+from mlpot.active.label.reference import ReferenceCheck
+from mlpot.active.label.supervise import perform
+from mlpot.active.label.task import Task, write_task
 from mlpot.active.settings import ExecutorSettings, LabelSettings, section
 from mlpot.active.store import Store
 from mlpot.errors import ConfigError, StoreError
@@ -73,7 +81,7 @@ def test_a_code_that_hangs_is_ended_with_all_its_children(store, tmp_path):
 
 def test_what_the_system_kills_is_done_again_and_set_aside_at_last(store):
     report, _ = run(store, faulty("killed", max_losses=3), count=1)
-    assert (report.lost, report.set_aside) == (3, 0)
+    assert (report.lost, report.set_aside) == (3, 1)
     assert "vanished 3 times" in reasons(store)[-1]
     assert store.jobs.counts()["set_aside"] == 1
 
@@ -108,6 +116,51 @@ def test_many_failures_in_a_row_halt_the_run(store):
     assert store.jobs.retry_set_aside(identity) == 2
 
 
+def test_jobs_whose_workers_vanish_again_and_again_halt_the_run(store):
+    report, identity = run(store, faulty("killed", failures_in_row=2, max_losses=1), count=4)
+    assert "2 jobs in a row" in report.halted
+    assert (report.lost, report.set_aside) == (2, 2)
+    assert store.jobs.counts(identity)["waiting"] == 2
+    assert store.database.number("SELECT min(seconds) FROM attempts") > 0.0
+
+
+def test_a_check_whose_worker_vanishes_again_and_again_halts_the_run(store, tmp_path):
+    flag = tmp_path / "flag"
+    settings = faulty(("killed", {"flag": str(flag)}), check_every=2, max_losses=2, keep_outputs=False)
+    run(store, settings.model_copy(update={"check_every": 0}), count=2)
+    flag.touch()
+    report, identity = run(store, settings, count=2)
+    assert "its worker vanished 2 times" in report.halted
+    assert [event.kind for event in store.history.events()] == ["lost", "lost", "halted"]
+    flag.unlink()
+    assert label_waiting(store, settings).halted is None
+    assert store.jobs.halted(identity) is None
+
+
+@pytest.mark.parametrize(("kind", "left"), [("check", False), ("failures", True)])
+def test_a_check_that_passes_ends_the_halt_of_a_check_only(store, kind, left):
+    settings = LabelSettings(code="emt", keep_outputs=False)
+    _, identity = run(store, settings, count=1)
+    check = ReferenceCheck(store, settings, identity, store.jobs.begin_session())
+    perform(check.prepare())
+    store.jobs.halt(identity, kind, "a reason")
+    assert check.conclude().state == "done"
+    assert (store.jobs.halted(identity) is not None) == left
+
+
+def test_two_drivers_check_in_folders_of_their_own(store):
+    settings = LabelSettings(code="emt", keep_outputs=False)
+    _, identity = run(store, settings, count=1)
+    first, second = (ReferenceCheck(store, settings, identity, store.jobs.begin_session()) for _ in range(2))
+    perform(first.prepare())
+    second.prepare()
+    assert first.conclude().state == "done"
+    assert second.folder.exists()
+    store.jobs.end_session(second.session)
+    first.prepare()
+    assert not second.folder.exists()
+
+
 def test_a_changed_setting_is_caught_and_mended(store, tmp_path):
     offset = tmp_path / "offset"
     offset.write_text("0.0")
@@ -129,6 +182,65 @@ def test_a_changed_setting_is_caught_and_mended(store, tmp_path):
 def test_a_launcher_starts_python_for_each_calculation(store):
     report, _ = run(store, LabelSettings(code="emt", launcher=["env", "SOME=1", sys.executable]), count=2)
     assert report.done == 2
+
+
+def test_a_launcher_that_may_not_be_executed_is_named(store, tmp_path):
+    launcher = tmp_path / "mpi.sh"
+    launcher.write_text('#!/bin/sh\nexec "$@"\n')
+    report, identity = run(store, LabelSettings(code="emt", launcher=[str(launcher), sys.executable]), count=1)
+    assert "`launcher` cannot be started" in report.halted
+    assert str(launcher) in report.halted
+    assert store.jobs.halted(identity)[0] == "unusable"
+
+
+def test_a_code_and_its_libraries_take_as_many_threads_as_they_may(store, tmp_path):
+    run(store, faulty(("threaded", {"log": str(tmp_path / "log")}), threads=3), count=1)
+    assert (tmp_path / "log").read_text() == "3 3 3"
+
+
+def test_a_finished_label_that_cannot_be_taken_in_waits_for_the_next_start(store, monkeypatch):
+    settings = LabelSettings(code="emt")
+    ask(store, settings, 3)
+
+    def locked(*_):
+        raise StoreError("the store is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "take_in", locked)
+        with pytest.raises(StoreError, match="locked"):
+            label_waiting(store, settings)
+    counts = store.jobs.counts()
+    assert (counts["running"], counts["waiting"]) == (1, 2)
+    run(store, settings, count=3)
+    assert store.jobs.counts()["done"] == 3
+    assert store.database.number("SELECT max(attempt) FROM attempts") == 1
+
+
+def test_outputs_of_an_earlier_failure_are_not_taken_for_those_of_the_label(store):
+    code = ("converging", {"mixing": 0.7})
+    _, identity = run(store, faulty(code), count=1)
+    assert store.jobs.retry_set_aside(identity) == 1
+    report, _ = run(store, faulty(code, ladder=[{"mixing": 0.05}], keep_outputs=False), count=1)
+    assert report.done == 1
+    (one,) = store.labelled(identity)
+    assert (one.label.raw_file, one.label.raw_sha256) == (None, None)
+
+
+def test_a_job_of_slurm_finds_modules_where_the_driver_stands(tmp_path, monkeypatch):
+    place, commands = tmp_path / "project", tmp_path / "bin"
+    place.mkdir()
+    commands.mkdir()
+    (place / "own_code.py").write_text("from ase.calculators.emt import EMT\n")
+    sbatch = commands / "sbatch"
+    sbatch.write_text(f"#!/bin/sh\ncat > {tmp_path}/script\necho 7\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    monkeypatch.chdir(place)
+    folder = tmp_path / "task"
+    write_task(folder, Task(shaken_copper(1)[0], LabelSettings(code="own_code:EMT", keep_outputs=False)))
+    assert submit(folder, ExecutorSettings(kind="slurm")) == "7"
+    subprocess.run(["bash", tmp_path / "script"], cwd=folder, check=True)
+    assert read_json(folder / "result.json")["state"] == "done"
 
 
 def test_a_stopped_run_gives_back_and_goes_on(store, tmp_path):
@@ -202,10 +314,28 @@ def test_sections_of_yaml_are_checked():
         section(LabelSettings, {"code": "mlpot"})
 
 
-def test_a_model_stands_in_for_dft(store, model_file):
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"setups": {"base": "recommended", 4: "_s"}}, "setups.4: expected a key that is text, got 4: write '4'"),
+        ({"start": datetime.date(2024, 1, 1)}, "start: expected text, a number, .* got the date 2024-01-01"),
+        ({"mixer": [{"beta": float("nan")}]}, "mixer.0.beta: expected a finite number, got nan"),
+    ],
+)
+def test_parameters_that_the_store_would_change_are_named(parameters, words):
+    with pytest.raises(ConfigError, match=words):
+        section(LabelSettings, {"code": "emt", "parameters": parameters})
+    with pytest.raises(ConfigError, match=words):
+        section(LabelSettings, {"code": "emt", "ladder": [parameters]})
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_model_stands_in_for_dft(store, model_file, monkeypatch, relative):
     from ase import Atoms  # noqa: PLC0415
 
-    settings = LabelSettings(code="mlpot", parameters={"model": str(model_file)})
+    monkeypatch.chdir(model_file.parent)
+    model = model_file.name if relative else str(model_file)
+    settings = LabelSettings(code="mlpot", parameters={"model": model})
     identity = store.add_settings(settings.identity())
     atoms = Atoms("SiO", positions=[[0, 0, 0], [0, 0, 1.6]], cell=[5, 5, 5], pbc=True)
     store.add_jobs([store.add_structure(atoms)], identity)

@@ -12,7 +12,6 @@ import pytest
 from labelling import ask, faulty, start
 
 from mlpot.active.label.driver import label_waiting
-from mlpot.active.label.reference import ReferenceCheck
 from mlpot.active.settings import LabelSettings
 from mlpot.active.store import Store
 
@@ -109,12 +108,13 @@ def test_a_check_that_is_killed_is_done_again(store, tmp_path):
     """kill -9 of the driver, of the worker, of both, each while the reference structure is computed."""
     log = tmp_path / "log"
     settings = faulty(("slow", {"log": str(log), "seconds": 0.4}), keep_outputs=False, check_every=4, max_losses=30)
-    identity = ask(store, settings, 12)
-    check = ReferenceCheck(store, settings, identity).folder
+    ask(store, settings, 12)
+    seen = set()
     for victims in ("driver", "worker", "both"):
         driver = start(store, settings)
-        while not (check / "task.json").exists():
+        while not (folders := set(store.work_folder.glob("check-*")) - seen):
             time.sleep(0.01)
+        seen |= folders
         time.sleep(0.2)
         workers, calculations = family(driver.pid)
         if victims == "worker":
@@ -129,7 +129,7 @@ def test_a_check_that_is_killed_is_done_again(store, tmp_path):
     checks = store.database.rows("SELECT n_labels, passed FROM checks ORDER BY id")
     assert [row["passed"] for row in checks] == [1] * len(checks)
     assert len(checks) >= 2
-    assert not check.exists()
+    assert not list(store.work_folder.glob("check-*"))
 
 
 def labels_of_structures(store):

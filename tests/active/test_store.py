@@ -93,15 +93,26 @@ def test_a_wrong_label_leaves_the_job_as_it_was(store):
     assert store.label(job.id) is None
 
 
+def test_a_label_that_the_table_refuses_is_an_error_and_leaves_the_job_as_it_was(store):
+    atoms = shaken_copper(1)[0]
+    structure, settings = store.add_structure(atoms), store.add_settings(EMT)
+    store.add_jobs([structure], settings)
+    (job,) = store.jobs.claim(store.jobs.begin_session(), settings, 1)
+    with pytest.raises(sqlite3.IntegrityError, match="energy_kind"):
+        store.add_label(job.id, Label(1.0, np.zeros((len(atoms), 3)), None, "total_energy"))
+    assert store.jobs.job(job.id).state == "running"
+
+
 def test_a_job_that_is_lost_too_often_is_set_aside_and_may_be_tried_again(store):
     settings = store.add_settings(EMT)
     store.add_jobs([store.add_structure(shaken_copper(1)[0])], settings)
     session = store.jobs.begin_session()
     for expected in ("waiting", "waiting", "set_aside"):
         (job,) = store.jobs.claim(session, settings, 1)
-        store.jobs.lose(job.id, "killed", 3)
+        assert store.jobs.lose(job.id, "killed", 3, 5.0) == (expected == "set_aside")
         assert store.jobs.job(job.id).state == expected
     assert "vanished 3 times" in store.jobs.job(job.id).reason
+    assert store.database.number("SELECT sum(seconds) FROM attempts") == 15.0
     assert store.jobs.retry_set_aside(settings) == 1
     assert store.jobs.claim(session, settings, 1)[0].attempt == 4
 
@@ -177,6 +188,13 @@ def test_no_store(tmp_path):
     with pytest.raises(StoreError, match="no store of active learning"):
         Store(tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_new_store_whose_folders_could_be_those_of_another_is_refused(tmp_path):
+    with pytest.raises(StoreError, match=r"write v\.1\.db"):
+        Store(tmp_path / "v.1", create=True)
+    with Store(tmp_path / "v.1.db", create=True) as first, Store(tmp_path / "v.2.db", create=True) as second:
+        assert first.work_folder != second.work_folder
 
 
 @pytest.mark.parametrize("create", [True, False])

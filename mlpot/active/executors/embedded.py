@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from mlpot.active.executors.interface import Ended
-from mlpot.active.label.processes import kill_marked
+from mlpot.active.label.processes import kill_marked, thread_variables
 
 PATIENCE = 10.0
 """Seconds in which a worker must end when it is told to."""
@@ -119,7 +119,7 @@ class EmbeddedExecutor:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 # One thread: a worker makes copies of itself, which threads do not survive.
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env={**os.environ, **thread_variables(1)},
                 start_new_session=True,  # Ctrl-C is for the driver
             )
         worker = _Worker(process)

@@ -4,6 +4,7 @@ A job is known by the folder that it runs in: whoever looks into the queue finds
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -115,6 +116,8 @@ def submit(folder: Path, settings: ExecutorSettings) -> str:
         command.append(f"--time={max(1, round(settings.run_time / 60.0))}")
     # One thread: the job makes copies of itself, which threads do not survive.
     lines = ["#!/bin/bash", "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"]
+    # The job starts in its own folder; modules of the user are found where the driver stands, as without Slurm.
+    lines.append(f"export PYTHONPATH={shlex.quote(os.getcwd())}${{PYTHONPATH:+:$PYTHONPATH}}")
     lines.append(f"exec '{sys.executable}' -m mlpot.active.label.slurm_job '{folder}'")
     answer = _ask([*command, *settings.options], "\n".join(lines) + "\n")
     if answer.returncode == 0:

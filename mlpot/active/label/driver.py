@@ -15,7 +15,7 @@ from mlpot.active.executors import Ended, Executor, make_executor
 from mlpot.active.label.intake import take_in
 from mlpot.active.label.processes import kill_marked
 from mlpot.active.label.reference import ReferenceCheck
-from mlpot.active.label.task import RESULT, TASK, Outcome, Task, write_task
+from mlpot.active.label.task import BEGUN, RESULT, TASK, Outcome, Task, write_task
 from mlpot.active.records import Job
 from mlpot.active.settings import ExecutorSettings, LabelSettings
 from mlpot.active.store import Store
@@ -81,6 +81,7 @@ def label_waiting(
     ConfigError
         The executor is not there.
     """
+    settings = settings.in_folder(Path.cwd())
     identity = store.add_settings(settings.identity())
     halted = store.jobs.halted(identity)
     if halted is not None and halted[0] != "check":
@@ -119,10 +120,11 @@ class _Driver:
         self.identity = identity
         self.executor = executor
         self.session = session
-        self.check = ReferenceCheck(store, settings, identity)
+        self.check = ReferenceCheck(store, settings, identity, session)
         self.running: dict[Path, Job] = {}
         self.counts = {"done": 0, "failed": 0, "lost": 0}
         self.failures_in_row = 0
+        self.checks_lost = 0
         self.checking = False
         self.check_failed = False
         self._on_change = on_change
@@ -150,11 +152,20 @@ class _Driver:
         )
 
     def clear_up(self) -> None:
-        """Take in what was finished meanwhile, give back the rest."""
-        for folder, job in list(self.running.items()):
-            if take_in(self.store, job, folder) is None:
-                shutil.rmtree(folder, ignore_errors=True)
-        self.store.jobs.end_session(self.session)
+        """Take in what was finished meanwhile, give back the rest.
+
+        A result that cannot be taken in now keeps its job: the next start takes both over.
+        """
+        shutil.rmtree(self.check.folder, ignore_errors=True)
+        for folder in [one for one in self.running if not (one / RESULT).exists()]:
+            shutil.rmtree(folder, ignore_errors=True)
+            del self.running[folder]
+        try:
+            for folder, job in list(self.running.items()):
+                take_in(self.store, job, folder)
+                del self.running[folder]
+        finally:
+            self.store.jobs.end_session(self.session, keep={job.id for job in self.running.values()})
 
     # --- jobs
 
@@ -164,7 +175,7 @@ class _Driver:
     def _fill(self) -> None:
         """Keep the executor busy."""
         if not self.checking and not self.check_failed and self.executor.n_free > 0 and self.check.due():
-            self.executor.submit(self.check.prepare(go_on=self.executor.survives_driver))
+            self.executor.submit(self.check.prepare())
             self.checking = True
         for job in self.store.jobs.claim(self.session, self.identity, self.executor.n_free):
             self._submit(job)
@@ -205,27 +216,49 @@ class _Driver:
         if ended.folder == self.check.folder:
             self._handle_check(ended)
             return
-        job = self.running.pop(ended.folder)
+        job = self.running[ended.folder]  # until its end is in the store: `clear_up` sees to it if that fails
         outcome = take_in(self.store, job, ended.folder)
+        if outcome is None:
+            outcome = self._lose(job, ended)
+        del self.running[ended.folder]
         if outcome is not None:
             self._count(outcome)
-        elif ended.broken is not None:
-            self.running[ended.folder] = job  # given back with the session
-            raise StoreError(f"calculations cannot be done here: {ended.broken}; nothing that was finished is lost")
-        else:
-            shutil.rmtree(ended.folder, ignore_errors=True)
-            self.store.jobs.lose(job.id, ended.lost or "it left no result", self.settings.max_losses)
-            self.counts["lost"] += 1
         self._on_change()
+
+    def _lose(self, job: Job, ended: Ended) -> Outcome | None:
+        """Let a job without a result wait again; a failure where that has happened too often."""
+        reason, seconds = _why_lost(ended), self._seconds(ended.folder)
+        shutil.rmtree(ended.folder, ignore_errors=True)
+        set_aside = self.store.jobs.lose(job.id, reason, self.settings.max_losses, seconds)
+        self.counts["lost"] += 1
+        return Outcome("failed", f"its worker vanished again and again: {reason}", {}) if set_aside else None
+
+    def _seconds(self, folder: Path) -> float:
+        """Time since a calculation began; a job of a cluster has waited before."""
+        beginning = folder / (BEGUN if self.executor.survives_driver else TASK)
+        return max(0.0, time.time() - beginning.stat().st_mtime) if beginning.exists() else 0.0
 
     def _handle_check(self, ended: Ended) -> None:
         self.checking = False
         outcome = self.check.conclude()
-        self.check_failed = self.store.jobs.halted(self.identity) is not None
-        if outcome is not None and outcome.state == "unusable":
+        if outcome is None:
+            self._lose_check(_why_lost(ended))
+        elif outcome.state == "unusable":
             self._halt_unusable(outcome.reason)
-        elif outcome is None and ended.broken is not None:
-            raise StoreError(f"calculations cannot be done here: {ended.broken}; nothing that was finished is lost")
+        self.check_failed = self.store.jobs.halted(self.identity) is not None
+
+    def _lose_check(self, reason: str) -> None:
+        """Let a check without a result be done again, but not for ever."""
+        self.store.history.note("lost", f"the check of the reference structure: {reason}")
+        self.counts["lost"] += 1
+        self.checks_lost += 1
+        if self.checks_lost >= self.settings.max_losses:
+            self.store.jobs.halt(
+                self.identity,
+                "check",
+                f"the reference structure cannot be computed any more: its worker vanished {self.checks_lost} times, "
+                f"at last: {reason}. Mend that and start again",
+            )
 
     def _count(self, outcome: Outcome) -> None:
         if outcome.state == "unusable":
@@ -255,3 +288,10 @@ class _Driver:
         if time.monotonic() - self._last_beat > BEAT:
             self.store.jobs.beat(self.session)
             self._last_beat = time.monotonic()
+
+
+def _why_lost(ended: Ended) -> str:
+    """Why a task has no result; an error where no task would have one."""
+    if ended.broken is not None:
+        raise StoreError(f"calculations cannot be done here: {ended.broken}; nothing that was finished is lost")
+    return ended.lost or "it left no result"

@@ -32,7 +32,8 @@ def take_in(store: Store, job: Job, folder: Path) -> Outcome | None:
         return None
     outcome = Outcome(result["state"], result["reason"], result["values"])
     if outcome.state == "done":
-        raw_file = _keep_outputs(store, job.id, folder)
+        # Without outputs of its own, what an earlier attempt left there is not this label's.
+        raw_file = _keep_outputs(store, job.id, folder) if "raw_sha256" in result else None
         try:
             store.add_label(job.id, _label(result, raw_file))
         except DataError as error:

@@ -41,7 +41,7 @@ class RungProcess:
         Command that runs Python, on many ranks for instance. Without one, and with `fork`, the process is a copy of
         this one, which has everything imported already.
     threads : int
-        For codes that read OMP_NUM_THREADS.
+        Of the code and its libraries.
     fork : bool
         Only in a process of one thread.
     """
@@ -51,7 +51,7 @@ class RungProcess:
         self._status: int | None = None
         place = rung_folder(folder, rung)
         place.mkdir(exist_ok=True)
-        environment = {**os.environ, MARK: token(folder), "OMP_NUM_THREADS": str(threads)}
+        environment = {**os.environ, **thread_variables(threads), MARK: token(folder)}
         if fork and not launcher:
             self._process = None
             self.pid = _fork(place / LOG, environment, lambda: run_rung(folder, rung))
@@ -80,6 +80,20 @@ class RungProcess:
         kill_marked(self.folder)
         while self.poll() is None:
             time.sleep(0.005)
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Environment variables by which codes and their libraries take so many threads.
+
+    Parameters
+    ----------
+    threads : int
+
+    Returns
+    -------
+    dict
+    """
+    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
 
 def _fork(log: Path, environment: dict[str, str], run: Callable[[], object]) -> int:

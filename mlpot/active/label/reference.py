@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpot.active.label.files import read_json
-from mlpot.active.label.task import RESULT, TASK, Outcome, Task, write_task
+from mlpot.active.label.processes import kill_marked
+from mlpot.active.label.task import RESULT, Outcome, Task, write_task
 from mlpot.active.settings import LabelSettings
 from mlpot.active.store import Store
 
@@ -24,16 +25,23 @@ class ReferenceCheck:
     store : Store
     settings : LabelSettings
     settings_id : str
+    session : int
+        Of the driver; another one at work in the same store has checks of its own.
     """
 
     store: Store
     settings: LabelSettings
     settings_id: str
+    session: int
 
     @property
     def folder(self) -> Path:
         """Where the check runs; one at a time."""
-        return self.store.work_folder / f"check-{self.settings_id[:16]}"
+        return self.store.work_folder / f"{self._name}-{self.session}"
+
+    @property
+    def _name(self) -> str:
+        return f"check-{self.settings_id[:16]}"
 
     def due(self) -> bool:
         """Whether enough labels came in since the last check, or a failed one must be repeated."""
@@ -43,21 +51,17 @@ class ReferenceCheck:
             return True
         return self.settings.check_every > 0 and labels - checked >= self.settings.check_every
 
-    def prepare(self, *, go_on: bool = False) -> Path:
-        """Make the task folder of a check.
-
-        Parameters
-        ----------
-        go_on : bool
-            A check that a dead driver began may still run, and is kept.
+    def prepare(self) -> Path:
+        """Make the task folder of a check, and remove what dead drivers left of theirs.
 
         Returns
         -------
         Path
         """
-        if go_on and (self.folder / TASK).exists():
-            return self.folder
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for left in self.store.work_folder.glob(f"{self._name}-*"):
+            if self.store.jobs.is_over(int(left.name.rpartition("-")[2])):
+                kill_marked(left)
+                shutil.rmtree(left, ignore_errors=True)
         write_task(self.folder, Task(self.store.labelled_job(self._reference()).atoms, self.settings))
         return self.folder
 
@@ -101,7 +105,9 @@ class ReferenceCheck:
                 self.store.history.note(
                     "check", f"the reference energy is the same within {abs(difference):.2g} eV/atom", job
                 )
-                self.store.jobs.resume(self.settings_id)
+                halted = self.store.jobs.halted(self.settings_id)
+                if halted is not None and halted[0] == "check":  # no other halt is over by this
+                    self.store.jobs.resume(self.settings_id)
             else:
                 self.store.jobs.halt(self.settings_id, "check", reason)
 

@@ -69,8 +69,10 @@ def _run(folder: Path, rung: int, settings: LabelSettings, fork: bool, abandoned
     shutil.rmtree(place, ignore_errors=True)
     try:
         process = RungProcess(folder, rung, settings.launcher, settings.threads, fork=fork)
-    except FileNotFoundError as error:
-        return Outcome("unusable", f"the launcher is not there: {error}", {})
+    except OSError as error:
+        if error.filename not in settings.launcher[:1]:
+            raise
+        return Outcome("unusable", f"`launcher` cannot be started, expected an executable program: {error}", {})
     try:
         status = _wait(process, settings.time_limit, abandoned)
     finally:
