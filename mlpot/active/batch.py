@@ -110,7 +110,7 @@ def _met(store: Store, iteration: int) -> tuple[list[Met], list[tuple[Met, int]]
     controls: list[tuple[Met, int]] = []
     known: set[str] = set()
     for step in store.progress.steps("explore"):
-        if step.iteration != iteration:
+        if step.iteration != iteration or step.ended is None:  # begun, then `explore.walks` was lowered
             continue
         for frame in step.result["frames"]:
             if frame["structure"] not in known:

@@ -1,6 +1,7 @@
 """Structures of the systems of a loop: those that are labelled before there is any potential, and starts of walks."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -126,3 +127,27 @@ def starts_of_walks(systems: list[System], supercell: tuple[int, int, int], seed
             if len(atoms) > 1 and unphysical(atoms) is None:
                 starts.append(Start(atoms * times if atoms.pbc.all() else atoms, kind))
     return starts
+
+
+def draw_held_out(elements: Mapping[str, Collection[str]], share: float) -> set[str]:
+    """Draw the first structures that are never trained on.
+
+    Parameters
+    ----------
+    elements : mapping
+        Hash of a structure -> its elements, each once.
+    share : float
+        Part of the structures; less where each of the others alone has some element, which must be trained on.
+
+    Returns
+    -------
+    set of str
+        Hashes. They are drawn in their order: fair, and the same for ever.
+    """
+    wanted, drawn = max(1, round(share * len(elements))), set[str]()
+    left = Counter(symbol for one in elements.values() for symbol in one)
+    for name in sorted(elements):
+        if len(drawn) < wanted and all(left[symbol] > 1 for symbol in elements[name]):
+            drawn.add(name)
+            left.subtract(elements[name])
+    return drawn

@@ -2,6 +2,7 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mlpot.active.records import JobState
 from mlpot.active.store import Store
@@ -38,7 +39,7 @@ def print_jobs(store: Store, console: Console, *, state: JobState | None, formul
         cost = "" if row["seconds"] is None else duration(row["seconds"])
         name = row["structure_id"][:SHORT]
         table.add_row(name, row["formula"], row["kind"] or "", row["state"], energy, rung, cost, row["reason"] or "")
-    console.print(table)
+    console.print(table, markup=False)  # reasons have brackets of their own
 
 
 def print_refused(store: Store, console: Console, limit: int) -> None:
@@ -46,7 +47,7 @@ def print_refused(store: Store, console: Console, limit: int) -> None:
     table = Table("structure", "iteration", "reason")
     for one in store.history.selections(chosen=False)[-limit:]:
         table.add_row(one.structure_id[:SHORT], str(one.iteration), one.reason)
-    console.print(table)
+    console.print(table, markup=False)
 
 
 def print_why(store: Store, name: str, console: Console) -> None:
@@ -65,21 +66,24 @@ def print_why(store: Store, name: str, console: Console) -> None:
         No structure, or several, begin so.
     """
     row = store.database.rows("SELECT * FROM structures WHERE id = ?", (find_structure(store, name),))[0]
-    console.print(f"[bold]{row['formula']}[/] {row['id']}\nfrom: {row['origin']}", highlight=False)
+
+    def show(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    console.print(Text.assemble((row["formula"], "bold"), f" {row['id']}\nfrom: {row['origin']}"))
     for one in store.history.selections(row["id"]):
         verdict = "chosen" if one.chosen else "refused"
-        console.print(f"{verdict} in iteration {one.iteration}: {one.reason} {dict(one.details)}", highlight=False)
+        show(f"{verdict} in iteration {one.iteration}: {one.reason} {dict(one.details)}")
     for job in store.database.rows("SELECT * FROM jobs WHERE structure_id = ?", (row["id"],)):
-        console.print(f"label {job['state']}, settings {job['settings_id'][:SHORT]}", highlight=False)
-        console.print(_attempts(store, job["id"]))
+        show(f"label {job['state']}, settings {job['settings_id'][:SHORT]}")
+        console.print(_attempts(store, job["id"]), markup=False)
         if (label := store.label(job["id"])) is not None:
-            console.print(
+            show(
                 f"{label.energy_kind} {label.energy:.6f} eV, rung {label.rung}, {duration(label.seconds)} on "
-                f"{label.host}, {label.code_version}; outputs: {label.raw_file or 'not kept'}",
-                highlight=False,
+                f"{label.host}, {label.code_version}; outputs: {label.raw_file or 'not kept'}"
             )
         if (model := store.history.first_model_of(job["id"])) is not None:
-            console.print(f"first seen by {model['path']} of iteration {model['iteration']}", highlight=False)
+            show(f"first seen by {model['path']} of iteration {model['iteration']}")
 
 
 def _attempts(store: Store, job: str) -> Table:

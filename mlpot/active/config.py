@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from ase.data import atomic_numbers
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from mlpot.active.settings import ExecutorSettings, LabelSettings
 from mlpot.config import Duration, FitConfig, LossConfig, ModelSection, ReferenceMethod, StrictModel
@@ -18,15 +19,26 @@ def _pair(value: object) -> object:
     return (value, value) if isinstance(value, int | float) else value
 
 
-Range = Annotated[tuple[float, float], BeforeValidator(_pair)]
+def _element(value: str) -> str:
+    if atomic_numbers.get(value, 0) == 0:
+        raise ValueError(f"expected the symbol of an element, as Cu, got {value!r}")
+    return value
+
+
+Element = Annotated[str, AfterValidator(_element)]
 Positive = Annotated[float, Field(gt=0.0)]
+Range = Annotated[tuple[float, float], BeforeValidator(_pair)]
+PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
+
+HIGHEST_SHARE = 0.99
+"""Highest level that error bars are calibrated at (`uncertainty.calibration`): no larger share is ever expected."""
 
 
 class Substitution(StrictModel):
     """Atoms of one element replaced by another."""
 
-    old: str
-    new: str
+    old: Element
+    new: Element
     fractions: list[Annotated[float, Field(gt=0.0, le=1.0)]] = Field([0.1, 0.5], description="of the old element")
 
 
@@ -64,8 +76,10 @@ class ExploreSettings(StrictModel):
     walks: int = Field(6, ge=1, description="trajectories in each iteration, from the systems in turn")
     time: float = Field(2.0, gt=0.0, description="length of each, ps")
     timestep: float = Field(1.0, gt=0.0, description="fs")
-    temperature: Range = Field((300.0, 1500.0), description="K; rises from the first to the second in each walk")
-    melt_temperature: Range | None = Field(
+    temperature: PositiveRange = Field(
+        (300.0, 1500.0), description="K; rises from the first to the second in each walk"
+    )
+    melt_temperature: PositiveRange | None = Field(
         None, description="K, likewise, of walks that begin in a melt; null: as the others"
     )
     pressure: Range | None = Field(None, description="GPa, likewise; null: fixed cells")
@@ -119,7 +133,9 @@ class LearnSettings(StrictModel):
 
     model: ModelSection = Field(ModelSection(), description="as in `mlpot train`")
     loss: LossConfig = Field(LossConfig(), description="as in `mlpot train`")
-    training: FitConfig = Field(FitConfig(), description="as in `mlpot train`, for the first potential")
+    training: FitConfig = Field(
+        FitConfig(), description="as in `mlpot train`, for the first potential; `seed` is that of the loop unless given"
+    )
     reference_energies: dict[str, float] | ReferenceMethod = Field(
         "least_squares_min_norm", description="as data.reference_energies of `mlpot train`"
     )
@@ -150,6 +166,16 @@ class StopSettings(StrictModel):
     quiet_time: float | None = Field(
         None, gt=0.0, description="stop when nothing uncertain was found in so many ps; null: go on to the target"
     )
+
+    @field_validator("share")
+    @classmethod
+    def _within_reach(cls, value: float) -> float:
+        if value > HIGHEST_SHARE:
+            raise ValueError(
+                f"expected at most {HIGHEST_SHARE}, got {value:g}: no error bars are calibrated beyond that, so the "
+                "target would never be reached; lower `force_error` instead"
+            )
+        return value
 
 
 class LoopConfig(StrictModel):
@@ -222,4 +248,4 @@ def _in_folder(config: LoopConfig, folder: Path) -> LoopConfig:
         if (folder / system.structure).is_file():
             changes["structure"] = str(folder / system.structure)
         systems.append(system.model_copy(update=changes))
-    return config.model_copy(update={"systems": systems})
+    return config.model_copy(update={"systems": systems, "label": config.label.in_folder(folder)})

@@ -27,7 +27,7 @@ def export_labels(store: Store, target: Path, settings: str | None = None, part:
     ----------
     store : Store
     target : Path
-        ``*.extxyz``, ``*.xyz`` or ``*.db``; must not exist.
+        ``*.extxyz``, ``*.xyz`` or ``*.db``; must not exist. Its folder is made.
     settings : str, optional
         Beginning of the hash of the settings; needed where the store holds labels of several.
     part : str, optional
@@ -50,6 +50,7 @@ def export_labels(store: Store, target: Path, settings: str | None = None, part:
     if target.exists():
         raise DataError(f"{target} exists already: delete it, or choose another name")
     chosen = _settings(store, settings or "")
+    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".partial-{target.name}")
     partial.unlink(missing_ok=True)
     try:

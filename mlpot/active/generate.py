@@ -108,7 +108,17 @@ def with_interstitials(atoms: Atoms, elements: Sequence[str], count: int = 3) ->
     Yields
     ------
     atoms, origin
+
+    Raises
+    ------
+    DataError
+        No cell in three directions.
     """
+    if atoms.cell.rank < 3:
+        raise DataError(
+            f"interstitials need a cell in three directions, got {atoms.cell.rank} of {atoms.get_chemical_formula()}: "
+            "leave `interstitials` out of this system"
+        )
     for position, distance in _holes(atoms)[:count]:
         for element in elements:
             defect = atoms + Atoms(element, positions=[position])

@@ -18,7 +18,7 @@ from typing import Any
 import ase.io
 import numpy as np
 
-from mlpot.active.config import LearnSettings, LoopConfig
+from mlpot.active.config import LoopConfig
 from mlpot.active.export import labelled_atoms
 from mlpot.active.judge import LEVEL
 from mlpot.active.records import LabelledJob
@@ -118,7 +118,8 @@ def learn(
     if not parts.train or not parts.held_out:
         raise DataError(
             f"{len(parts.train)} labels to train on and {len(parts.held_out)} held out, expected at least one of "
-            "each: `mlpot active status` and `query --state set_aside` tell what became of the others"
+            "each: `mlpot active query --state set_aside` tells why others have none; mend that, let them wait again "
+            f"with `mlpot active retry {store.path}`, and start again"
         )
     folder = store.model_folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +156,7 @@ def _write_parts(folder: Path, parts: Parts) -> tuple[Path, Path]:
 def _train(
     config: LoopConfig, files: tuple[Path, Path], folder: Path, previous: Path | None, max_time: float | None
 ) -> Path | None:
-    training = _training(config.learn, previous, read_structures(files[0]))
+    training = _training(config, previous, read_structures(files[0]))
     full = TrainConfig(
         data=DataConfig(train=[files[0]], validation=[files[1]], reference_energies=config.learn.reference_energies),
         model=config.learn.model,
@@ -171,9 +172,11 @@ def _train(
     return None if result.stopped is not None else result.model
 
 
-def _training(settings: LearnSettings, previous: Path | None, structures: Sequence[LabelledStructure]) -> FitConfig:
+def _training(config: LoopConfig, previous: Path | None, structures: Sequence[LabelledStructure]) -> FitConfig:
     """Make this training warm, if the last potential knows all elements and has this architecture."""
-    training = settings.training
+    settings, training = config.learn, config.learn.training
+    if "seed" not in training.model_fields_set:
+        training = training.model_copy(update={"seed": config.seed})
     if previous is None or not settings.warm_start:
         return training
     manifest = read_manifest(previous)

@@ -8,7 +8,7 @@ with the labels of one that was not disturbed. Iteration 0 labels the first stru
 import fcntl
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from mlpot.active.batch import choose
-from mlpot.active.beginning import Start, first_structures, starts_of_walks
+from mlpot.active.beginning import Start, draw_held_out, first_structures, starts_of_walks
 from mlpot.active.config import LoopConfig
 from mlpot.active.explore import Frame, Walk, walk
 from mlpot.active.history import SelectionRecord
@@ -50,7 +50,7 @@ class LoopResult:
     stopped : str or None
         Ctrl-C or out of time: the same command goes on.
     halted : str or None
-        Labels cannot be computed or trusted.
+        Labels cannot be computed or trusted, or all walks fail.
     """
 
     iteration: int
@@ -65,7 +65,7 @@ class _StoppedError(Exception):
 
 
 class _HaltedError(Exception):
-    """No labels can be computed."""
+    """No labels can be computed, or nothing can be explored."""
 
 
 def run_loop(config: LoopConfig, console: Console | None = None) -> LoopResult:
@@ -130,7 +130,7 @@ class _Loop:
         """Go on until a rule ends it; which one."""
         while True:
             self._step("select", self._select)
-            self._step("label", self._label)
+            self._step("label", self._label, again=self._asked_again())
             self._step("learn", self._learn)
             ended = reason_to_end(self.store, self.config, self.settings, self.iteration)
             if ended is not None:
@@ -153,9 +153,9 @@ class _Loop:
 
     # --- steps
 
-    def _step(self, name: str, action: Callable[[], dict[str, Any]]) -> None:
-        """Do a step that is not over yet; `action` writes nothing but what may be written again."""
-        if self.store.progress.result(self.iteration, name) is not None:
+    def _step(self, name: str, action: Callable[[], dict[str, Any]], *, again: bool = False) -> None:
+        """Do a step that is not over yet, or `again`; `action` writes nothing but what may be written again."""
+        if self.store.progress.result(self.iteration, name) is not None and not again:
             return
         self._check_stop()
         self.store.progress.begin(self.iteration, name)
@@ -202,14 +202,24 @@ class _Loop:
     # --- explore
 
     def _explore(self) -> None:
-        names = [f"explore/{index}" for index in range(self.config.explore.walks)]
-        if all(self.store.progress.result(self.iteration, name) is not None for name in names):
+        if self.store.progress.result(self.iteration, "select") is not None:
             return
+        names = [f"explore/{index}" for index in range(self.config.explore.walks)]
+        again = bool(self._failures(names))  # whoever starts again has mended it
         judge = self._judge()
         starts = starts_of_walks(self.config.systems, self.config.explore.supercell, self.config.seed)
         for index, name in enumerate(names):
             start = starts[((self.iteration - 1) * len(names) + index) % len(starts)]
-            self._step(name, lambda index=index, start=start: self._walk(judge, index, start))  # type: ignore[misc]
+            self._step(name, lambda index=index, start=start: self._walk(judge, index, start), again=again)  # type: ignore[misc]
+        failures = self._failures(names)
+        if failures:
+            raise _HaltedError(f"all walks of iteration {self.iteration} failed, nothing was explored: {failures}")
+
+    def _failures(self, names: list[str]) -> str:
+        """Why walks failed; empty unless all of them did, with nothing to learn from."""
+        walks = [self.store.progress.result(self.iteration, name) for name in names]
+        reasons = [None if one is None else _failure(one) for one in walks]
+        return "" if None in reasons else "; ".join(sorted({str(one) for one in reasons}))
 
     def _walk(self, judge: Judge, index: int, start: Start) -> dict[str, Any]:
         settings, target = self.config.explore.from_start(start.kind), self.config.stop.force_error
@@ -269,23 +279,31 @@ class _Loop:
 
     def _select_first(self) -> dict[str, Any]:
         found: dict[str, dict[str, Any]] = {}
+        elements: dict[str, set[str]] = {}
         with self.store.database.transaction():
             for index, system in enumerate(self.config.systems):
                 for atoms, origin in first_structures(system, self.config.seed + 10_000 * index):
-                    found.setdefault(self.store.add_structure(atoms, origin), origin)
-        # By hash: a fair draw that is the same for ever.
-        n_held_out = max(1, round(self.config.learn.held_out * len(found)))
-        held_out = set(sorted(found)[:n_held_out])
+                    name = self.store.add_structure(atoms, origin)
+                    found.setdefault(name, origin)
+                    elements[name] = set(atoms.symbols)
+        held_out = draw_held_out(elements, self.config.learn.held_out)
         records = [
             SelectionRecord(
                 one, 0, True, "to begin with", {**origin, "part": "held_out" if one in held_out else "train"}, None
             )
             for one, origin in found.items()
         ]
-        self._say(f"{len(found)} structures to begin with, {n_held_out} of them held out")
+        self._say(f"{len(found)} structures to begin with, {len(held_out)} of them held out")
         return {"records": records, "structures": list(found), "verdicts": {}}
 
     # --- label and learn
+
+    def _asked_again(self) -> bool:
+        """Whether calculations of the latest iteration wait, or were left behind; after `retry` though it is over."""
+        counts = self.store.jobs.counts(self.settings)
+        if counts["waiting"] + counts["running"] == 0:
+            return False
+        return self.iteration == max(step.iteration for step in self.store.progress.steps())
 
     def _label(self) -> dict[str, Any]:
         wanted = self.store.jobs.counts(self.settings)["waiting"]
@@ -309,14 +327,11 @@ class _Loop:
         if report.halted is not None:
             raise _HaltedError(report.halted)
         self._check_stop()
-        jobs = self.store.database.rows(
-            "SELECT j.state, l.seconds FROM jobs j LEFT JOIN labels l ON l.job_id = j.id "
-            "WHERE j.settings_id = ? AND j.iteration = ?",
+        set_aside = self.store.database.number(
+            "SELECT count(*) FROM jobs WHERE state = 'set_aside' AND settings_id = ? AND iteration = ?",
             (self.settings, self.iteration),
         )
-        seconds = sum(row["seconds"] or 0.0 for row in jobs)
-        set_aside = sum(row["state"] == "set_aside" for row in jobs)
-        return {"asked": wanted, "set_aside": set_aside, "label_seconds": seconds}
+        return {"asked": wanted, "set_aside": int(set_aside)}
 
     def _parts(self) -> Parts:
         return parts_until(self.store, self.settings, self.iteration)
@@ -354,6 +369,12 @@ def describe(metrics: dict[str, Any]) -> str:
         if metrics.get(name) is not None
     ]
     return f"learned in {metrics['training_seconds']:.0f} s; force RMSE: {', '.join(parts)}"
+
+
+def _failure(walk: Mapping[str, Any]) -> str | None:
+    """Why a walk failed at its start, or without a frame to label; None of one that is worth something."""
+    useful = walk["picoseconds"] > 0.0 and (walk["frames"] or walk["control"] is not None)
+    return None if useful or not walk["ended"].startswith("failed: ") else walk["ended"].removeprefix("failed: ")
 
 
 def _short(result: dict[str, Any]) -> dict[str, Any]:

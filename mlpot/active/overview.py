@@ -1,5 +1,6 @@
 """The course of a loop, read from its store: one row an iteration, where the time went, how much is left."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +30,8 @@ class IterationRow:
         Name of a set (``fixed``, ``control_before``, ``chosen_before``, ``chosen_after``) -> what `learn.errors_of`
         found.
     exploring, selecting, labelling, computing, learning, training : float, s
-        Wall time of the steps; `computing` is the part of `labelling` that calculations took, `training` that of
-        `learning`.
+        Wall time of the steps; `computing` is the part of `labelling` in which calculations ran, of earlier starts
+        of the step too, `training` that of `learning`.
     """
 
     iteration: int
@@ -51,7 +52,7 @@ class IterationRow:
     @property
     def overhead(self) -> float:
         """Time (s) that was neither calculation nor training."""
-        between = max(0.0, self.labelling - self.computing)
+        between = self.labelling - self.computing
         return self.exploring + self.selecting + between + max(0.0, self.learning - self.training)
 
     @property
@@ -104,7 +105,7 @@ def _row(store: Store, iteration: int, steps: list[Step]) -> IterationRow:
         "FROM selections WHERE chosen AND iteration = ?",
         (iteration,),
     )[0]
-    computing = float(label.get("label_seconds", 0.0))
+    computing, labelling = _labelling(store, own.get("label"))
     return IterationRow(
         iteration=iteration,
         chosen=counts["asked"] - counts["control"],
@@ -116,11 +117,43 @@ def _row(store: Store, iteration: int, steps: list[Step]) -> IterationRow:
         errors={name: value for name, value in learned.items() if isinstance(value, dict)},
         exploring=sum(_seconds(step) for step in walks),
         selecting=_seconds(own.get("select")),
-        labelling=max(_seconds(own.get("label")), computing if _seconds(own.get("label")) else 0.0),
+        labelling=labelling,
         computing=computing,
         learning=_seconds(own.get("learn")),
         training=float(learned.get("training_seconds", 0.0)),
     )
+
+
+def _labelling(store: Store, step: Step | None) -> tuple[float, float]:
+    """Wall times (s) of the calculations of a step and of the step, with calculations of starts that did not end it."""
+    if step is None or step.ended is None:
+        return 0.0, 0.0
+    calculations = store.database.rows(
+        "SELECT ended - seconds, ended FROM attempts WHERE seconds > 0 AND ended <= ?1 AND ended > "
+        "(SELECT coalesce(max(ended), 0) FROM steps WHERE name = 'label' AND iteration < ?2)",
+        (step.ended, step.iteration),
+    )
+    spans = [(float(began), float(ended)) for began, ended in calculations]
+    return covered(spans), covered([*spans, (step.ended - _seconds(step), step.ended)])
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Length that spans, which may overlap, cover together.
+
+    Parameters
+    ----------
+    spans : iterable of (float, float)
+        Begin and end.
+
+    Returns
+    -------
+    float
+    """
+    length, reached = 0.0, -math.inf
+    for began, ended in sorted(spans):
+        length += max(0.0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return length
 
 
 def _seconds(step: Step | None) -> float:

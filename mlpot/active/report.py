@@ -55,8 +55,14 @@ def _learning_curve(axis: Axes, rows: list[IterationRow]) -> None:
         "control_before": "new control frames, before",
         "chosen_before": "chosen frames, before",
     }
+    before = [rows[0], *rows[:-1]]
     for color, (name, text) in zip(COLORS, names.items(), strict=False):
-        points = [(row.n_train, 1e3 * row.errors[name]["forces_rmse"]) for row in rows if name in row.errors]
+        measured = before if name.endswith("_before") else rows
+        points = [
+            (one.n_train, 1e3 * row.errors[name]["forces_rmse"])
+            for one, row in zip(measured, rows, strict=True)
+            if name in row.errors
+        ]
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color=color, ms=4, label=text)
     axis.set(title="errors", xlabel="labels trained on", ylabel="force RMSE, meV/A", yscale="log")

@@ -20,7 +20,7 @@ def run_command(source: Path) -> int:
     Returns
     -------
     int
-        Exit status: 0, `UNFINISHED_STATUS` after an early stop, 1 where labels cannot be computed.
+        Exit status: 0, `UNFINISHED_STATUS` after an early stop, 1 where it is halted.
     """
     config, console = read_loop_config(source), Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     result = run_loop(config, console)

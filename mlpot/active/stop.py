@@ -25,7 +25,8 @@ def reason_to_end(store: Store, config: LoopConfig, settings: str, iteration: in
         None where it goes on.
     """
     rules = config.stop
-    walks = [step for step in store.progress.steps("explore") if 0 < step.iteration <= iteration]
+    begun = [step for step in store.progress.steps("explore") if 0 < step.iteration <= iteration]
+    walks = [step for step in begun if step.ended is not None]
     reached = _target(store, config, walks, iteration)
     if reached is not None:
         return reached

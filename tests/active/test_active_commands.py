@@ -63,6 +63,8 @@ def test_export_carries_labels_and_provenance(labelled, tmp_path, name):
         assert structure.atoms.info["active_code"] == "emt"
     assert not originals
     assert run("export", labelled.path, tmp_path / name)[0] == 1
+    assert run("export", labelled.path, tmp_path / "a" / "new" / name)[0] == 0
+    assert (tmp_path / "a" / "new" / name).exists()
 
 
 def test_export_of_a_part(labelled, tmp_path):
@@ -119,6 +121,18 @@ def test_refused_frames_are_listed(store):
     structure = store.add_structure(shaken_copper(1)[0])
     store.history.select(SelectionRecord(structure, 1, False, "atoms in each other", {}, None))
     assert "atoms in each other" in run("query", store.path, "--refused")[1]
+
+
+def test_brackets_in_reasons_are_text(store):
+    reason = "cannot open [/scratch/CHARGE], [node01:4711] MPI_ABORT"
+    settings = LabelSettings(code="emt")
+    identity = ask(store, settings, 1)
+    (job,) = store.jobs.claim(store.jobs.begin_session(), identity, 1)
+    store.jobs.set_aside(job.id, reason, 0.0)
+    store.history.select(SelectionRecord(job.structure_id, 1, False, reason, {}, None))
+    for arguments in (("query", store.path), ("query", store.path, "--refused"), ("why", store.path, job.structure_id)):
+        status, output = run(*arguments)
+        assert (status, reason in output) == (0, True), output
 
 
 def test_no_store(tmp_path):

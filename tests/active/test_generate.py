@@ -3,7 +3,7 @@
 import ase.io
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, molecule
 
 from mlpot.active import generate
 from mlpot.active.sanity import unphysical
@@ -72,6 +72,11 @@ def test_melts_are_random_packings_at_the_same_density():
 def test_nothing_to_substitute():
     with pytest.raises(DataError, match="no Ge"):
         list(generate.substituted(SI, "Ge", "Si", [0.5], seed=0))
+
+
+def test_a_molecule_has_no_interstitials():
+    with pytest.raises(DataError, match="leave `interstitials` out"):
+        list(generate.with_interstitials(molecule("H2O"), ["O"]))
 
 
 def test_files_of_the_user(tmp_path):

@@ -1,6 +1,7 @@
 """Whole loops: what they do, when they end, what survives Ctrl-C and kill -9."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,15 +9,23 @@ import time
 
 import numpy as np
 import pytest
+import yaml
 from ase.build import bulk
 from labelling import faulty
-from loops import loop_config, written
+from loops import SMALL, loop_config, written
 
 import mlpot
+from mlpot.active import loop
+from mlpot.active.beginning import draw_held_out
+from mlpot.active.explore import Walk
 from mlpot.active.loop import run_loop
 from mlpot.active.store import Store
-from mlpot.errors import ConfigError, StoreError
+from mlpot.errors import ConfigError, DataError, StoreError
 from mlpot.manifest import read_manifest
+
+COPPER = {"structure": "Cu:fcc:3.6", "rattle": [0.05], "strains": 0}
+SILVER_FIRST = 3
+"""Seed with which a structure with silver has the smallest hash."""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +33,13 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     config = loop_config(folder)
     return config, run_loop(config)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """Folder with a copy of the finished loop, to go on with."""
+    shutil.copytree(finished[0].store.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def contents(path):
@@ -104,8 +120,9 @@ def test_a_loop_that_ended_does_nothing_more_until_its_budget_is_raised(tmp_path
 
 
 def test_what_is_quiet_is_calibrated_and_not_trained_again(tmp_path):
-    stop = {"force_error": 50.0, "share": 0.995, "quiet_time": 0.2, "iterations": 5}
-    result = run_loop(loop_config(tmp_path, stop=stop))
+    config = loop_config(tmp_path, stop={"force_error": 50.0, "quiet_time": 0.2, "iterations": 5})
+    out_of_reach = config.stop.model_copy(update={"share": 0.995})
+    result = run_loop(config.model_copy(update={"stop": out_of_reach}))
     assert "nothing uncertain was found in 0.24 ps (stop.quiet_time 0.2 ps)" in result.ended
     assert result.iteration == 2
     first, last = (read_manifest(result.model.with_name(f"000{index}.pt")) for index in (0, 2))
@@ -120,6 +137,80 @@ def test_a_code_that_is_not_there_halts_the_loop(tmp_path):
     assert "not installed" in result.halted
     with Store(tmp_path / "loop.db") as store:
         assert store.jobs.counts()["waiting"] > 0
+
+
+def test_what_is_to_be_tried_again_is_labelled_though_the_step_is_over(tmp_path):
+    offset = tmp_path / "offset"
+    label = {"code": "faulty_codes:shifted", "parameters": {"offset_file": str(offset)}}
+    config = loop_config(tmp_path, systems=[{**COPPER, "rattles": 4}], label=label, stop={"labels": 4})
+    offset.write_text("nan")
+    with pytest.raises(DataError, match="mlpot active retry"):
+        run_loop(config)
+    offset.write_text("0.0")
+    with Store(config.store) as store:
+        assert store.jobs.retry_set_aside() == 4
+    assert "4 labels" in run_loop(config).ended
+    with Store(config.store) as store:
+        assert store.jobs.counts()["waiting"] == 0
+        assert store.progress.result(0, "label")["set_aside"] == 0
+
+
+def test_an_element_of_one_structure_is_trained_on(tmp_path):
+    silver = {**COPPER, "rattles": 4, "substitutions": [{"old": "Cu", "new": "Ag", "fractions": [0.25]}]}
+    config = loop_config(tmp_path, systems=[silver], seed=SILVER_FIRST, label={"code": "no_such_module:make"})
+    assert run_loop(config).halted is not None
+    with Store(config.store) as store:
+        first = store.history.selections()
+        parts = {one.structure_id: one.details["part"] for one in first}
+        (alloy,) = [one.structure_id for one in first if "Ag" in store.structure(one.structure_id).symbols]
+    assert min(parts) == alloy
+    assert [parts[name] for name in sorted(parts)] == ["train", "held_out", "train", "train", "train"]
+
+
+def test_held_out_structures_leave_every_element_to_training():
+    copper = {f"{index:02d}": {"Cu"} for index in range(10)}
+    assert draw_held_out(copper, 0.2) == {"00", "01"}
+    assert draw_held_out(copper | {"00": {"Ag", "Cu"}}, 0.2) == {"01", "02"}
+    assert draw_held_out(copper | {"00": {"Ag", "Cu"}, "09": {"Ag"}}, 0.2) == {"00", "01"}
+    assert draw_held_out({"00": {"Ag"}, "01": {"Cu"}}, 0.5) == set()
+
+
+def test_fewer_walks_after_a_stop_in_one(copied, monkeypatch):
+    n_begun = 0
+
+    def walk(*arguments):
+        nonlocal n_begun
+        n_begun += 1
+        if n_begun == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    real = loop.walk
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "walk", walk)
+        assert run_loop(loop_config(copied, stop={"iterations": 3})).stopped is not None
+    result = run_loop(loop_config(copied, stop={"iterations": 3}, explore={"walks": 1}))
+    assert result.ended == "3 iterations (stop.iterations 3)"
+
+
+def test_walks_that_all_fail_halt_the_loop_until_that_is_mended(copied, monkeypatch):
+    config = loop_config(copied, stop={"iterations": 3})
+    before = contents(config.store)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "walk", lambda judge, start, *_: Walk(start.kind, ended="failed: no room"))
+        for _ in range(2):
+            assert run_loop(config).halted == "all walks of iteration 3 failed, nothing was explored: no room"
+    assert contents(config.store) == before
+    assert run_loop(config).ended == "3 iterations (stop.iterations 3)"
+
+
+def test_trainings_have_the_seed_of_the_loop_or_their_own(copied):
+    own = loop_config(copied).learn.training.model_dump(mode="json", exclude_unset=True) | {"seed": 3}
+    learn = {**SMALL["learn"], "training": own}
+    run_loop(loop_config(copied, seed=7, stop={"iterations": 3}))
+    run_loop(loop_config(copied, seed=7, stop={"iterations": 4}, learn=learn))
+    runs = [yaml.safe_load(path.read_text()) for path in sorted(copied.glob("loop.models/000[0-9].run/*/train.yaml"))]
+    assert [run["training"]["seed"] for run in runs] == [0, 0, 0, 7, 3]
 
 
 def test_labels_of_other_settings_are_refused(finished, tmp_path):

@@ -7,10 +7,12 @@ import yaml
 from loops import SMALL, loop_config, written
 
 from mlpot.active.beginning import starts_of_walks
-from mlpot.active.config import read_loop_config
+from mlpot.active.config import HIGHEST_SHARE, read_loop_config
 from mlpot.errors import ConfigError
+from mlpot.uncertainty.calibration import LEVELS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+UNKNOWN = {"structure": "Cu:fcc:3.6", "substitutions": [{"old": "Cu", "new": "Xx"}]}
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
         ("explore", {"bias": 0.2, "pressure": 1.0}, "explore.bias pushes atoms, not cells"),
         ("select", {"control": 0}, "`select.control`"),
         ("learn", {"training": {"start": "model.pt"}}, "set by the loop"),
+        ("explore", {"temperature": [-300, 300]}, "`explore.temperature.0`: Input should be greater than 0"),
+        ("explore", {"melt_temperature": 0}, "`explore.melt_temperature.0`: Input should be greater than 0"),
         ("stop", {"share": 1.5}, "`stop.share`"),
+        ("stop", {"share": 0.995}, "`stop.share`: expected at most 0.99, got 0.995"),
+        ("systems", [UNKNOWN], "`systems.0.substitutions.0.new`: expected the symbol of an element"),
         ("label", {"code": "gpaww"}, "`label.code`"),
         ("systems", [], "`systems`"),
     ],
@@ -29,6 +35,10 @@ def test_mistakes_are_named(tmp_path, section, values, words):
     with pytest.raises(ConfigError) as error:
         loop_config(tmp_path, **{section: values})
     assert words in str(error.value)
+
+
+def test_the_highest_share_is_the_highest_level_of_the_error_bars():
+    assert LEVELS[-1] == HIGHEST_SHARE
 
 
 def test_melts_are_kept_hot(tmp_path):
@@ -48,11 +58,13 @@ def test_melts_are_kept_hot(tmp_path):
 def test_files_are_found_beside_the_configuration(tmp_path, monkeypatch):
     (tmp_path / "more.xyz").write_text("")
     system = {"structure": "Cu:fcc:3.6", "structures": ["more.xyz"]}
-    path = written(tmp_path, systems=[system])
+    (tmp_path / "model.pt").write_text("")
+    path = written(tmp_path, systems=[system], label={"code": "mlpot", "parameters": {"model": "model.pt"}})
     monkeypatch.chdir("/")
     config = read_loop_config(path)
     assert config.store == tmp_path / "loop.db"
     assert config.systems[0].structures == [tmp_path / "more.xyz"]
+    assert config.label.parameters["model"] == str(tmp_path / "model.pt")
     assert config.explore.temperature == (300.0, 1200.0)
 
 

@@ -32,6 +32,12 @@ def reason(store, folder, iteration, **stop):
     return reason_to_end(store, config, store.add_settings(config.label.identity()), iteration)
 
 
+def test_a_walk_that_did_not_end_is_nothing_to_go_by(store, tmp_path):
+    store.progress.begin(1, "explore/1")
+    walked(store, 1, picoseconds=5.0)
+    assert "in 5 ps" in reason(store, tmp_path, 1, quiet_time=3.0)
+
+
 @pytest.mark.parametrize(
     ("measured", "walks", "ends"),
     [
