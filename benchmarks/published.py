@@ -21,8 +21,10 @@ import ase.io
 import typer
 import yaml
 
+import mlpot
 from mlpot.config import PRESETS
 from mlpot.data.reading import iterate_atoms
+from mlpot.properties import elastic_constants, equation_of_state, structure_from, vacancy_energies
 from mlpot.training.run import SUMMARY_NAME
 
 SETS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text())
@@ -47,6 +49,8 @@ def main(
                 train(SETS[name], data, folder, chosen, number, setting or [], teacher or [])
             if not train_only and not (folder / "test.json").exists():
                 score(SETS[name], data, folder)
+            if "crystal" in SETS[name] and not (folder / "crystal.json").exists():
+                score_crystal(SETS[name]["crystal"], folder)
     write_table(output)
 
 
@@ -112,8 +116,19 @@ def score(split: dict[str, Any], data: Path, folder: Path) -> None:
     (folder / "test.json").write_text(json.dumps(errors, indent=1) + "\n")
 
 
+def score_crystal(structure: str, folder: Path) -> None:
+    """Lattice constant, elastic constants and vacancy of a cubic crystal."""
+    calculator, crystal = mlpot.load(folder / "model.pt", precision="double"), structure_from(structure)
+    values = {"lattice constant, A": equation_of_state(crystal, calculator).lengths[0]}
+    for name, value in elastic_constants(crystal, calculator).constants.items():
+        values[f"{name}, GPa"] = value
+    (site,) = vacancy_energies(crystal, calculator).sites
+    values[f"vacancy in {site.n_atoms + 1} atoms, eV"] = site.energy
+    (folder / "crystal.json").write_text(json.dumps(values, indent=1) + "\n")
+
+
 def write_table(output: Path) -> None:
-    """Mean and standard deviation over the seeds of every set, preset, cutoff, number of teachers and error."""
+    """Mean and standard deviation over the seeds of every set, preset, cutoff, number of teachers and quantity."""
     found: dict[tuple[str, str, float, int, str], list[float]] = {}
     minutes: dict[tuple[str, str, float, int], list[float]] = {}
     for file in sorted(output.glob("*/*-*/test.json")):
@@ -121,7 +136,9 @@ def write_table(output: Path) -> None:
         model, distill = summary["config"]["model"], summary["config"]["training"].get("distill")
         run = (file.parent.parent.name, model["preset"], model["cutoff"], len(distill["teachers"]) if distill else 0)
         minutes.setdefault(run, []).append(summary["wall_time_s"] / 60)
-        for label, value in json.loads(file.read_text()).items():
+        crystal = file.with_name("crystal.json")
+        values = json.loads(file.read_text()) | (json.loads(crystal.read_text()) if crystal.exists() else {})
+        for label, value in values.items():
             found.setdefault((*run, label), []).append(value)
     with (output / "published.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
@@ -130,7 +147,7 @@ def write_table(output: Path) -> None:
         for (*run, label), values in found.items():
             spread = statistics.stdev(values) if len(values) > 1 else float("nan")
             time = statistics.mean(minutes[tuple(run)])
-            table.writerow([*run, label, f"{statistics.mean(values):.4g}", f"{spread:.2g}", len(values), f"{time:.1f}"])
+            table.writerow([*run, label, f"{statistics.mean(values):.5g}", f"{spread:.2g}", len(values), f"{time:.1f}"])
 
 
 if __name__ == "__main__":
