@@ -22,6 +22,7 @@ from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_c
 from mlpot.training.committee import make_shallow
 from mlpot.training.display import Display
 from mlpot.training.distillation import teach
+from mlpot.training.energy_offset import remove_energy_offset
 from mlpot.training.fit import FailedBatchError, Fit
 from mlpot.training.known_densities import note_densities
 from mlpot.training.loop import Keeper, run_epochs
@@ -208,7 +209,9 @@ def _save_structures(samples: SampleSet, indices: list[int], path: Path) -> None
 
 
 def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> TrainingResult:
-    """Score, export, plot and summarise."""
+    """Take out the offset of energies, score, export, plot and summarise."""
+    batch_atoms = 4 * fit.settings.batch_atoms
+    remove_energy_offset(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
     validation = None if problem.validation is None else fit.score(problem.validation)[1]
     test = None if problem.test is None or stopped else fit.score(problem.test)[1]
     result = TrainingResult(
@@ -223,7 +226,7 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
     )
     if fit.fabric.is_global_zero:
         summary = _summary(result, fit, problem)
-        note_densities(fit.average.module, problem.train, 4 * fit.settings.batch_atoms, fit.fabric.device)
+        note_densities(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         if stopped is None and fit.config.run.plots:
