@@ -18,7 +18,9 @@ LARGEST = 1e-3
 
 
 @torch.no_grad()
-def remove_energy_offset(potential: Potential, samples: SampleSet, batch_atoms: int, device: torch.device) -> None:
+def remove_energy_offset(
+    potential: Potential, samples: SampleSet, batch_atoms: int, device: torch.device
+) -> float | None:
     """Shift the last weights; nothing happens without labelled energies, or where the offset is above `LARGEST`.
 
     Parameters
@@ -30,6 +32,11 @@ def remove_energy_offset(potential: Potential, samples: SampleSet, batch_atoms: 
     batch_atoms : int
         Largest number of atoms to evaluate at once.
     device : torch.device
+
+    Returns
+    -------
+    float or None
+        What was added to the energies, eV/atom, mean over the structures; None where nothing happened.
     """
     parameters = dict(potential.named_parameters())
     places = last_weights(potential.config)
@@ -47,13 +54,14 @@ def remove_energy_offset(potential: Potential, samples: SampleSet, batch_atoms: 
         descriptors.append((sums / batch.n_atoms.unsqueeze(1))[known])
     error, descriptor = torch.cat(errors), torch.cat(descriptors)
     if len(error) == 0:
-        return
+        return None
     direction = descriptor.mean(0)
     gain = potential.energy_scale * descriptor @ direction
     binding = potential.energy_scale * descriptor @ weights.double()
     amount = torch.dot(gain, error) / torch.dot(gain, gain)
     if not (amount * gain).norm() <= LARGEST * binding.norm():  # nor where there are no neighbours at all
-        return
+        return None
     change = amount * direction
     for name, place in places.items():
         parameters[name].add_(change[place].view_as(parameters[name]))
+    return float((amount * gain).mean())

@@ -128,10 +128,10 @@ def train(
         keeper = Keeper(fit, folder, identity, config.run.checkpoint_every)
         stopped = _run(fit, stop, keeper, folder, console)
         result = _conclude(fit, problem, folder, stopped)
-        if committee is not None and committee.kind == "shallow" and stopped is None and fabric.is_global_zero:
-            training, validation = training_parts(config, None)
-            make_shallow(result.model, result.model, training, validation, committee.members, console)
-        return result
+    if committee is not None and committee.kind == "shallow" and stopped is None and fabric.is_global_zero:
+        training, validation = training_parts(config, None)
+        make_shallow(result.model, result.model, training, validation, committee.members, console)
+    return result
 
 
 def _launch(run: RunConfig) -> Fabric:
@@ -211,7 +211,7 @@ def _save_structures(samples: SampleSet, indices: list[int], path: Path) -> None
 def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> TrainingResult:
     """Take out the offset of energies, score, export, plot and summarise."""
     batch_atoms = 4 * fit.settings.batch_atoms
-    remove_energy_offset(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
+    offset = remove_energy_offset(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
     validation = None if problem.validation is None else fit.score(problem.validation)[1]
     test = None if problem.test is None or stopped else fit.score(problem.test)[1]
     result = TrainingResult(
@@ -225,7 +225,7 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
         test=test,
     )
     if fit.fabric.is_global_zero:
-        summary = _summary(result, fit, problem)
+        summary = _summary(result, fit, problem) | {"energy_offset_correction": offset}
         note_densities(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")

@@ -53,7 +53,9 @@ def test_an_offset_is_found_and_taken_out(trained):
     other = shifted(potential, samples, SMALL)
     atoms, label = samples.structures[0].atoms, samples.structures[0].energy
     assert abs(float(predict(other, atoms).energy) - label) > 1e-6
-    remove_energy_offset(other, samples, 12, CPU)
+    differences = [float(predict(other, one.atoms).energy) - one.energy for one in samples.structures]
+    removed = remove_energy_offset(other, samples, 12, CPU)
+    assert removed == pytest.approx(-np.mean(differences) / 6, rel=1e-5)  # structures of six atoms
     for structure in samples.structures:
         answer = predict(other, structure.atoms)
         assert float(answer.energy) == pytest.approx(structure.energy, abs=1e-9)
@@ -81,7 +83,7 @@ def test_a_potential_that_is_far_off_is_left_alone(trained):
     potential, samples = trained
     other = shifted(potential, samples, 5.0)
     before = [float(predict(other, structure.atoms).energy) for structure in samples.structures]
-    remove_energy_offset(other, samples, 12, CPU)
+    assert remove_energy_offset(other, samples, 12, CPU) is None
     assert before == [float(predict(other, structure.atoms).energy) for structure in samples.structures]
 
 
