@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpot.active.label.processes import thread_variables
 from mlpot.active.settings import ExecutorSettings
 from mlpot.errors import LabelError
 
@@ -115,7 +116,7 @@ def submit(folder: Path, settings: ExecutorSettings) -> str:
     if settings.run_time is not None:
         command.append(f"--time={max(1, round(settings.run_time / 60.0))}")
     # One thread: the job makes copies of itself, which threads do not survive.
-    lines = ["#!/bin/bash", "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"]
+    lines = ["#!/bin/bash", *(f"export {name}={number}" for name, number in thread_variables(1).items())]
     # The job starts in its own folder; modules of the user are found where the driver stands, as without Slurm.
     lines.append(f"export PYTHONPATH={shlex.quote(os.getcwd())}${{PYTHONPATH:+:$PYTHONPATH}}")
     lines.append(f"exec '{sys.executable}' -m mlpot.active.label.slurm_job '{folder}'")
