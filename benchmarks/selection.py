@@ -24,11 +24,11 @@ from mlpot.atoms_engine import atoms_engine
 from mlpot.calculator import load
 from mlpot.config_file import config_from
 from mlpot.data import LabelledStructure, read_structures
+from mlpot.feature_distance import distance_from_file
 from mlpot.figures import new_figure, tidy
 from mlpot.neighbors import species_of
 from mlpot.training import train
 from mlpot.training.committee import make_shallow
-from mlpot.uncertainty.distance import distance_from_file
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "selection.csv"
