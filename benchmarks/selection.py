@@ -148,9 +148,7 @@ def _select(case: Case, chosen: list[int], model: Path) -> list[int]:
 
     def features(atoms: ase.Atoms) -> np.ndarray:
         descriptors = engine.compute(atoms, {"descriptors"}).descriptors
-        species = species_of(atoms, numbers)
-        away = descriptors - distance.mean[species]
-        return np.einsum("ij,ikj->ik", away, distance.whitening[species])
+        return distance.whitened(descriptors, species_of(atoms, numbers))
 
     pool = {number: [] for number in numbers}
     for index in chosen:

@@ -18,17 +18,42 @@ PREFIX = "distance."
 
 
 class FeatureDistance(NamedTuple):
-    """Distance from a training set.
+    """Distance from a training set: that to the nearest of the clusters of its atoms, element by element.
 
     Attributes
     ----------
     mean : (n_species, descriptor_width)
     whitening : (n_species, descriptor_width, descriptor_width)
-        Lower triangular, divided by ``sqrt(descriptor_width)``; zero for elements without atoms.
+        Lower triangular; a typical atom lies at 1 from the mean. Zero for elements without atoms.
+    cluster_mean : (n_species, n_clusters, descriptor_width)
+        Of whitened descriptors.
+    cluster_whitening : (n_species, n_clusters, descriptor_width * (descriptor_width + 1) / 2)
+        Likewise lower triangular, row after row, of whitened descriptors; zero for clusters that an element does
+        not have.
     """
 
     mean: FloatArray
     whitening: FloatArray
+    cluster_mean: FloatArray
+    cluster_whitening: FloatArray
+
+    def whitened(self, descriptors: FloatArray, species: NDArray[np.integer]) -> FloatArray:
+        """Descriptors that are comparable: without correlations, of one scale.
+
+        Parameters
+        ----------
+        descriptors : (n_atoms, descriptor_width)
+        species : (n_atoms,)
+
+        Returns
+        -------
+        whitened : (n_atoms, descriptor_width)
+        """
+        white = np.empty_like(descriptors)
+        for index in np.unique(species):
+            own = species == index
+            white[own] = (descriptors[own] - self.mean[index]) @ self.whitening[index].T
+        return white
 
     def of(self, descriptors: FloatArray, species: NDArray[np.integer]) -> FloatArray:
         """Distance of each atom.
@@ -43,19 +68,36 @@ class FeatureDistance(NamedTuple):
         distances : (n_atoms,)
             Infinite for an element that the training set did not have.
         """
-        distances = np.zeros(len(species))
+        white, distances = self.whitened(descriptors, species), np.full(len(species), np.inf)
         for index in np.unique(species):
             own = species == index
-            if not self.whitening[index].any():
-                distances[own] = np.inf
-                continue
-            away = (descriptors[own] - self.mean[index]) @ self.whitening[index].T
-            distances[own] = np.linalg.norm(away, axis=1)
+            for mean, packed in zip(self.cluster_mean[index], self.cluster_whitening[index], strict=True):
+                if packed.any():
+                    away = np.linalg.norm((white[own] - mean) @ lower_triangle(packed).T, axis=1)
+                    distances[own] = np.minimum(distances[own], away)
         return distances
 
-    def tensors(self) -> dict[str, FloatArray]:
-        """Plain arrays for the model file, by name."""
-        return {PREFIX + name: array for name, array in self._asdict().items()}
+    def tensors(self) -> dict[str, NDArray[np.floating]]:
+        """Plain arrays for the model file, by name; the largest ones in single precision."""
+        arrays: dict[str, NDArray[np.floating]] = {PREFIX + name: array for name, array in self._asdict().items()}
+        return arrays | {f"{PREFIX}cluster_whitening": self.cluster_whitening.astype(np.float32)}
+
+
+def lower_triangle(packed: FloatArray) -> FloatArray:
+    """Unpack the rows of a lower triangular matrix.
+
+    Parameters
+    ----------
+    packed : (n * (n + 1) / 2,)
+
+    Returns
+    -------
+    (n, n)
+    """
+    n = round(np.sqrt(2.0 * len(packed) + 0.25) - 0.5)
+    matrix = np.zeros((n, n))
+    matrix[np.tril_indices(n)] = packed
+    return matrix
 
 
 def distance_from_file(path: Path) -> FeatureDistance:

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 5
-"""The format that is written, and the only one that is read: largest densities came with it."""
+FORMAT_VERSION = 6
+"""The format that is written, and the only one that is read: distances from clusters came with it."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
@@ -70,16 +70,14 @@ class Scaling(_Strict):
     """From the spread of a committee to an error bar: ``sigma = scale * spread``.
 
     `scale` has one value for each element of the model (forces), or one (energy, stress). A share ``levels[k]`` of
-    the held-out errors was below ``quantiles[k] * sigma``; `norm_quantiles` are the same for the length of the error
-    of a force. Forces have a further factor where the file has a feature distance d: ``sqrt(d * max(1, d / limit))``
-    with `distance_limit`, below which 90 % of the held-out atoms lie.
+    the held-out errors was below ``quantiles[k] * sigma``. Forces have a further factor where the file has a feature
+    distance d: ``sqrt(d * max(1, d / limit))`` with `distance_limit`, below which 90 % of the held-out atoms lie.
     """
 
     scale: list[float]
     distance_limit: float | None = None
     levels: list[float]
     quantiles: list[float]
-    norm_quantiles: list[float] | None = None
 
 
 class Calibration(_Strict):

@@ -39,9 +39,12 @@ def save_calibrated(path, committee, seed=0, known=None):
     rng = np.random.default_rng(seed)
     n_species, width = len(committee.atomic_numbers), committee.descriptor_width
     whitening = np.tril(rng.normal(size=(n_species, width, width))) / width
+    triangles = rng.normal(size=(n_species, 3, width * (width + 1) // 2)).astype(np.float32)
+    triangles[0, 2] = 0.0  # an element with fewer clusters
     if known is not None:
-        whitening[[index for index in range(n_species) if index not in known]] = 0.0
-    distance = FeatureDistance(rng.normal(size=(n_species, width)), whitening)
+        triangles[[index for index in range(n_species) if index not in known]] = 0.0
+    means = rng.normal(size=(n_species, width)), rng.normal(size=(n_species, 3, width))
+    distance = FeatureDistance(means[0], whitening, means[1], triangles / np.sqrt(width))
     scalings = [Scaling(scale=rng.uniform(0.5, 2.0, n).tolist(), levels=[], quantiles=[]) for n in (n_species, 1, 1)]
     scalings[0] = scalings[0].model_copy(update={"distance_limit": 0.8})
     parts = dict(zip(("forces", "energy", "stress"), scalings, strict=True))

@@ -13,6 +13,8 @@ LARGE_ERROR = 0.99
 """An error is large if it is above this quantile of the errors on known kinds."""
 ALARM = 0.95
 """A signal gives alarm above this quantile of its values on known kinds."""
+MOST_UNCERTAIN = 0.1
+"""Frames are judged by this share of their atoms, those with the largest values: most atoms of a slab are bulk."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Findings:
     known, unknown : ForceQuality
         On structures of known kinds that were not trained on, and on the held-out kind.
     frames_by_sigma, frames_by_distance : float
-        AUROC of the mean sigma, and of the mean distance, of a frame, for the held-out kind against the known ones.
+        AUROC for the held-out kind against the known ones, of frames judged by the mean over the tenth of their atoms
+        with the largest sigma, or distance.
     large_errors : float
         Share of the atoms of the held-out kind whose error is above the 99 % quantile of the known kinds.
     missed_by_sigma, missed_by_distance, missed_by_both : float
@@ -82,10 +85,15 @@ def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: i
 
 
 def _frames(known: ErrorTable, unknown: ErrorTable, known_values: FloatArray, unknown_values: FloatArray) -> float:
-    """AUROC of the mean of a signal over each frame."""
-    scores = []
-    for table, values in ((known, known_values), (unknown, unknown_values)):
-        _, frame = np.unique(table.structure, return_inverse=True)
-        scores.append(np.bincount(frame, values) / np.bincount(frame))
+    """AUROC of the mean of a signal over the most uncertain atoms of each frame."""
+    scores = [
+        [_highest(values[table.structure == frame]) for frame in np.unique(table.structure)]
+        for table, values in ((known, known_values), (unknown, unknown_values))
+    ]
     held_out = np.concatenate([np.zeros(len(scores[0]), dtype=bool), np.ones(len(scores[1]), dtype=bool)])
     return auroc(np.concatenate(scores), held_out)
+
+
+def _highest(values: FloatArray) -> float:
+    count = max(1, round(MOST_UNCERTAIN * len(values)))
+    return float(np.sort(values)[-count:].mean())

@@ -93,7 +93,6 @@ def _force_scaling(table: ErrorTable, n_species: int) -> Scaling:
         distance_limit=limit,
         levels=list(LEVELS),
         quantiles=conformal_quantiles(np.abs(ratios).ravel(), LEVELS),
-        norm_quantiles=conformal_quantiles(np.linalg.norm(ratios, axis=1), LEVELS),
     )
 
 

@@ -1,27 +1,47 @@
 """Distance of an atom's descriptors from those of the training set: the signal that does not ask the committee.
 
-    d_i = | L(z_i) (descriptors_i - mean(z_i)) | / sqrt(descriptor_width)
+    y_i = L(z_i) (descriptors_i - mean(z_i)) / sqrt(descriptor_width)
+    d_i = min over clusters k of z_i of | L_k (y_i - mean_k) | / sqrt(descriptor_width)
 
-``L^T L`` is the inverse covariance of the descriptors of that element in the training set (Mahalanobis), so that the
-distance of a typical training atom is about 1. Members of a committee may agree on an atom that none of them knows; its
-descriptors are elsewhere all the same.
+``L^T L`` is the inverse covariance of the descriptors of that element in the training set, ``L_k^T L_k`` that of the
+whitened descriptors in the k-th of at most eight clusters (k-means): the distance of Mahalanobis from the nearest of
+several Gaussians, so that of a typical training atom is about 1. One Gaussian does not do: it takes for known what lies
+between a crystal and a surface, or between two bonds. Members of a committee may agree on an atom that none of them
+knows; its descriptors are elsewhere all the same.
 
 References
 ----------
-Zaverkin et al., npj Comput. Mater. 10, 83 (2024): distances in features against committees.
+Zaverkin et al., npj Comput. Mater. 10, 83 (2024): distances in features against committees. Zhu et al., J. Chem. Phys.
+158, 164111 (2023): mixtures of Gaussians on the features of equivariant networks.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
 
 from mlpot.errors import DataError
 from mlpot.feature_distance import FeatureDistance
 
 FloatArray = NDArray[np.float64]
-RIDGE = 1e-3
+_Lots = tuple[FloatArray, FloatArray]
+CLUSTERS = 8
+FEWEST_ATOMS = 50
+"""An element with less than this number of atoms for each cluster has fewer clusters."""
+
+MOST_ATOMS = 20_000
+"""Of each element that are kept, drawn at random."""
+
+RIDGE = 1e-4
 """Share of the variance of each descriptor that is added to it: directions that the training set hardly has."""
+
+CLUSTER_RIDGE = 3e-2
+"""Share of the variance of an element that is added to that of each of its clusters."""
+
+PSEUDO_ATOMS = 10
+"""So many atoms with the covariance that all clusters share are added to each cluster."""
 
 
 def fit_distance(
@@ -32,7 +52,7 @@ def fit_distance(
     Parameters
     ----------
     blocks : iterable of (descriptors, species)
-        One or more structures each; only sums are kept.
+        One or more structures each.
     n_species, width : int
 
     Returns
@@ -44,24 +64,34 @@ def fit_distance(
     DataError
         No atoms.
     """
-    counts, sums = np.zeros(n_species), np.zeros((n_species, width))
-    squares = np.zeros((n_species, width, width))
-    # Sums about the first atom of an element: descriptors may lie far from zero, close to each other.
-    origins: dict[int, FloatArray] = {}
-    for descriptors, index in _by_element(blocks):
-        shifted = descriptors - origins.setdefault(index, descriptors[0].copy())
-        counts[index] += len(shifted)
-        sums[index] += shifted.sum(axis=0)
-        squares[index] += shifted.T @ shifted
-    if not counts.any():
+    samples = _draw(blocks)
+    if not samples:
         raise DataError("no atoms: a distance needs a training set")
-    mean, whitening = np.zeros((n_species, width)), np.zeros((n_species, width, width))
-    for index, origin in origins.items():
-        shift = sums[index] / counts[index]
-        mean[index] = origin + shift
-        covariance = squares[index] / counts[index] - np.outer(shift, shift)
-        whitening[index] = _whitening(covariance) / np.sqrt(width)
-    return FeatureDistance(mean, whitening)
+    distance = FeatureDistance(
+        np.zeros((n_species, width)),
+        np.zeros((n_species, width, width)),
+        np.zeros((n_species, CLUSTERS, width)),
+        np.zeros((n_species, CLUSTERS, width * (width + 1) // 2)),
+    )
+    for index, descriptors in samples.items():
+        _fit_element(distance, index, descriptors)
+    return distance
+
+
+def _draw(blocks: Iterable[tuple[FloatArray, NDArray[np.integer]]]) -> dict[int, FloatArray]:
+    """Descriptors of each element: all, or as many as are kept, each atom with the same chance."""
+    rng, drawn = np.random.default_rng(0), defaultdict[int, list[_Lots]](list)
+    for descriptors, index in _by_element(blocks):
+        drawn[index].append((rng.random(len(descriptors)), descriptors))
+        if sum(len(lots) for lots, _ in drawn[index]) > 2 * MOST_ATOMS:
+            drawn[index] = [_lowest(drawn[index])]
+    return {index: _lowest(parts)[1] for index, parts in drawn.items()}
+
+
+def _lowest(parts: list[_Lots]) -> _Lots:
+    lots, rows = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    kept = np.sort(np.argsort(lots)[:MOST_ATOMS])
+    return lots[kept], rows[kept]
 
 
 def _by_element(
@@ -72,13 +102,43 @@ def _by_element(
             yield descriptors[species == index], int(index)
 
 
-def _whitening(covariance: FloatArray) -> FloatArray:
-    """Lower triangular L with ``L^T L`` the inverse of the covariance plus its ridge."""
+def _fit_element(distance: FeatureDistance, index: int, descriptors: FloatArray) -> None:
+    """Fill in one element."""
+    width = descriptors.shape[1]
+    distance.mean[index] = descriptors.mean(axis=0)
+    covariance = _covariance(descriptors - distance.mean[index])
     variances = np.clip(np.diag(covariance), 0.0, None)
     # An element whose descriptors never vary (one atom in one place) is at a distance wherever it moves.
-    floor = max(float(variances.mean()), 1e-12)
-    ridge = RIDGE * variances + 1e-6 * floor
-    inverse = np.linalg.inv(covariance + np.diag(ridge))
+    floor = RIDGE * variances + 1e-6 * max(float(variances.mean()), 1e-12)
+    distance.whitening[index] = _whitening(covariance + np.diag(floor)) / np.sqrt(width)
+    white = (descriptors - distance.mean[index]) @ distance.whitening[index].T
+    clusters = _clusters(white)
+    centres = np.array([cluster.mean(axis=0) for cluster in clusters])
+    rests = [cluster - centre for cluster, centre in zip(clusters, centres, strict=True)]
+    pooled, ridge = _covariance(np.concatenate(rests)), CLUSTER_RIDGE / width * np.eye(width)
+    for k, rest in enumerate(rests):
+        shrunk = (len(rest) * _covariance(rest) + PSEUDO_ATOMS * pooled) / (len(rest) + PSEUDO_ATOMS)
+        distance.cluster_mean[index, k] = centres[k]
+        distance.cluster_whitening[index, k] = (_whitening(shrunk + ridge) / np.sqrt(width))[np.tril_indices(width)]
+
+
+def _covariance(rows: FloatArray) -> FloatArray:
+    return np.asarray(rows.T @ rows / len(rows), dtype=np.float64)
+
+
+def _clusters(white: FloatArray) -> list[FloatArray]:
+    """Divide atoms by k-means; atoms of perfect crystals are many, and one."""
+    different = len(np.unique(np.round(white, 6), axis=0))
+    count = max(1, min(CLUSTERS, len(white) // FEWEST_ATOMS, different))
+    if count == 1:
+        return [white]
+    _, labels = kmeans2(white, count, minit="++", iter=30, seed=0)
+    parts = [white[labels == k] for k in range(count)]
+    return [part for part in parts if len(part)]
+
+
+def _whitening(covariance: FloatArray) -> FloatArray:
+    """Lower triangular L with ``L^T L`` the inverse of the covariance."""
     # numpy gives A = C C^T; the transpose of C is upper triangular, so the order of the axes is turned around.
-    lower = np.linalg.cholesky(inverse[::-1, ::-1])
+    lower = np.linalg.cholesky(np.linalg.inv(covariance)[::-1, ::-1])
     return np.ascontiguousarray(lower.T[::-1, ::-1])

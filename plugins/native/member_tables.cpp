@@ -47,6 +47,7 @@ template <typename T>
 MemberTables<T>::MemberTables(const Parameters &parameters, ModelTables<T> &model, int lanes)
 {
   model.descriptor_width = model.n_layers * model.n_channels + model.hidden_width;
+  model.cluster_width = (model.descriptor_width + lanes - 1) / lanes * lanes;
   add_features(parameters, model);
   if (!parameters.deviations.empty()) add_deviations(parameters, model, lanes);
   if (!parameters.distance_mean.empty()) add_distance(parameters, model);
@@ -125,7 +126,7 @@ void MemberTables<T>::add_deviations(const Parameters &parameters, ModelTables<T
   model.hidden_to_deviations_t = add(transposed(last, hidden, n), n, hidden, n, model.hidden_width);
 }
 
-/* The whitening is transposed: its rows are descriptors, its columns what is summed up. */
+/* The whitenings are transposed: their rows are descriptors, their columns what is summed up. */
 template <typename T>
 void MemberTables<T>::add_distance(const Parameters &parameters, ModelTables<T> &model)
 {
@@ -136,19 +137,53 @@ void MemberTables<T>::add_distance(const Parameters &parameters, ModelTables<T> 
   T *mean = arrays.back().data();
   arrays.emplace_back(a.n_species * width * width);
   T *whitening = arrays.back().data();
-  known.assign(a.n_species, 0);
   for (int species = 0; species < a.n_species; species++)
     for (std::size_t i = 0; i < n; i++) {
       mean[species * width + place[i]] = static_cast<T>(parameters.distance_mean[species * n + i]);
-      for (std::size_t j = 0; j < n; j++) {
-        const double value = parameters.distance_whitening[(species * n + i) * n + j];
-        if (value != 0.0) known[species] = 1;
-        whitening[(species * width + place[j]) * width + i] = static_cast<T>(value);
-      }
+      for (std::size_t j = 0; j < n; j++)
+        whitening[(species * width + place[j]) * width + place[i]] =
+            static_cast<T>(parameters.distance_whitening[(species * n + i) * n + j]);
     }
   model.distance_mean = mean;
   model.distance_whitening = whitening;
-  model.distance_known = known.data();
+  add_clusters(parameters, place, model);
+}
+
+/* Clusters with a whitening of zeros are not there. */
+template <typename T>
+void MemberTables<T>::add_clusters(const Parameters &parameters,
+                                   const std::vector<std::size_t> &place, ModelTables<T> &model)
+{
+  const std::size_t n = place.size(), width = model.cluster_width, size = n * (n + 1) / 2;
+  const std::size_t n_species = parameters.architecture.n_species;
+  std::vector<std::size_t> present;
+  first_cluster.assign(1, 0);
+  for (std::size_t species = 0; species < n_species; species++) {
+    for (std::int64_t k = 0; k < parameters.n_clusters; k++) {
+      const std::size_t cluster = species * parameters.n_clusters + k;
+      const float *triangle = parameters.cluster_whitening.data() + cluster * size;
+      if (std::any_of(triangle, triangle + size, [](float value) { return value != 0.0f; }))
+        present.push_back(cluster);
+    }
+    first_cluster.push_back(static_cast<int>(present.size()));
+  }
+  arrays.emplace_back(present.size() * width);
+  T *mean = arrays.back().data();
+  arrays.emplace_back(present.size() * width * width);
+  T *whitening = arrays.back().data();
+  for (std::size_t own = 0; own < present.size(); own++) {
+    const float *triangle = parameters.cluster_whitening.data() + present[own] * size;
+    for (std::size_t i = 0; i < n; i++) {
+      mean[own * width + place[i]] =
+          static_cast<T>(parameters.cluster_mean[present[own] * n + i]);
+      for (std::size_t j = 0; j <= i; j++)
+        whitening[(own * width + place[j]) * width + place[i]] =
+            static_cast<T>(triangle[i * (i + 1) / 2 + j]);
+    }
+  }
+  model.first_cluster = first_cluster.data();
+  model.cluster_mean = mean;
+  model.cluster_whitening = whitening;
 }
 
 template <typename T> double MemberTables<T>::bytes() const

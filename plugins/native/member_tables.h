@@ -28,13 +28,15 @@ template <typename T> class MemberTables {
 
  private:
   std::deque<AlignedArray<T>> arrays;
-  std::vector<int> known;
+  std::vector<int> first_cluster;
 
   const T *add(const Numbers &matrix, std::size_t rows, std::size_t columns,
                std::size_t padded_rows, std::size_t padded_columns);
   void add_features(const Parameters &parameters, ModelTables<T> &model);
   void add_deviations(const Parameters &parameters, ModelTables<T> &model, int lanes);
   void add_distance(const Parameters &parameters, ModelTables<T> &model);
+  void add_clusters(const Parameters &parameters, const std::vector<std::size_t> &place,
+                    ModelTables<T> &model);
 };
 
 }    // namespace mlpot

@@ -46,20 +46,67 @@ namespace MLPOT_INSTRUCTIONS {
     return own;
   }
 
+  /* Square of the distance from the centre of a cluster, of whitened descriptors as they are. */
+  template <typename T> double plain_square(int width, const T *whitened, const T *mean)
+  {
+    Vector<T> total = {};
+    for (int k = 0; k < width; k += Simd<T>::LANES) {
+      const Vector<T> away = load(whitened + k) - load(mean + k);
+      total += away * away;
+    }
+    return static_cast<double>(sum<T>(total));
+  }
+
+  /* Square of the distance from a cluster in its own measure; not to the end where it is above `nearest`. */
+  template <typename T>
+  double square_from(const ModelTables<T> &model, int cluster, double nearest, Workspace<T> &work)
+  {
+    constexpr int LANES = Simd<T>::LANES, CHAINS = std::min(4, LANES);
+    const std::size_t width = model.cluster_width;
+    const T *mean = model.cluster_mean + cluster * width;
+    const T *whitening = model.cluster_whitening + cluster * width * width;
+    for (std::size_t k = 0; k < width; k += LANES)
+      store<T>(work.away + k, load(work.whitened + k) - load(mean + k));
+    double total = 0.0;
+    for (std::size_t first = 0; first < width && total < nearest; first += LANES) {
+      Vector<T> sums[CHAINS] = {};
+      const T *column = whitening + first;
+      for (std::size_t k = 0; k < first + LANES; k += CHAINS)    // the rest is zero
+        for (int i = 0; i < CHAINS; i++)
+          sums[i] += work.away[k + i] * load(column + (k + i) * width);
+      for (int i = 1; i < CHAINS; i++) sums[0] += sums[i];
+      total += static_cast<double>(sum<T>(sums[0] * sums[0]));
+    }
+    return total;
+  }
+
+  /* From the nearest cluster of the element. That with the nearest centre comes first: it is often the one, and
+     most of the work on the others is spared. */
   template <typename T>
   double distance(const ModelTables<T> &model, int species, const T *row, Workspace<T> &work)
   {
-    if (!model.distance_known[species]) return std::numeric_limits<double>::infinity();
-    const std::size_t width = model.descriptor_width;
+    const int first = model.first_cluster[species], last = model.first_cluster[species + 1];
+    if (first == last) return std::numeric_limits<double>::infinity();
+    const std::size_t width = model.descriptor_width, columns = model.cluster_width;
     const T *mean = model.distance_mean + species * width;
-    T *away = work.away, *white = work.away + width;
-    for (std::size_t k = 0; k < width; k++) away[k] = row[k] - mean[k];
-    product<T>(1, model.descriptor_width, model.descriptor_width, {away, model.descriptor_width, 1},
-               model.distance_whitening + species * width * width, model.descriptor_width, white,
-               model.descriptor_width);
-    double total = 0.0;
-    for (std::size_t k = 0; k < width; k++) total += static_cast<double>(white[k]) * white[k];
-    return std::sqrt(total);
+    for (std::size_t k = 0; k < width; k++) work.away[k] = row[k] - mean[k];
+    product<T>(1, model.descriptor_width, model.descriptor_width,
+               {work.away, model.descriptor_width, 1},
+               model.distance_whitening + species * width * width, model.descriptor_width,
+               work.whitened, model.descriptor_width);
+    for (std::size_t k = width; k < columns; k++) work.whitened[k] = T(0);
+    int closest = first;
+    double least = std::numeric_limits<double>::infinity();
+    for (int cluster = first; cluster < last; cluster++) {
+      const double square = plain_square(model.cluster_width, work.whitened,
+                                         model.cluster_mean + cluster * columns);
+      if (square < least) closest = cluster;
+      least = std::min(least, square);
+    }
+    double nearest = square_from(model, closest, std::numeric_limits<double>::infinity(), work);
+    for (int cluster = first; cluster < last; cluster++)
+      if (cluster != closest) nearest = std::min(nearest, square_from(model, cluster, nearest, work));
+    return std::sqrt(nearest);
   }
 
   /* Descriptors of the centre as far as the layers up to this one have them. */

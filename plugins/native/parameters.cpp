@@ -224,6 +224,12 @@ namespace {
     parameters.distance_mean = tensors.numbers("distance.mean", {n_species, width});
     parameters.distance_whitening =
         tensors.numbers("distance.whitening", {n_species, width, width});
+    const Shape shape = tensors.shape("distance.cluster_mean");
+    parameters.n_clusters = shape.size() == 3 ? shape[1] : 1;
+    parameters.cluster_mean =
+        tensors.numbers("distance.cluster_mean", {n_species, parameters.n_clusters, width});
+    parameters.cluster_whitening = tensors.single_numbers(
+        "distance.cluster_whitening", {n_species, parameters.n_clusters, width * (width + 1) / 2});
   }
 
 }    // namespace

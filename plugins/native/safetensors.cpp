@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <type_traits>
 
 namespace mlpot {
 
@@ -13,10 +14,10 @@ namespace {
   constexpr double LARGEST_SIZE = 9007199254740992.0;    // 2^53: whole numbers are exact up to here
   constexpr std::uint64_t LARGEST_INDEX = std::uint64_t(1) << 24;
 
-  std::uint64_t little_endian(const char *bytes)
+  template <typename Word = std::uint64_t> Word little_endian(const char *bytes)
   {
-    std::uint64_t value = 0;
-    for (int k = 7; k >= 0; k--) value = (value << 8) | static_cast<unsigned char>(bytes[k]);
+    Word value = 0;
+    for (int k = sizeof(Word) - 1; k >= 0; k--) value = (value << 8) | static_cast<unsigned char>(bytes[k]);
     return value;
   }
 
@@ -32,6 +33,14 @@ namespace {
     if (bytes.size() < 8 || little_endian(bytes.data()) > bytes.size() - 8)
       throw std::runtime_error("the tensors have no header");
     return Json::parse(bytes.substr(8, little_endian(bytes.data())));
+  }
+
+  template <typename T> std::vector<T> finite(std::vector<T> values, const std::string &name)
+  {
+    for (const T value : values)
+      if (!std::isfinite(value))
+        throw std::runtime_error("tensor " + name + " holds a value that is not a finite number");
+    return values;
   }
 
   std::string text(const Shape &shape)
@@ -91,11 +100,12 @@ std::vector<T> SafeTensors::read(const std::string &name, const Shape &expected,
     count *= static_cast<std::uint64_t>(size);
   }
   if (count > LARGEST_INDEX || first > last || last > bytes.size() - data ||
-      (last - first) / 8 != count || (last - first) % 8 != 0)
+      (last - first) / sizeof(T) != count || (last - first) % sizeof(T) != 0)
     throw std::runtime_error("tensor " + name + " lies outside of the file");
   std::vector<T> values(count);
+  using Word = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
   for (std::uint64_t k = 0; k < count; k++) {
-    const std::uint64_t raw = little_endian(&bytes[data + first + 8 * k]);
+    const Word raw = little_endian<Word>(&bytes[data + first + sizeof(T) * k]);
     std::memcpy(&values[k], &raw, sizeof(T));
   }
   return values;
@@ -103,11 +113,12 @@ std::vector<T> SafeTensors::read(const std::string &name, const Shape &expected,
 
 std::vector<double> SafeTensors::numbers(const std::string &name, const Shape &expected) const
 {
-  const std::vector<double> values = read<double>(name, expected, "F64");
-  for (const double value : values)
-    if (!std::isfinite(value))
-      throw std::runtime_error("tensor " + name + " holds a value that is not a finite number");
-  return values;
+  return finite(read<double>(name, expected, "F64"), name);
+}
+
+std::vector<float> SafeTensors::single_numbers(const std::string &name, const Shape &expected) const
+{
+  return finite(read<float>(name, expected, "F32"), name);
 }
 
 std::vector<std::int64_t> SafeTensors::integers(const std::string &name,

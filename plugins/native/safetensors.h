@@ -24,9 +24,10 @@ class SafeTensors {
   bool has(const std::string &name) const;
   Shape shape(const std::string &name) const;
 
-  /* Values of a tensor that must have this shape and type, float64 or int64, and be finite. */
+  /* Values of a tensor that must have this shape and type, and be finite: float64, int64, float32. */
   std::vector<double> numbers(const std::string &name, const Shape &expected) const;
   std::vector<std::int64_t> integers(const std::string &name, const Shape &expected) const;
+  std::vector<float> single_numbers(const std::string &name, const Shape &expected) const;
 
  private:
   std::string bytes;

@@ -68,7 +68,7 @@ void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, in
   const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels, deviations = model.n_deviations;
   cut(view.descriptors, model.descriptor_width);
-  cut(view.away, 2 * model.descriptor_width);
+  for (N **array : {&view.whitened, &view.away}) cut(*array, model.cluster_width);
   for (N **array : {&view.heard, &view.not_heard}) cut(*array, MAX_COMPONENTS * channels);
   cut(view.deviation_energies, model.deviation_width);
   cut(view.deviation_products, deviations);

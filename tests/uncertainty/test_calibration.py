@@ -35,10 +35,9 @@ def test_scales_are_found(distances):
     assert calibration.energy.scale[0] == pytest.approx(3.0, rel=0.15)
     assert calibration.stress is None
     assert (calibration.forces.distance_limit is not None) == distances
-    # Gaussian errors: the quantiles are those of a normal distribution, and of its length in three dimensions
+    # Gaussian errors: the quantiles are those of a normal distribution
     place = calibration.forces.levels.index(0.9)
     assert calibration.forces.quantiles[place] == pytest.approx(1.645, rel=0.03)
-    assert calibration.forces.norm_quantiles[place] == pytest.approx(2.500, rel=0.03)
 
 
 @pytest.mark.parametrize("tail", [None, 3])
