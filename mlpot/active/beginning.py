@@ -43,9 +43,9 @@ class Start:
 
 
 def base_cell(system: System) -> Atoms:
-    """Supercell of a system, of the conventional cell where a prototype was named."""
+    """Supercell of a system: of a prototype the conventional cell, or the primitive one."""
     atoms = structure_from(system.structure)
-    if not Path(system.structure).is_file():
+    if not (system.primitive or Path(system.structure).is_file()):
         atoms = conventional_cell(atoms)
     atoms.calc = None
     return atoms * system.repeat

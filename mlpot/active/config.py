@@ -46,7 +46,12 @@ class System(StrictModel):
     """A material to learn, and the structures that are made of it to begin with."""
 
     structure: str = Field(description="a file that ASE reads, or FORMULA:PROTOTYPE:LATTICE_CONSTANT: Si:diamond:5.43")
-    repeat: tuple[int, int, int] = Field((1, 1, 1), description="supercell, of the conventional cell of a prototype")
+    primitive: bool = Field(
+        False,
+        description="of a prototype: its primitive cell, not the conventional one; all supercells of it share the "
+        "k-points of one density, so that their energies agree",
+    )
+    repeat: tuple[int, int, int] = Field((1, 1, 1), description="supercell")
     rattle: list[Positive] = Field([0.05, 0.15, 0.3], description="standard deviations of displacements, A")
     rattles: int = Field(3, ge=0, description="structures of each")
     strain: float = Field(0.05, ge=0.0, lt=0.5, description="largest component of random strains")

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ase.calculators.calculator import kptdensity2monkhorstpack
 from loops import SMALL, loop_config, written
 
-from mlpot.active.beginning import starts_of_walks
-from mlpot.active.config import HIGHEST_SHARE, read_loop_config
+from mlpot.active.beginning import base_cell, starts_of_walks
+from mlpot.active.config import HIGHEST_SHARE, System, read_loop_config
 from mlpot.errors import ConfigError
+from mlpot.properties.crystal import primitive_cell
 from mlpot.uncertainty.calibration import LEVELS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -90,3 +92,14 @@ def test_the_page_names_what_must_be_given(tmp_path):
     (tmp_path / "loop.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
     config = read_loop_config(tmp_path / "loop.yaml")
     assert (config.label.code, config.stop.force_error, config.store) == ("gpaw", 0.1, tmp_path / "loop.db")
+
+
+def test_cells_of_a_prototype_are_conventional_unless_the_primitive_one_is_asked_for():
+    """Supercells of the primitive cell share k-points: 3 x 3 x 3 in (2, 2, 2) are 6 x 6 x 6 in it."""
+    conventional = base_cell(System(structure="Si:diamond:5.43", repeat=(2, 1, 1)))
+    primitive = base_cell(System(structure="Si:diamond:5.43", primitive=True, repeat=(2, 2, 2)))
+    assert (len(conventional), len(primitive)) == (16, 16)
+    assert conventional.cell.angles() == pytest.approx([90.0] * 3)
+    assert primitive.cell.angles() == pytest.approx([60.0] * 3)
+    assert [*kptdensity2monkhorstpack(primitive, 2.7, even=False)] == [3, 3, 3]
+    assert [*kptdensity2monkhorstpack(primitive_cell(primitive), 2.7, even=False)] == [6, 6, 6]
