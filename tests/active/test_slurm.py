@@ -149,12 +149,18 @@ def test_a_node_that_slurm_takes_for_dead_loses_nothing(slurm, store, tmp_path):
 
 
 def test_slurm_that_does_not_answer_is_waited_for(slurm, store, tmp_path):
-    """slurmctld is dead for longer than a job takes; what is computed meanwhile is taken in, the rest comes later."""
-    log, seen, killed = tmp_path / "log", [], []
-    settings = faulty(("slow", {"log": str(log), "seconds": 5.0}))
+    """slurmctld is dead for longer than a job takes; what is computed meanwhile is taken in, the rest comes later.
+
+    It writes its state every 5 s: killed before, it would forget the jobs, give their numbers to others, and drain the
+    node that runs both.
+    """
+    log, seen, begun, killed = tmp_path / "log", [], [], []
+    settings = faulty(("slow", {"log": str(log), "seconds": 15.0}))
     identity = ask(store, settings, 4)
     script = Script(
         lambda: len(beginnings(log)) == 2,
+        done(lambda: begun.append(time.monotonic())),
+        lambda: time.monotonic() - begun[0] > 8.0,
         done(slurm.kill_controller),
         done(lambda: killed.append(time.monotonic())),
         lambda: seen.append(status(store)) or "Slurm does not answer" in seen[-1],
