@@ -129,7 +129,7 @@ def _add_structure(
 
 
 def distance_of_training_set(
-    model: "LoadedModel",
+    model: "LoadedModel | NativeModel",
     structures: Iterable[LabelledStructure],
     *,
     device: str = "cpu",
@@ -139,8 +139,8 @@ def distance_of_training_set(
 
     Parameters
     ----------
-    model : LoadedModel
-        In torch, which computes descriptors.
+    model : LoadedModel or NativeModel
+        In double precision.
     structures : iterable of LabelledStructure
     device : str
     on_structure : callable

@@ -119,13 +119,11 @@ def add_error_bars(
 
 
 def _write_distance(model: Path, target: Path, training: Structures, device: str, console: Console | None) -> None:
-    from mlpot.export import load_model  # noqa: PLC0415  # torch
-
+    opened = open_model(model, None, device, "double")
     with _progress(console, "feature distance", len(training)) as advance:
-        loaded = load_model(model, device=device)
-        distance, n_atoms = distance_of_training_set(loaded, training, device=device, on_structure=advance)
+        distance, n_atoms = distance_of_training_set(opened, training, device=device, on_structure=advance)
     info = DistanceInfo(n_structures=len(training), n_atoms=n_atoms, data_hash=dataset_hash(training))
-    manifest = loaded.manifest.model_copy(update={"feature_distance": info, "calibration": None})
+    manifest = opened.manifest.model_copy(update={"feature_distance": info, "calibration": None})
     tensors = safetensors.numpy.load(member(read_sealed(model), TENSORS)) | distance.tensors()
     _replace_extras(model, target, manifest, safetensors.numpy.save(tensors))
 
