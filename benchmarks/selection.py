@@ -224,9 +224,11 @@ def plot(results: Path = RESULTS, target: Path = HERE.parent / "docs" / "selecti
         for method in METHODS:
             labels, errors = _curves(rows, pool, method)
             mean, deviation = errors.mean(axis=0), errors.std(axis=0)
-            axes.plot(labels, mean, "o-", ms=3, label=f"{method}, {len(errors)} seeds")
+            axes.plot(labels, mean, "o-", ms=3, label=f"{method}, seeds: {len(errors)}")
             axes.fill_between(labels, mean - deviation, mean + deviation, alpha=0.2)
         axes.set(title=pool, xlabel="labels", ylabel="force RMSE on the test set, meV/A", yscale="log")
+        axes.yaxis.set_major_formatter("{x:.0f}")
+        axes.yaxis.set_minor_formatter("{x:.0f}")
         axes.legend()
         tidy(axes)
         _print_savings(rows, pool)
