@@ -24,6 +24,7 @@ from mlpot.model import Potential, ShallowCommittee
 from mlpot.model.committee import shallow_committee
 from mlpot.training.native import Derivatives, choose_derivatives
 from mlpot.training.samples import SampleSet
+from mlpot.uncertainty.quality import FIXED
 
 STEPS = 300
 LEARNING_RATE = 0.02
@@ -129,7 +130,7 @@ def _fit(data: _Labels, n_members: int, seed: int) -> Tensor:
     """Deviations ``(n_members, descriptor_width)``, float64."""
     generator = torch.Generator().manual_seed(seed)
     factor = _posterior_factor(data)
-    whitened = data.jacobian @ factor.to(torch.float32)
+    whitened, errors = _free_atoms(data.jacobian @ factor.to(torch.float32), data.errors)
     draws = torch.randn(n_members, len(factor), dtype=torch.float64, generator=generator).requires_grad_(True)
     optimizer = torch.optim.Adam([draws], lr=LEARNING_RATE)
     for step in range(STEPS):
@@ -138,11 +139,23 @@ def _fit(data: _Labels, n_members: int, seed: int) -> Tensor:
         centered = draws - draws.mean(0)
         forces = (whitened[batch] @ centered.to(torch.float32).T).double()
         variance = forces.square().sum(2).mean(1) / (n_members - 1)
-        loss = (0.5 * data.errors[batch].square().sum(1) / variance + 1.5 * variance.log()).mean()
+        loss = (0.5 * errors[batch].square().sum(1) / variance + 1.5 * variance.log()).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return (draws - draws.mean(0)).detach() @ factor.T
+
+
+def _free_atoms(whitened: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave out atoms that symmetry holds in place: no last weight moves them, and their likelihood has no bound."""
+    variances = whitened.square().sum((1, 2))
+    free = variances > FIXED**2 * variances.mean()
+    if not free.any():
+        raise TrainingError(
+            "symmetry makes all forces zero, and the members of a committee are fitted to errors of forces: give "
+            "structures with displaced atoms, or leave training.committee out"
+        )
+    return whitened[free], errors[free]
 
 
 def _posterior_factor(data: _Labels) -> Tensor:

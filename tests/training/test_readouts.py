@@ -4,20 +4,22 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from emt_structures import emt_structures, small_config
 
 import mlpot
 from mlpot.data import Subset, dataset_hash, read_structures
 from mlpot.engine import open_model
-from mlpot.errors import ConfigError
+from mlpot.errors import ConfigError, TrainingError
 from mlpot.export import potential_from_file
 from mlpot.manifest import read_manifest
 from mlpot.model import ShallowCommittee, evaluate, evaluate_members
 from mlpot.training import train
 from mlpot.training.committee import attach, join
 from mlpot.training.native import choose_derivatives
-from mlpot.training.readouts import _linear_labels
+from mlpot.training.readouts import _free_atoms, _linear_labels
 from mlpot.training.samples import SampleSet
 from mlpot.uncertainty.command import calibrate_file
 
@@ -55,6 +57,28 @@ def test_predictions_stay_what_they_were(run, committee_file, alloy):
     before, after = (open_model(path, "torch", "cpu", None) for path in (run[0], committee_file))
     graph = SampleSet(Subset(alloy, [0, 1, 2]), before.manifest.atomic_numbers, 3.5).batch([0, 1, 2]).graph
     assert torch.equal(before.evaluate(graph).forces, after.evaluate(graph).forces)
+
+
+def perfect_crystals():
+    """One atom in its cell, and a crystal of four: no last weight moves an atom of them."""
+    for atoms in (bulk("Cu", a=3.7), bulk("Cu", a=3.6, cubic=True)):
+        atoms.calc = EMT()
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        yield atoms
+
+
+def test_perfect_crystals_do_not_spoil_the_members(run, tmp_path):
+    model, data = run
+    ase.io.write(tmp_path / "more.extxyz", [*ase.io.read(data, ":"), *perfect_crystals()], format="extxyz")
+    attach(model, [tmp_path / "more.extxyz"], tmp_path / "committee.pt", 4)
+    atoms = ase.io.read(data, 0)
+    atoms.calc = mlpot.load(tmp_path / "committee.pt")
+    spread = atoms.calc.get_property("forces_spread", atoms)
+    assert np.isfinite(spread).all()
+    assert spread.min() > 0.0
+    with pytest.raises(TrainingError, match="symmetry makes all forces zero"):
+        _free_atoms(torch.zeros(2, 3, 5), torch.zeros(2, 3))
 
 
 def test_forces_are_linear_in_the_last_weights(run, committee_file, alloy):
