@@ -28,6 +28,8 @@ from mlpot.feature_distance import FeatureDistance
 FloatArray = NDArray[np.float64]
 _Lots = tuple[FloatArray, FloatArray]
 CLUSTERS = 8
+"""Of each element, at most."""
+
 FEWEST_ATOMS = 50
 """An element with less than this number of atoms for each cluster has fewer clusters."""
 
