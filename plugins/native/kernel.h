@@ -112,10 +112,10 @@ template <typename T> struct ModelTables {
   int descriptor_width;
   const T *distance_mean;         // [species][descriptor]; null without feature distance
   const T *distance_whitening;    // [species][descriptor][whitened descriptor]
-  const int *first_cluster;       // [species + 1]: none of elements that were not in the training set
-  int cluster_width;              // whitened descriptors, in whole vectors
-  const T *cluster_mean;          // [cluster][whitened descriptor]
-  const T *cluster_whitening;     // [cluster][whitened descriptor][component of the distance]
+  const int *first_cluster;    // [species + 1]: none of elements that were not in the training set
+  int cluster_width;           // whitened descriptors, in whole vectors
+  const T *cluster_mean;       // [cluster][whitened descriptor]
+  const T *cluster_whitening;    // [cluster][whitened descriptor][component of the distance]
 
   int n_harmonics() const { return (lmax + 1) * (lmax + 1); }
   int message_components() const { return n_message_degrees * n_message_degrees; }
@@ -168,8 +168,8 @@ template <typename N> struct Workspace {
   N *heard, *not_heard;                  // [component][channel]: of the first layer's; not of duals
   Familiarity known;                     // of the centre; not of duals
   N *hidden, *activated, *hidden_slope;
-  N *descriptors;           // [descriptor]
-  N *whitened, *away;       // [whitened descriptor]; from the mean of the training set or of a cluster
+  N *descriptors;        // [descriptor]
+  N *whitened, *away;    // [whitened descriptor]; from the mean of the training set or of a cluster
   // committees
   N *deviation_energies, *deviation_hidden, *deviation_seeds;    // see members.h
   double *deviation_products;                            // [deviation]: its B.R, see familiarity.h

@@ -162,7 +162,9 @@ void MemberTables<T>::add_clusters(const Parameters &parameters,
     for (std::int64_t k = 0; k < parameters.n_clusters; k++) {
       const std::size_t cluster = species * parameters.n_clusters + k;
       const float *triangle = parameters.cluster_whitening.data() + cluster * size;
-      if (std::any_of(triangle, triangle + size, [](float value) { return value != 0.0f; }))
+      if (std::any_of(triangle, triangle + size, [](float value) {
+            return value != 0.0f;
+          }))
         present.push_back(cluster);
     }
     first_cluster.push_back(static_cast<int>(present.size()));
@@ -174,8 +176,7 @@ void MemberTables<T>::add_clusters(const Parameters &parameters,
   for (std::size_t own = 0; own < present.size(); own++) {
     const float *triangle = parameters.cluster_whitening.data() + present[own] * size;
     for (std::size_t i = 0; i < n; i++) {
-      mean[own * width + place[i]] =
-          static_cast<T>(parameters.cluster_mean[present[own] * n + i]);
+      mean[own * width + place[i]] = static_cast<T>(parameters.cluster_mean[present[own] * n + i]);
       for (std::size_t j = 0; j <= i; j++)
         whitening[(own * width + place[j]) * width + place[i]] =
             static_cast<T>(triangle[i * (i + 1) / 2 + j]);

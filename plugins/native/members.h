@@ -98,14 +98,15 @@ namespace MLPOT_INSTRUCTIONS {
     int closest = first;
     double least = std::numeric_limits<double>::infinity();
     for (int cluster = first; cluster < last; cluster++) {
-      const double square = plain_square(model.cluster_width, work.whitened,
-                                         model.cluster_mean + cluster * columns);
+      const double square =
+          plain_square(model.cluster_width, work.whitened, model.cluster_mean + cluster * columns);
       if (square < least) closest = cluster;
       least = std::min(least, square);
     }
     double nearest = square_from(model, closest, std::numeric_limits<double>::infinity(), work);
     for (int cluster = first; cluster < last; cluster++)
-      if (cluster != closest) nearest = std::min(nearest, square_from(model, cluster, nearest, work));
+      if (cluster != closest)
+        nearest = std::min(nearest, square_from(model, cluster, nearest, work));
     return std::sqrt(nearest);
   }
 

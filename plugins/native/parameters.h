@@ -72,8 +72,8 @@ struct Parameters {
   Numbers distance_mean;         // [species][descriptor]; empty: no feature distance
   Numbers distance_whitening;    // [species][descriptor][descriptor]
   std::int64_t n_clusters = 0;
-  Numbers cluster_mean;                     // [species][cluster][descriptor]: of whitened descriptors
-  std::vector<float> cluster_whitening;     // [species][cluster][entry], rows of a lower triangle
+  Numbers cluster_mean;    // [species][cluster][descriptor]: of whitened descriptors
+  std::vector<float> cluster_whitening;    // [species][cluster][entry], rows of a lower triangle
 
   /* Features of each layer, and the hidden values of the last readout. */
   std::size_t n_descriptors() const

@@ -17,7 +17,8 @@ namespace {
   template <typename Word = std::uint64_t> Word little_endian(const char *bytes)
   {
     Word value = 0;
-    for (int k = sizeof(Word) - 1; k >= 0; k--) value = (value << 8) | static_cast<unsigned char>(bytes[k]);
+    for (int k = sizeof(Word) - 1; k >= 0; k--)
+      value = (value << 8) | static_cast<unsigned char>(bytes[k]);
     return value;
   }
 
