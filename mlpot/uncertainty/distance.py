@@ -5,9 +5,9 @@
 
 ``L^T L`` is the inverse covariance of the descriptors of that element in the training set, ``L_k^T L_k`` that of the
 whitened descriptors in the k-th of at most eight clusters (k-means): the distance of Mahalanobis from the nearest of
-several Gaussians, so that of a typical training atom is about 1. One Gaussian does not do: it takes for known what lies
-between a crystal and a surface, or between two bonds. Members of a committee may agree on an atom that none of them
-knows; its descriptors are elsewhere all the same.
+several Gaussians. That of a typical training atom is about 1, or less where a cluster is tight. One Gaussian does not
+do: it takes for known what lies between a crystal and a surface, or between two bonds. Members of a committee may agree
+on an atom that none of them knows; its descriptors are elsewhere all the same.
 
 References
 ----------
