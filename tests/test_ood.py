@@ -12,8 +12,11 @@ from rich.console import Console
 
 from mlpot.data import read_structures
 from mlpot.errors import ConfigError
+from mlpot.manifest import Scaling
 from mlpot.ood import Settings, run_ood
 from mlpot.ood.division import divide
+from mlpot.ood.findings import compare
+from mlpot.uncertainty.quality import ErrorTable
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,26 @@ def test_the_bench_finds_hot_atoms_and_goes_on_where_it_ended(data, tmp_path):
     written = (tmp_path / "config_type_hot/run/model.pt").stat().st_mtime_ns
     assert run_ood([data], settings, tmp_path, Console(quiet=True)) == {"config_type hot": found}
     assert (tmp_path / "config_type_hot/run/model.pt").stat().st_mtime_ns == written
+
+
+def test_frames_are_judged_by_their_most_uncertain_atoms():
+    """Slabs: two of twenty atoms are far away, the others closer than those of known frames; the mean is no use."""
+    rng = np.random.default_rng(0)
+
+    def table(distances):
+        n_frames, n_atoms = distances.shape
+        count, nothing = distances.size, np.zeros(0)
+        errors, frame = rng.normal(size=(count, 3)), np.repeat(np.arange(n_frames), n_atoms)
+        stresses = np.zeros((0, 3, 3))
+        return ErrorTable(
+            np.zeros(count, dtype=int), errors, np.ones(count), nothing, nothing, stresses, stresses,
+            distances.ravel(), frame, n_frames,
+        )  # fmt: skip
+
+    known = rng.uniform(0.9, 1.1, (10, 20))
+    slabs = rng.uniform(0.5, 0.7, (10, 20))
+    slabs[:, :2] = 3.0
+    scaling = Scaling(scale=[1.0], distance_limit=1.0, levels=[0.9], quantiles=[1.645])
+    found = compare(table(known), table(slabs), scaling, 0)
+    assert (found.frames_by_distance, found.frames_by_sigma) == (1.0, 1.0)
+    assert slabs.mean() < known.mean()
