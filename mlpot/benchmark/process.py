@@ -40,7 +40,9 @@ def measure(task: dict[str, Any], *, threads: int) -> dict[str, Any]:
         question, answer = Path(folder) / "task.json", Path(folder) / "answer.json"
         question.write_text(json.dumps(task))
         command = [sys.executable, "-W", "ignore", "-m", "mlpot.benchmark.worker", str(question), str(answer)]
-        complaint = _run(command, _environment(threads, tuned=task["program"] != "LAMMPS"))
+        environment = _environment(threads, tuned=task["program"] != "LAMMPS")
+        # One that a signal ends does not remove its own temporary files: they go with this folder.
+        complaint = _run(command, environment | {"TMPDIR": folder})
         if not answer.is_file():
             raise EngineError(_last_line(complaint))
         result: dict[str, Any] = json.loads(answer.read_text())

@@ -163,7 +163,7 @@ def test_interruption_leaves_what_was_measured_and_no_process(tmp_path):
     assert "interrupted" in output
     assert "fast" in output
     wait_until(lambda: not processes_that_name(tmp_path))
-    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(("mlpot", "tmp"))] == []
+    assert temporary_files(tmp_path) == []
 
 
 LONG_RUN = """
@@ -196,6 +196,11 @@ def test_all_ranks_end_when_a_measurement_is_interrupted(tmp_path, ranks):
             process.kill()
     assert "KeyboardInterrupt" in complaint
     wait_until(lambda: not processes_that_name(tmp_path))
+    assert temporary_files(tmp_path) == []
+
+
+def temporary_files(folder):
+    return [file.name for file in folder.iterdir() if file.name.startswith(("mlpot", "tmp"))]
 
 
 def wait_until(condition, seconds=120.0):
