@@ -86,7 +86,8 @@ def train(
         content["data"]["validation"] = [str(local_copy(data, file, folder)) for file in split["validation"]]
     config = folder / "published.yaml"
     config.write_text(yaml.safe_dump(content))
-    options = [word for setting in [*split.get("settings", []), *settings] for word in ("--set", setting)]
+    settings = [*split.get("settings", []), *split.get("presets", {}).get(preset, []), *settings]
+    options = [word for setting in settings for word in ("--set", setting)]
     subprocess.run([sys.executable, "-m", "mlpot", "train", config, *options], check=True)
 
 

@@ -56,17 +56,17 @@ class ModelConfig(StrictModel):
 Preset = Literal["fast", "balanced", "accurate", "max"]
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"n_layers": 1, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
+    "fast": {"n_layers": 1, "n_channels": 32, "lmax": 4, "correlation": 3, "n_radial": 12},
     "balanced": {
         "n_layers": 2,
         "n_channels": 32,
-        "lmax": 2,
+        "lmax": 3,
         "correlation": 3,
-        "n_radial": 8,
+        "n_radial": 12,
         "message_channels": 16,
     },
-    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8},
-    "max": {"n_layers": 2, "n_channels": 64, "lmax": 3, "correlation": 3, "n_radial": 8, "message_lmax": 2},
+    "accurate": {"n_layers": 2, "n_channels": 64, "lmax": 4, "correlation": 3, "n_radial": 8},
+    "max": {"n_layers": 2, "n_channels": 64, "lmax": 4, "correlation": 3, "n_radial": 8, "message_lmax": 2},
 }
 
 

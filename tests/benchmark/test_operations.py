@@ -8,8 +8,8 @@ from mlpot.benchmark.operations import contraction_tree, operations
 from mlpot.config import PRESETS, ModelConfig
 from mlpot.model.contraction import SymmetricContraction
 
-FAST = ModelConfig(**PRESETS["fast"])
-ACCURATE = ModelConfig(**PRESETS["accurate"])
+ONE = ModelConfig(n_layers=1, n_channels=64, lmax=3, n_radial=8)
+TWO = ModelConfig(n_layers=2, n_channels=64, lmax=3, n_radial=8, message_channels=32)
 
 
 def parts(config, neighbors=28.0, lanes=16):
@@ -18,29 +18,29 @@ def parts(config, neighbors=28.0, lanes=16):
 
 def test_sum_over_neighbours_of_one_layer():
     """16 harmonics times 8 radial functions forth; twice that, and 16 to put it together, back."""
-    assert parts(FAST)["sum over neighbours"].needed == 28 * (128 + 2 * 128 + 16)
+    assert parts(ONE)["sum over neighbours"].needed == 28 * (128 + 2 * 128 + 16)
     # 28 neighbours fill two vectors of 16, the 8 radial functions half of one, of which there are kernels
-    assert parts(FAST)["sum over neighbours"].executed == 28 * 128 + 32 * (2 * 128 + 16)
+    assert parts(ONE)["sum over neighbours"].executed == 28 * 128 + 32 * (2 * 128 + 16)
 
 
 def test_mix_of_one_layer():
-    assert parts(FAST)["mix into channels"].needed == 2 * 16 * 8 * 64
-    assert parts(FAST)["mix into channels"].executed == 2 * 16 * 8 * 64
-    three = FAST.model_copy(update={"n_radial": 3})
+    assert parts(ONE)["mix into channels"].needed == 2 * 16 * 8 * 64
+    assert parts(ONE)["mix into channels"].executed == 2 * 16 * 8 * 64
+    three = ONE.model_copy(update={"n_radial": 3})
     assert parts(three)["mix into channels"].executed == 16 * 3 * 64 + 16 * 8 * 64
 
 
 def test_first_layer_of_two_runs_twice():
-    once = ACCURATE.model_copy(update={"n_layers": 1})
-    n_radial = ACCURATE.n_radial
+    once = TWO.model_copy(update={"n_layers": 1})
+    n_radial = TWO.n_radial
     assert parts(once)["sum over neighbours"].needed == 28 * 16 * (n_radial + 2 * n_radial + 1)
-    assert parts(ACCURATE)["sum over neighbours"].needed == 28 * 16 * (2 * n_radial + 2 * n_radial + 1)
-    assert parts(ACCURATE)["mix into channels"].needed == 3 * 16 * n_radial * 64
+    assert parts(TWO)["sum over neighbours"].needed == 28 * 16 * (2 * n_radial + 2 * n_radial + 1)
+    assert parts(TWO)["mix into channels"].needed == 3 * 16 * n_radial * 64
 
 
 def test_messages():
     """16 channels of scalars and vectors: 64 components; 4 degrees of harmonics times 2 of messages."""
-    found = parts(ACCURATE.model_copy(update={"message_channels": 16, "n_radial": 8}))
+    found = parts(TWO.model_copy(update={"message_channels": 16, "n_radial": 8}))
     assert found["messages: radial functions"].needed == 2 * 28 * 4 * 8 * 32
     # paths to L = 0, 1, 2, 3: 2, 3, 3, 2
     assert found["messages: mix into channels"].needed == 2 * (2 + 3 * 3 + 3 * 5 + 2 * 7) * 16 * 64
@@ -59,7 +59,7 @@ def test_tree_holds_every_product_once(output_lmax, fields):
 
 def test_contraction_to_scalars_has_77_cubic_monomials():
     """Counted from e3nn's ReducedTensorProducts: 1, 16 and 77 monomials; the rest are beginnings of others."""
-    leaves, inner, _ = contraction_tree(FAST, 0)
+    leaves, inner, _ = contraction_tree(ONE, 0)
     assert leaves >= 77
     assert leaves + inner >= 1 + 16 + 77
 
@@ -78,7 +78,7 @@ def test_scalar_lanes_waste_nothing():
 
 
 def test_cost_grows_with_neighbours_only_where_neighbours_are():
-    few, many = parts(ACCURATE, 20.0), parts(ACCURATE, 40.0)
+    few, many = parts(TWO, 20.0), parts(TWO, 40.0)
     for name, part in many.items():
         factor = part.needed / few[name].needed
         at_edges = name.startswith(("radial", "gradient", "sum over", "messages: radial", "messages: sum"))
