@@ -5,10 +5,10 @@
     python benchmarks/ablation.py cost                              # us/atom/step of each architecture; idle machine
     python benchmarks/ablation.py plot                              # docs/accuracy.png
 
-A row is a set of `published.yaml` and settings for `mlpot train`. A fifth of its training files is held out, and gives
-the errors; test files are not touched. A run that was stopped goes on, and what is in `ablation.csv` is not repeated.
-The plot shows beside them what `published.py` measured on test files (`published.csv`), and peers at their published
-errors and the cost of their usual size on one machine (`peers.csv`).
+A row is a preset and settings for `mlpot train`, tried on a molecule and on a metal. A fifth of the training files is
+held out, and gives the errors; test files are not touched. A run that was stopped goes on, and what is in
+`ablation.csv` is not repeated. The plot shows beside them what `published.py` measured on test files (`published.csv`),
+and peers at their published errors and the cost of their usual size on one machine (`peers.csv`).
 """
 
 import csv
@@ -32,7 +32,9 @@ from mlpot.config import PRESETS, ModelConfig
 from mlpot.training.run import SUMMARY_NAME
 
 HERE = Path(__file__).parent
-ROWS: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "ablation.yaml").read_text())
+PLAN: dict[str, Any] = yaml.safe_load((HERE / "ablation.yaml").read_text())
+ROWS: dict[str, dict[str, Any]] = {name: {"preset": "accurate", **row} for name, row in PLAN["rows"].items()}
+EPOCHS: dict[str, int] = PLAN["epochs"]
 TABLE, COSTS = HERE / "ablation.csv", HERE / "ablation_cost.csv"
 PEERS, PUBLISHED = HERE / "peers.csv", HERE / "published.csv"
 FRONT = {
@@ -40,6 +42,7 @@ FRONT = {
     "3bpa": ("3BPA, 300 K", "forces rmse"),
     "rmd17_ethanol": ("rMD17 ethanol", "forces mae"),
 }
+TRIED_ON = {"acac": ("AcAc", "forces_rmse"), "mlearn_Ni": ("nickel", "forces_mae")}
 COLUMNS = ("row", "set", "preset", "epochs", "settings", "forces_rmse", "forces_mae", "energy_rmse", "minutes", "model")
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -51,18 +54,17 @@ def train(
     row: Annotated[list[str] | None, typer.Option(help="by default all")] = None,
 ) -> None:
     """Train rows that are not in the table on one core each, and add them to it."""
-    done = {line["row"] for line in read(TABLE)}
     for name in row or ROWS:
-        if name in done:
-            continue
-        wanted = ROWS[name]
-        folder = output.resolve() / name
-        if not is_complete(folder):
-            # 5 A, as presets have it, unless the row says otherwise: `published.yaml` has less for molecules.
-            settings = [f"training.epochs={wanted['epochs']}", "data.validation=0.2", "run.threads=1", "model.cutoff=5"]
-            settings += wanted.get("settings", [])
-            train_split(SETS[wanted["set"]], data, folder, wanted["preset"], 0, settings, teachers=[])
-        add(name, wanted, json.loads((folder / SUMMARY_NAME).read_text()))
+        for split, epochs in EPOCHS.items():
+            if (name, split) in {(line["row"], line["set"]) for line in read(TABLE)}:
+                continue
+            wanted, folder = ROWS[name], output.resolve() / split / name
+            if not is_complete(folder):
+                # 5 A, as presets have it, unless the row says otherwise: `published.yaml` has less for molecules.
+                settings = [f"training.epochs={epochs}", "data.validation=0.2", "run.threads=1", "model.cutoff=5"]
+                settings += wanted.get("settings", [])
+                train_split(SETS[split], data, folder, wanted["preset"], 0, settings, teachers=[])
+            add(name, split, json.loads((folder / SUMMARY_NAME).read_text()))
 
 
 @app.command()
@@ -70,7 +72,7 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
     """Time each architecture on silicon in LAMMPS, one core."""
     architectures = {timed_as(preset) for preset in PRESETS.values()}
     architectures.update(timed_as(json.loads(line["model"])) for line in read(TABLE))
-    architectures.update(timed_as(published_model(line)) for line in read(PUBLISHED) if line["set"] in FRONT)
+    architectures.update(timed_as(json.loads(line["model"])) for line in drawn())
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         files = {
@@ -91,11 +93,12 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
 def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs" / "accuracy.png") -> None:
     """Draw errors on test files beside those of peers, and those of the rows on validation data."""
     costs = {line["model"]: float(line["cost"]) for line in read(COSTS)}
-    figure, axes = plt.subplots(1, len(FRONT) + 1, figsize=(17, 4.2), layout="constrained")
-    for axis, (name, (title, error)) in zip(axes[:-1], FRONT.items(), strict=True):
+    figure, axes = plt.subplots(1, len(FRONT) + len(TRIED_ON), figsize=(21, 4.2), layout="constrained")
+    for axis, (name, (title, error)) in zip(axes[: len(FRONT)], FRONT.items(), strict=True):
         draw_front(axis, name, error, costs)
         axis.set(title=title, ylabel=f"force error on test data, {error.split()[-1].upper()}, meV/A")
-    draw_rows(axes[-1], costs)
+    for axis, name in zip(axes[len(FRONT) :], TRIED_ON, strict=True):
+        draw_rows(axis, name, costs)
     for axis in axes:
         axis.set(xscale="log", yscale="log", xlabel="us/atom/step on one core, silicon")
         axis.yaxis.set_major_formatter("{x:g}")
@@ -106,19 +109,19 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
     """Draw the presets whose cost is known, in one line for each way to make them, and peers on one published set."""
-    own = [line for line in read(PUBLISHED) if line["set"] == name and line["error"].endswith(error)]
-    for way in sorted({way_of(line) for line in own}, reverse=True):
+    own = [line for line in drawn() if line["set"] == name and line["error"].endswith(error)]
+    for way, distilled in (("mlpot", False), ("mlpot, distilled", True)):
         points = []
         for line in own:
-            microseconds = costs.get(timed_as(published_model(line)))
-            if way_of(line) == way and microseconds is not None:
+            microseconds = costs.get(timed_as(json.loads(line["model"])))
+            if (line["teachers"] != "0") == distilled and microseconds is not None:
                 spread = 0.0 if line["seeds"] == "1" else float(line["standard deviation"])
                 points.append((microseconds, float(line["mean"]), spread, line["preset"]))
         if not points:
             continue
         x, y, spreads, presets = zip(*sorted(points), strict=True)
         alone = len(points) == 1  # then there is room for its name in the legend only
-        axis.errorbar(x, y, spreads, marker="o", label=f"mlpot, {way}" + (f": {presets[0]}" if alone else ""))
+        axis.errorbar(x, y, spreads, marker="o", label=way + (f": {presets[0]}" if alone else ""))
         for place, preset in zip(zip(x, y, strict=True), presets, strict=True):
             if not alone:
                 axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
@@ -134,31 +137,37 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
     axis.set(xlim=(2.0, 100000.0), ylim=(0.93 * lowest, 1.07 * highest))  # room for names
 
 
-def draw_rows(axis: Axes, costs: dict[str, float]) -> None:
-    """Draw the rows of the ablation that differ in the model and whose cost is known."""
-    base = next(line["model"] for line in read(TABLE) if line["row"] == "base")
-    for line in read(TABLE):
+def draw_rows(axis: Axes, name: str, costs: dict[str, float]) -> None:
+    """Draw the rows of the ablation on one set that differ in the model and whose cost is known."""
+    title, error = TRIED_ON[name]
+    lines = [line for line in read(TABLE) if line["set"] == name]
+    base = next(line["model"] for line in lines if line["row"] == "base")
+    for line in lines:
         microseconds = costs.get(timed_as(json.loads(line["model"])))
         is_of_training = line["row"] != "base" and line["model"] == base
         if is_of_training or microseconds is None:
             continue
-        place = (microseconds, float(line["forces_rmse"]))
+        place = (microseconds, float(line[error]))
         is_preset = line["row"] in PRESETS or line["row"] == "base"
         axis.scatter(*place, color="C0" if is_preset else "C1", s=20)
         label = "accurate" if line["row"] == "base" else line["row"]
         axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
     axis.margins(x=0.25)
-    axis.set(title="AcAc, 60 epochs: one change each", ylabel="force error on validation data, RMSE, meV/A")
+    kind = error.split("_")[1].upper()
+    axis.set(
+        title=f"{title}, {EPOCHS[name]} epochs: one change each",
+        ylabel=f"force error on validation data, {kind}, meV/A",
+    )
 
 
-def way_of(line: dict[str, str]) -> str:
-    """Say what a line of `published.csv` has besides its preset."""
-    return f"{float(line['cutoff']):g} A" + ("" if line["teachers"] == "0" else ", distilled")
-
-
-def published_model(line: dict[str, str]) -> dict[str, Any]:
-    """Return the architecture of a line of `published.csv`."""
-    return {**PRESETS[line["preset"]], "cutoff": float(line["cutoff"])}
+def drawn() -> list[dict[str, str]]:
+    """Lines of `published.csv` that are drawn: presets as they are today, and distilled models."""
+    return [
+        line
+        for line in read(PUBLISHED)
+        if line["set"] in FRONT
+        and (line["teachers"] != "0" or PRESETS[line["preset"]].items() <= json.loads(line["model"]).items())
+    ]
 
 
 def timed_as(model: dict[str, Any]) -> str:
@@ -166,14 +175,15 @@ def timed_as(model: dict[str, Any]) -> str:
     return json.dumps(ModelConfig(**{**model, "stretch": 1.0}).model_dump(), sort_keys=True)
 
 
-def add(name: str, wanted: dict[str, Any], summary: dict[str, Any]) -> None:
+def add(name: str, split: str, summary: dict[str, Any]) -> None:
     """Append one complete run to the table."""
     errors, model = summary["errors"]["validation"], dict(summary["config"]["model"])
-    del model["preset"]
     line = {
         "row": name,
-        **{key: wanted[key] for key in ("set", "preset", "epochs")},
-        "settings": " ".join(wanted.get("settings", [])),
+        "set": split,
+        "preset": model.pop("preset"),
+        "epochs": EPOCHS[split],
+        "settings": " ".join(ROWS[name].get("settings", [])),
         **{key: f"{errors[key]:.4g}" for key in ("forces_rmse", "forces_mae", "energy_rmse")},
         "minutes": f"{summary['wall_time_s'] / 60:.1f}",
         "model": json.dumps(model, sort_keys=True),

@@ -129,13 +129,14 @@ def score_crystal(structure: str, folder: Path) -> None:
 
 
 def write_table(output: Path) -> None:
-    """Mean and standard deviation over the seeds of every set, preset, cutoff, number of teachers and quantity."""
-    found: dict[tuple[str, str, float, int, str], list[float]] = {}
-    minutes: dict[tuple[str, str, float, int], list[float]] = {}
+    """Mean and standard deviation over the seeds of everything that differs in more than the seed."""
+    found: dict[tuple[str, str, int, str, str], list[float]] = {}
+    minutes: dict[tuple[str, str, int, str], list[float]] = {}
     for file in sorted(output.glob("*/*-*/test.json")):
         summary = json.loads((file.parent / SUMMARY_NAME).read_text())
-        model, distill = summary["config"]["model"], summary["config"]["training"].get("distill")
-        run = (file.parent.parent.name, model["preset"], model["cutoff"], len(distill["teachers"]) if distill else 0)
+        model, distill = dict(summary["config"]["model"]), summary["config"]["training"].get("distill")
+        preset, teachers = model.pop("preset"), len(distill["teachers"]) if distill else 0
+        run = (file.parent.parent.name, preset, teachers, json.dumps(model, sort_keys=True))
         minutes.setdefault(run, []).append(summary["wall_time_s"] / 60)
         crystal = file.with_name("crystal.json")
         values = json.loads(file.read_text()) | (json.loads(crystal.read_text()) if crystal.exists() else {})
@@ -143,12 +144,13 @@ def write_table(output: Path) -> None:
             found.setdefault((*run, label), []).append(value)
     with (output / "published.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
-        columns = ["set", "preset", "cutoff", "teachers", "error", "mean", "standard deviation", "seeds", "minutes"]
+        columns = ["set", "preset", "teachers", "error", "mean", "standard deviation", "seeds", "minutes", "model"]
         table.writerow(columns)
-        for (*run, label), values in found.items():
+        for (*run, model, label), values in found.items():
             spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-            time = statistics.mean(minutes[tuple(run)])
-            table.writerow([*run, label, f"{statistics.mean(values):.5g}", f"{spread:.2g}", len(values), f"{time:.1f}"])
+            time = statistics.mean(minutes[(*run, model)])
+            numbers = [f"{statistics.mean(values):.5g}", f"{spread:.2g}", len(values), f"{time:.1f}"]
+            table.writerow([*run, label, *numbers, model])
 
 
 if __name__ == "__main__":
