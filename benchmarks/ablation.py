@@ -93,16 +93,19 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
 def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs" / "accuracy.png") -> None:
     """Draw errors on test files beside those of peers, and those of the rows on validation data."""
     costs = {line["model"]: float(line["cost"]) for line in read(COSTS)}
-    figure, axes = plt.subplots(1, len(FRONT) + len(TRIED_ON), figsize=(21, 4.2), layout="constrained")
-    for axis, (name, (title, error)) in zip(axes[: len(FRONT)], FRONT.items(), strict=True):
+    figure = plt.figure(figsize=(15, 8.4), layout="constrained")
+    upper, lower = figure.subfigures(2, 1)
+    fronts, changes = upper.subplots(1, len(FRONT)), lower.subplots(1, len(TRIED_ON))
+    for axis, (name, (title, error)) in zip(fronts, FRONT.items(), strict=True):
         draw_front(axis, name, error, costs)
         axis.set(title=title, ylabel=f"force error on test data, {error.split()[-1].upper()}, meV/A")
-    for axis, name in zip(axes[len(FRONT) :], TRIED_ON, strict=True):
+    for axis, name in zip(changes, TRIED_ON, strict=True):
         draw_rows(axis, name, costs)
-    for axis in axes:
+    for axis in (*fronts, *changes):
         axis.set(xscale="log", yscale="log", xlabel="us/atom/step on one core, silicon")
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
         axis.grid(which="both", alpha=0.2)
     figure.savefig(output, dpi=110)
 
@@ -116,7 +119,7 @@ def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> No
             microseconds = costs.get(timed_as(json.loads(line["model"])))
             if (line["teachers"] != "0") == distilled and microseconds is not None:
                 spread = 0.0 if line["seeds"] == "1" else float(line["standard deviation"])
-                points.append((microseconds, float(line["mean"]), spread, line["preset"]))
+                points.append((microseconds, float(line["mean"]), spread, name_of(line)))
         if not points:
             continue
         x, y, spreads, presets = zip(*sorted(points), strict=True)
@@ -152,7 +155,7 @@ def draw_rows(axis: Axes, name: str, costs: dict[str, float]) -> None:
         axis.scatter(*place, color="C0" if is_preset else "C1", s=20)
         label = "accurate" if line["row"] == "base" else line["row"]
         axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
-    axis.margins(x=0.25)
+    axis.set_xlim(2.0, 100.0)
     kind = error.split("_")[1].upper()
     axis.set(
         title=f"{title}, {EPOCHS[name]} epochs: one change each",
@@ -161,13 +164,14 @@ def draw_rows(axis: Axes, name: str, costs: dict[str, float]) -> None:
 
 
 def drawn() -> list[dict[str, str]]:
-    """Lines of `published.csv` that are drawn: presets as they are today, and distilled models."""
-    return [
-        line
-        for line in read(PUBLISHED)
-        if line["set"] in FRONT
-        and (line["teachers"] != "0" or PRESETS[line["preset"]].items() <= json.loads(line["model"]).items())
-    ]
+    """Lines of `published.csv` that are drawn."""
+    return [line for line in read(PUBLISHED) if line["set"] in FRONT]
+
+
+def name_of(line: dict[str, str]) -> str:
+    """Name of the preset, with its degree where that is not the preset's of today."""
+    degree = json.loads(line["model"])["lmax"]
+    return line["preset"] + ("" if degree == PRESETS[line["preset"]]["lmax"] else f", degree {degree}")
 
 
 def timed_as(model: dict[str, Any]) -> str:
