@@ -31,7 +31,7 @@ enum { ENERGY, MAX_DISTANCE, WORST_ATOM, N_PARTS };
 ------------------------------------------------------------------------- */
 
 ComputeMLPotUncertainty::ComputeMLPotUncertainty(LAMMPS *lmp, int narg, char **arg) :
-    Compute(lmp, narg, arg), every(1), held(false), nmax(0), pair(nullptr)
+    Compute(lmp, narg, arg), every(1), held(false), held_of(0), nmax(0), pair(nullptr)
 {
   if (narg != 3 && narg != 5)
     error->all(FLERR, "Compute mlpot/uncertainty takes no or one keyword: every N");
@@ -75,9 +75,13 @@ int ComputeMLPotUncertainty::wanted_at(bigint step)
   return MLPotUncertainty::ENERGY | (is_due(step) ? MLPotUncertainty::ATOMS : 0);
 }
 
+/* ----------------------------------------------------------------------
+   what is shown is never older than every - 1 steps, whenever it is asked for
+------------------------------------------------------------------------- */
+
 bool ComputeMLPotUncertainty::is_due(bigint step) const
 {
-  return !held || step % every == 0;
+  return !held || step - held_of >= every;
 }
 
 /* ---------------------------------------------------------------------- */
@@ -106,6 +110,7 @@ void ComputeMLPotUncertainty::find_maxima()
   vector[MAX_DISTANCE] = pair->largest(now.distances, groupbit).value;
   vector[WORST_ATOM] = std::isnan(worst.value) ? worst.value : static_cast<double>(worst.atom);
   held = true;
+  held_of = update->ntimestep;
 }
 
 /* ---------------------------------------------------------------------- */

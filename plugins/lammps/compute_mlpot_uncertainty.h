@@ -31,7 +31,8 @@ class ComputeMLPotUncertainty : public Compute, public MLPotWatcher {
 
  private:
   bigint every;
-  bool held;    // scalar and vector are those of an earlier step of this run
+  bool held;         // scalar and vector are those of an earlier step of this run,
+  bigint held_of;    // of this one
   int nmax;
   class PairMLPot *pair;
 

@@ -209,6 +209,22 @@ def test_every_holds_the_maxima_in_between_but_not_the_energy(start, calibrated)
     assert len(set(each[0])) == 7
 
 
+def test_what_is_held_is_never_as_old_as_every_says(start, calibrated):
+    """Asked for in steps 0, 3, 6, 9, of which none but the first is a multiple of four."""
+    each, held = (
+        columns(
+            lammps.run(
+                MOVING.format(model=calibrated / "messages.pt") + TABLE.format(options=options, thermo=3) + "run 9\n",
+                ranks=2,
+                directory=start,
+            ).thermo[0]
+        )
+        for options in ("", "every 4")
+    )
+    np.testing.assert_array_equal(held[[1, 4]], each[[1, 4]])
+    np.testing.assert_array_equal(held[[0, 2, 3]], each[[0, 2, 3]][:, [0, 0, 2, 2]])
+
+
 def test_a_single_model_is_refused(start, model_file):
     script = MOVING.format(model=model_file) + "compute u all mlpot/uncertainty\nrun 0\n"
     with pytest.raises(EngineError, match=r"does not know how sure it is\. Make it a committee"):
