@@ -40,7 +40,7 @@ def loss_and_gradient(derivatives, potential, graph, seed):
 
 def deviation(got, expected):
     """Of values or gradients, relative to the largest."""
-    # Just inside the cutoff the envelope is a difference of numbers of order one: its error is 1e-15, however small it is.
+    # Just inside the cutoff the envelope is a difference of numbers of order one: it may be small, its error is 1e-15.
     size = max(1e-4, *(float(value.abs().max()) for value in expected))
     return max(float((a - b).abs().max()) / size for a, b in zip(got, expected, strict=True))
 
