@@ -53,7 +53,7 @@ def test_gradients_are_those_of_torch(engines, atoms, seed):
     for native in (single, several):
         found, gradient = loss_and_gradient(native, potential, graph, seed)
         assert deviation([found], [loss]) < 1e-12
-        # Just inside the cutoff the envelope is a difference of numbers of order one: however small, its error is 1e-15.
+        # Just inside the cutoff the envelope is a difference of numbers of order one, and its error 1e-15.
         assert deviation(gradient, expected, smallest=1e-4) < 1e-10
 
 
