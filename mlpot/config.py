@@ -26,7 +26,7 @@ class ModelConfig(StrictModel):
     cutoff: float = Field(5.0, gt=0.5, le=15.0, description="neighbour cutoff in A")
     n_layers: int = Field(1, ge=1, le=3, description="1 is strictly local; each further layer passes messages")
     n_channels: int = Field(64, ge=1, le=1024, description="channels of the density and of the features")
-    lmax: int = Field(3, ge=0, le=4, description="highest spherical harmonic of the density")
+    lmax: int = Field(3, ge=0, le=6, description="highest spherical harmonic of the density")
     correlation: int = Field(3, ge=1, le=4, description="highest power of the density (body order minus one)")
     vector_correlation: int = Field(
         2,

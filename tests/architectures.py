@@ -9,7 +9,7 @@ def architectures(draw, dearest):
 
     Powers of up to `dearest` / lmax: the scripted model takes seconds for the fourth powers of lmax 4.
     """
-    lmax = draw(st.integers(0, 4))
+    lmax = draw(st.integers(0, 6))
     powers = st.integers(1, min(4, dearest // max(lmax, 1)))
     numbers = draw(st.lists(st.sampled_from([1, 6, 8, 14, 29, 79]), min_size=1, max_size=4, unique=True))
     fields = {

@@ -15,9 +15,7 @@ from mlpot.model.density import coupling_matrix, coupling_paths
 LANES = 16
 """float32 numbers in a vector of AVX-512."""
 
-# Counted in plugins/native: per neighbour, for lmax 0 to 4; polynomials of x, y, z and their gradients.
-_HARMONICS = (1, 6, 17, 43, 90)
-_HARMONICS_GRADIENT = (15, 18, 35, 85, 175)
+# Counted in plugins/native, per neighbour.
 # Unit vectors, stretch, sine, cosine and envelope; then one radial function and its slope by the addition theorems.
 _RADIAL_START = 66
 _RADIAL_EACH = 12
@@ -129,13 +127,27 @@ def _count(config: ModelConfig, sizes: _Sizes) -> dict[str, float]:
     last = config.n_layers - 1
     for layer in range(config.n_layers):
         density, adjoint = (_species if layer == 0 else _messages)(config, sizes)
-        neighborhood = _RADIAL_START + _RADIAL_EACH * config.n_radial + _HARMONICS[config.lmax]
+        neighborhood = _RADIAL_START + _RADIAL_EACH * config.n_radial + _harmonics(config.lmax)
         forward = {"radial functions, harmonics": sizes.edges * neighborhood, **density}
         # A layer before the last keeps nothing: it computes its densities once more on the way back.
         for work in [forward] * (1 if layer == last else 2) + [adjoint, _behind(config, sizes, layer == last)]:
             for name, amount in work.items():
                 total[name] = total.get(name, 0.0) + amount
     return total
+
+
+def _harmonics(lmax: int) -> int:
+    """Count powers of z + i x; Legendre polynomials by their recurrence, and two products with a power if m > 0."""
+    orders = [(m, lmax - m) for m in range(lmax + 1)]
+    legendre = sum(2 * min(1, above) + 4 * max(0, above - 1) + 2 * (above + 1) * (m > 0) for m, above in orders)
+    return 4 * max(0, lmax - 1) + legendre
+
+
+def _harmonics_gradient(lmax: int) -> int:
+    """Count the same with slopes, sums over degrees for each order; and what makes it tangent to the sphere."""
+    orders = [(m, lmax - m) for m in range(lmax + 1)]
+    legendre = sum(12 * above + 16 if m > 0 else 8 * above for m, above in orders)
+    return 4 * max(0, lmax - 1) + legendre + 15
 
 
 def _species(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dict[str, float]]:
@@ -178,7 +190,7 @@ def _behind(config: ModelConfig, sizes: _Sizes, is_last: bool) -> dict[str, floa
     return {
         "contraction": walks * sizes.channels,
         "readout, outgoing messages": linear,
-        "gradient of harmonics, forces": sizes.edges * (_HARMONICS_GRADIENT[config.lmax] + _FORCES),
+        "gradient of harmonics, forces": sizes.edges * (_harmonics_gradient(config.lmax) + _FORCES),
     }
 
 

@@ -287,11 +287,10 @@ namespace MLPOT_INSTRUCTIONS {
 
   template <typename N> inline void harmonics(int lmax, int n_edges, Workspace<N> &work)
   {
-    if (lmax == 0) return all_harmonics<0>(n_edges, work);
-    if (lmax == 1) return all_harmonics<1>(n_edges, work);
-    if (lmax == 2) return all_harmonics<2>(n_edges, work);
-    if (lmax == 3) return all_harmonics<3>(n_edges, work);
-    all_harmonics<4>(n_edges, work);
+    constexpr void (*OF_DEGREES[MAX_DEGREES])(int, Workspace<N> &) = {
+        all_harmonics<0>, all_harmonics<1>, all_harmonics<2>, all_harmonics<3>,
+        all_harmonics<4>, all_harmonics<5>, all_harmonics<6>};
+    OF_DEGREES[lmax](n_edges, work);
   }
 
   /* The same radial functions with the edges as rows. */

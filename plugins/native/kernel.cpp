@@ -30,11 +30,10 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T>
   void edge_gradients(int lmax, int n_edges, const EdgeAdjoint<T> &adjoint, Workspace<T> &work)
   {
-    if (lmax == 0) return edge_gradients<0>(n_edges, adjoint, work);
-    if (lmax == 1) return edge_gradients<1>(n_edges, adjoint, work);
-    if (lmax == 2) return edge_gradients<2>(n_edges, adjoint, work);
-    if (lmax == 3) return edge_gradients<3>(n_edges, adjoint, work);
-    edge_gradients<4>(n_edges, adjoint, work);
+    constexpr void (*OF_DEGREES[MAX_DEGREES])(int, const EdgeAdjoint<T> &, Workspace<T> &) = {
+        edge_gradients<0>, edge_gradients<1>, edge_gradients<2>, edge_gradients<3>,
+        edge_gradients<4>, edge_gradients<5>, edge_gradients<6>};
+    OF_DEGREES[lmax](n_edges, adjoint, work);
   }
 
   inline void add_edge_virial(const double *r, const double *g, int i, int j, Sums &sums)

@@ -19,7 +19,7 @@
 namespace mlpot {
 
 constexpr int MAX_LAYERS = 3;
-constexpr int MAX_DEGREES = 5;    // lmax + 1
+constexpr int MAX_DEGREES = 7;    // lmax + 1
 constexpr int MAX_MESSAGE_DEGREES = 3;
 constexpr int MAX_COMPONENTS = MAX_MESSAGE_DEGREES * MAX_MESSAGE_DEGREES;
 

@@ -112,9 +112,10 @@ namespace MLPOT_INSTRUCTIONS {
     const auto &layer = model.layers[task.layer];
     Workspace<N> &work = *task.workspace;
     const int n = edges.n_edges, channels = model.message_channels;
-    constexpr void (*SUMS[])(const Task<N> &, int, const N *, const N *, N *) = {
+    constexpr void (*SUMS[MAX_DEGREES])(const Task<N> &, int, const N *, const N *, N *) = {
         sum_messages_of_degree<N, 1>, sum_messages_of_degree<N, 3>, sum_messages_of_degree<N, 5>,
-        sum_messages_of_degree<N, 7>, sum_messages_of_degree<N, 9>};
+        sum_messages_of_degree<N, 7>, sum_messages_of_degree<N, 9>, sum_messages_of_degree<N, 11>,
+        sum_messages_of_degree<N, 13>};
     for (int l1 = 0; l1 <= model.lmax; l1++) {
       N *radial = work.message_radial + l1 * work.capacity * pair_width(model);
       message_radials(model, layer, l1, n, work.radial_rows, radial);
@@ -163,13 +164,14 @@ namespace MLPOT_INSTRUCTIONS {
                       work.message_slope + l1 * work.capacity * pair_width(model));
   }
 
-  /* Adjoints of an edge's message (added), harmonics and distance, from that of the density in
-     work.message_density, which is read once for all of them. */
-  template <typename T, int LMAX>
+  /* What the degrees FIRST to LAST of an edge's harmonics have in the adjoints of its message (added),
+     harmonics and distance, from that of the density in work.message_density, which is read once for all
+     of them. */
+  template <typename T, int FIRST, int LAST>
   inline void edge_of_messages_adjoint(const Task<T> &task, int e, T *adjoints_in,
                                        const EdgeAdjoint<T> &out)
   {
-    constexpr int HARMONICS = (LMAX + 1) * (LMAX + 1);
+    constexpr int BEFORE = FIRST * FIRST, HARMONICS = (LAST + 1) * (LAST + 1) - BEFORE;
     const ModelTables<T> &model = *task.model;
     const Workspace<T> &work = *task.workspace;
     const int channels = model.message_channels, width = model.message_width();
@@ -185,7 +187,7 @@ namespace MLPOT_INSTRUCTIONS {
         const Vector<T> value = load(message + x);
         Vector<T> total = load(message_adjoint + x);
         MLPOT_UNROLL
-        for (int l = 0; l <= LMAX; l++) {
+        for (int l = FIRST; l <= LAST; l++) {
           const Vector<T> radial = load(work.message_radial + l * stride + place);
           const Vector<T> weighted = radial * value;
           Vector<T> weighted_adjoint = {};
@@ -193,7 +195,7 @@ namespace MLPOT_INSTRUCTIONS {
           for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
             const Vector<T> adjoint = load(work.message_density + lm * width + x);
             weighted_adjoint += harmonics[lm * work.capacity] * adjoint;
-            totals[lm] += weighted * adjoint;
+            totals[lm - BEFORE] += weighted * adjoint;
           }
           total += weighted_adjoint * radial;
           slope_total += weighted_adjoint * value * load(work.message_slope + l * stride + place);
@@ -201,17 +203,21 @@ namespace MLPOT_INSTRUCTIONS {
         store<T>(message_adjoint + x, total);
       }
     MLPOT_UNROLL
-    for (int lm = 0; lm < HARMONICS; lm++)
-      out.harmonics[lm * work.capacity + e] = sum<T>(totals[lm]);
-    out.slope[e] = sum<T>(slope_total);
+    for (int k = 0; k < HARMONICS; k++)
+      out.harmonics[(BEFORE + k) * work.capacity + e] = sum<T>(totals[k]);
+    out.slope[e] = (FIRST > 0 ? out.slope[e] : T(0)) + sum<T>(slope_total);
   }
 
   template <typename T, int LMAX>
   inline void edges_of_messages_adjoint(const Task<T> &task, const Edges &edges, T *adjoints_in,
                                         const EdgeAdjoint<T> &out)
   {
-    for (int e = 0; e < edges.n_edges; e++)
-      edge_of_messages_adjoint<T, LMAX>(task, e, adjoints_in, out);
+    constexpr int TOGETHER = LMAX > 4 ? 3 : LMAX;    // 25 sums fit into 32 registers, 36 do not
+    for (int e = 0; e < edges.n_edges; e++) {
+      edge_of_messages_adjoint<T, 0, TOGETHER>(task, e, adjoints_in, out);
+      if constexpr (LMAX > TOGETHER)
+        edge_of_messages_adjoint<T, TOGETHER + 1, LMAX>(task, e, adjoints_in, out);
+    }
   }
 
   /* mixed_adjoint -> adjoints of messages (added), harmonics and distances; needs message_slopes. */
@@ -222,10 +228,12 @@ namespace MLPOT_INSTRUCTIONS {
   {
     const ModelTables<T> &model = *task.model;
     uncouple(task, mixed_adjoint);
-    constexpr void (*ADJOINTS[])(const Task<T> &, const Edges &, T *, const EdgeAdjoint<T> &) = {
+    constexpr void (*ADJOINTS[MAX_DEGREES])(const Task<T> &, const Edges &, T *,
+                                            const EdgeAdjoint<T> &) = {
         edges_of_messages_adjoint<T, 0>, edges_of_messages_adjoint<T, 1>,
         edges_of_messages_adjoint<T, 2>, edges_of_messages_adjoint<T, 3>,
-        edges_of_messages_adjoint<T, 4>};
+        edges_of_messages_adjoint<T, 4>, edges_of_messages_adjoint<T, 5>,
+        edges_of_messages_adjoint<T, 6>};
     ADJOINTS[model.lmax](task, edges, adjoints_in, out);
   }
 

@@ -2,6 +2,8 @@
 
 #include "parameters.h"
 
+#include "kernel.h"
+
 #include <cmath>
 #include <cstdlib>
 #include <stdexcept>
@@ -44,7 +46,7 @@ namespace {
     a.cutoff = positive(config, "cutoff");
     a.n_layers = integer(config, "n_layers", 1, 3);
     a.n_channels = integer(config, "n_channels", 1, 1024);
-    a.lmax = integer(config, "lmax", 0, 4);
+    a.lmax = integer(config, "lmax", 0, MAX_DEGREES - 1);
     a.correlation = integer(config, "correlation", 1, 4);
     a.n_radial = integer(config, "n_radial", 1, 32);
     a.envelope_power = integer(config, "envelope_power", 3, 12);

@@ -9,7 +9,7 @@ from mlpot.model.edges import EdgeEmbedding, SphericalHarmonics, pad
 from mlpot.model.radial import RadialBasis, envelope
 
 
-@pytest.mark.parametrize("lmax", range(5))
+@pytest.mark.parametrize("lmax", range(7))
 def test_harmonics_equal_e3nn(lmax):
     vectors = torch.nn.functional.normalize(torch.randn(50, 3, dtype=torch.float64), dim=1)
     expected = o3.spherical_harmonics(list(range(lmax + 1)), vectors, normalize=False, normalization="component")
