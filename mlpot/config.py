@@ -240,6 +240,12 @@ class DistillConfig(StrictModel):
     frames: int = Field(8, ge=1, le=1000, description="structures to label around each one of the training set")
     temperature: float = Field(300.0, gt=0.0, description="K, of the walk that starts at each and finds them")
     interval: float = Field(20.0, ge=1.0, description="fs between them")
+    strain: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.2,
+        description="largest strain, drawn for each of those whose cell is periodic in all directions, along any axes",
+    )
 
 
 # Where a run begins from a teacher and sees many times as many structures in an epoch.

@@ -131,9 +131,18 @@ def _walk(
         for _ in range(settings.frames):
             integrator.run(max(1, round(settings.interval / timestep)))
             frame = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+            if settings.strain > 0.0 and frame.pbc.all():
+                _strain(frame, settings.strain, rng)
             yield _labelled(frame, teachers, start)
     except MLPotError:
         return
+
+
+def _strain(frame: Atoms, largest: float, rng: np.random.Generator) -> None:
+    """Strain by up to `largest` along three axes of any direction."""
+    axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    deformation = np.eye(3) + axes @ np.diag(rng.uniform(-largest, largest, 3)) @ axes.T
+    frame.set_cell(frame.cell @ deformation, scale_atoms=True)
 
 
 def _labelled(frame: Atoms, teachers: Sequence[MLPotCalculator], start: LabelledStructure) -> Atoms:

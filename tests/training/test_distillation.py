@@ -76,6 +76,33 @@ def test_walks_begin_at_the_training_part_and_move_on(taught):
     assert min(moved) > 1e-3
 
 
+def test_cells_are_strained_along_axes_of_any_direction(data_file, tmp_path, teachers):
+    largest = 0.05
+    config = student(data_file, tmp_path, teachers)
+    distill = config.training.distill.model_copy(update={"strain": largest})
+    config = config.model_copy(update={"training": config.training.model_copy(update={"distill": distill})})
+    config.run.output.mkdir()
+    part = training_parts(config, None)[0]
+    teach(config, part, StopRequest())
+    calculator = [mlpot.load(file) for file in teachers]
+    strains = []
+    for number, structure in enumerate(taught_structures(config, part)):
+        atoms, start = structure.atoms, part[number // FRAMES].atoms
+        if not start.pbc.all():
+            np.testing.assert_allclose(atoms.cell.array, start.cell.array, atol=1e-6)
+            continue
+        strain = np.linalg.solve(start.cell.array, atoms.cell.array) - np.eye(3)
+        np.testing.assert_allclose(strain, strain.T, atol=1e-7)
+        strains.append(strain)
+        moved = (atoms.get_scaled_positions(wrap=False) - start.get_scaled_positions(wrap=False)) @ start.cell.array
+        assert np.abs(moved).max() < 0.1
+        expected = np.mean([teacher.get_potential_energy(atoms) for teacher in calculator])
+        assert structure.energy == pytest.approx(expected, abs=1e-6)
+    sizes = np.abs(np.linalg.eigvalsh(strains)).max(1)
+    assert 0.6 * largest < np.median(sizes) < sizes.max() <= largest * (1 + 1e-6)
+    assert np.abs(np.array(strains)[:, 0, 1]).max() > 0.1 * largest
+
+
 def test_a_run_learns_from_both_and_begins_from_a_teacher(data_file, tmp_path, teachers):
     result = train(student(data_file, tmp_path, teachers, epochs=1, lr=1e-9))
     manifest, first = read_manifest(result.model), read_manifest(teachers[0])
