@@ -36,6 +36,12 @@ from mlpot.training.start import starting_potential, teacher_to_start_from
 
 Structures = Sequence[LabelledStructure]
 
+_NO_STRESSES = (
+    "no periodic structure has a stress: with tensors in messages (model.message_lmax: 2) forces may be right and the "
+    "bulk modulus of a crystal far off; compare `mlpot properties`, or let models with vectors teach this one on "
+    "strained cells (training.distill.strain)"
+)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -93,6 +99,8 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
     references = _references(config, train, atomic_numbers, start)
     if console is not None:
         console.print(references)
+        if _leaves_bulk_modulus_open(config, train):
+            console.print(_NO_STRESSES, highlight=False)
     train_set = _sample_set(train, atomic_numbers, config)
     _refuse_empty(train_set)
     scale = energy_scale(train_set, references.values.tolist())
@@ -116,6 +124,20 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
         hashes=hashes,
         summary=summarize(train).as_dict(),
     )
+
+
+def _leaves_bulk_modulus_open(config: TrainConfig, train: Structures) -> bool:
+    """Whether a model with tensors has no stress to learn from, nor strained cells that teachers label."""
+    distill = config.training.distill
+    if config.model.n_layers == 1 or config.model.message_lmax < 2 or (distill is not None and distill.strain > 0.0):
+        return False
+    found = False
+    for structure in train:
+        if structure.atoms.pbc.all():
+            found = True
+            if structure.stress is not None:
+                return False
+    return found
 
 
 def initial_potential(config: TrainConfig, problem: Problem, device: torch.device) -> Potential:
