@@ -111,23 +111,27 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 
 
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
-    """Draw the presets whose cost is known, in one line for each way to make them, and peers on one published set."""
-    own = [line for line in drawn() if line["set"] == name and line["error"].endswith(error)]
-    for way, distilled in (("mlpot", False), ("mlpot, distilled", True)):
-        points = []
-        for line in own:
-            microseconds = costs.get(timed_as(json.loads(line["model"])))
-            if (line["teachers"] != "0") == distilled and microseconds is not None:
-                spread = 0.0 if line["seeds"] == "1" else float(line["standard deviation"])
-                points.append((microseconds, float(line["mean"]), spread, name_of(line)))
-        if not points:
+    """Draw what was measured on one published set and has a cost: presets of today in one line, the rest, and peers."""
+    groups: dict[str, list[tuple[float, float, float, str]]] = {}
+    for line in drawn():
+        microseconds = costs.get(timed_as(json.loads(line["model"])))
+        if line["set"] != name or not line["error"].endswith(error) or microseconds is None:
             continue
-        x, y, spreads, presets = zip(*sorted(points), strict=True)
+        distilled = line["teachers"] != "0"
+        group = (
+            "mlpot, distilled" if distilled else "mlpot" if name_of(line) in PRESETS else "mlpot, other than presets"
+        )
+        spread = 0.0 if line["seeds"] == "1" else float(line["standard deviation"])
+        groups.setdefault(group, []).append((microseconds, float(line["mean"]), spread, name_of(line)))
+    for group, points in sorted(groups.items()):
+        x, y, spreads, names = zip(*sorted(points), strict=True)
         alone = len(points) == 1  # then there is room for its name in the legend only
-        axis.errorbar(x, y, spreads, marker="o", label=way + (f": {presets[0]}" if alone else ""))
-        for place, preset in zip(zip(x, y, strict=True), presets, strict=True):
+        style = "o-" if group == "mlpot" else "o"
+        axis.errorbar(x, y, spreads, fmt=style, label=group + (f": {names[0]}" if alone else ""))
+        for place, text in zip(zip(x, y, strict=True), names, strict=True):
             if not alone:
-                axis.annotate(preset, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
+                offset = (6, 4) if group == "mlpot" else (8, -3)
+                axis.annotate(text, place, textcoords="offset points", xytext=offset, fontsize=8)
     axis.legend(frameon=False)
     peers = [line for line in read(PEERS) if line["set"] == name]
     axis.scatter(
@@ -169,9 +173,10 @@ def drawn() -> list[dict[str, str]]:
 
 
 def name_of(line: dict[str, str]) -> str:
-    """Name of the preset, with its degree where that is not the preset's of today."""
-    degree = json.loads(line["model"])["lmax"]
-    return line["preset"] + ("" if degree == PRESETS[line["preset"]]["lmax"] else f", degree {degree}")
+    """Name of the preset, with what is not as in the preset of today: its degree, and messages with tensors."""
+    model, preset = json.loads(line["model"]), ModelConfig(**PRESETS[line["preset"]])
+    degree = "" if model["lmax"] == preset.lmax else f", degree {model['lmax']}"
+    return line["preset"] + degree + ("" if model["message_lmax"] == preset.message_lmax else ", tensors")
 
 
 def timed_as(model: dict[str, Any]) -> str:
