@@ -46,6 +46,14 @@ def test_random_models_on_random_structures(tmp_path, fields, seed):
     assert_random_model_is_exact(tmp_path, fields, seed)
 
 
+@pytest.mark.parametrize("lmax", [5, 6])
+def test_cubes_of_the_highest_degrees(lmax, tmp_path):
+    """Which the random models above do without."""
+    sizes = {"n_channels": 20, "message_channels": 12, "readout_width": 4, "cutoff": 4.0}
+    fields = {"n_layers": 2, "lmax": lmax, "correlation": 3, "message_lmax": 2, "atomic_numbers": [6, 14]}
+    assert_random_model_is_exact(tmp_path, fields | sizes, seed=lmax)
+
+
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=any_folder)
 @given(fields=architectures(dearest=16), seed=st.integers(0, 2**31))
