@@ -14,6 +14,7 @@ ARCHITECTURES = {
     "lmax 0": {"lmax": 0, "n_layers": 2},
     "lmax 1, embedding": {"lmax": 1, "n_layers": 2, "species_embedding": 2},
     "lmax 4, correlation 2": {"lmax": 4, "correlation": 2},
+    "lmax 6, tensors": {"lmax": 6, "correlation": 2, "n_layers": 2, "message_lmax": 2},
     "correlation 1": {"correlation": 1},
     "correlation 4": {"correlation": 4, "n_layers": 2},
     "no repulsion": {"zbl": False},
