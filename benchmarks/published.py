@@ -45,6 +45,7 @@ def main(
     for chosen in preset or PRESETS:
         for number in seed or [0, 1, 2]:
             folder = output.resolve() / name / f"{chosen}{' distilled' if teacher else ''}-{number}"
+            refuse_other_settings(folder, [*(setting or []), *map(str, teacher or [])])
             if not is_complete(folder):
                 train(SETS[name], data, folder, chosen, number, setting or [], teacher or [])
             if not train_only and not (folder / "test.json").exists():
@@ -52,6 +53,15 @@ def main(
             if "crystal" in SETS[name] and not (folder / "crystal.json").exists():
                 score_crystal(SETS[name]["crystal"], folder)
     write_table(output)
+
+
+def refuse_other_settings(folder: Path, settings: list[str]) -> None:
+    """Note what a run was asked for beside its preset, and go on with no run that was asked for something else."""
+    wanted, note = sorted(text for text in settings if not text.startswith("run.")), folder / "settings.json"
+    if note.exists() and (found := json.loads(note.read_text())) != wanted:
+        raise typer.BadParameter(f"{folder} is a run with {found}, not {wanted}: give another --output")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(wanted) + "\n")
 
 
 def is_complete(folder: Path) -> bool:
