@@ -1,6 +1,6 @@
 """How many labels active selection saves, on pools whose labels are known.
 
-    python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name Si --seeds 5
+    python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name Si --set training.steps=3000
     python benchmarks/selection.py plot
 
 Both methods begin with the same random structures and label one batch after another, at random or as `mlpot active`
@@ -17,12 +17,13 @@ from typing import Annotated
 import ase.io
 import numpy as np
 import typer
+import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlpot.active.select import Candidate, select_batch
 from mlpot.atoms_engine import atoms_engine
 from mlpot.calculator import load
-from mlpot.config_file import config_from
+from mlpot.config_file import read_config
 from mlpot.data import LabelledStructure, read_structures
 from mlpot.feature_distance import distance_from_file
 from mlpot.figures import new_figure, tidy
@@ -32,9 +33,8 @@ from mlpot.training.committee import make_shallow
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "selection.csv"
-FIELDS = ("pool", "method", "seed", "labels", "forces_rmse", "energy_rmse", "chosen")
+FIELDS = ("pool", "training", "method", "seed", "labels", "forces_rmse", "energy_rmse", "chosen")
 METHODS = ("random", "active")
-MODEL = {"preset": "fast", "n_channels": 32, "cutoff": 5.0}
 
 app = typer.Typer(add_completion=False)
 
@@ -49,7 +49,13 @@ class Case:
     first: int
     batch: int
     most: int
-    steps: int
+    preset: str
+    settings: list[str]
+
+    @property
+    def training(self) -> str:
+        """What decides how good a potential can be."""
+        return ", ".join([self.preset, *self.settings])
 
 
 @app.command()
@@ -57,11 +63,12 @@ def run(
     pool: Path,
     test: Path,
     name: str = "pool",
-    seeds: int = 5,
+    seed: Annotated[list[int] | None, typer.Option(help="by default 0 to 4")] = None,
     first: int = 10,
     batch: int = 10,
     most: int = 60,
-    steps: int = 1500,
+    preset: str = "fast",
+    setting: Annotated[list[str] | None, typer.Option("--set", help="as for `mlpot train`")] = None,
     largest_pool: Annotated[int, typer.Option(help="structures of the pool that are used, drawn once")] = 400,
     largest_test: int = 100,
     results: Path = RESULTS,
@@ -72,10 +79,12 @@ def run(
         tests, structures = structures[:largest_test], structures[largest_test:]
     else:
         tests = _drawn(test)[:largest_test]
-    case = Case(name, structures[:largest_pool], tests, first, batch, most, steps)
-    for seed in range(seeds):
+    case = Case(name, structures[:largest_pool], tests, first, batch, most, preset, setting or [])
+    if others := {row["training"] for row in _rows(results) if row["pool"] == name} - {case.training}:
+        raise typer.BadParameter(f"{results} has {name} with {others}, not {case.training}: give another --name")
+    for number in seed or range(5):
         for method in METHODS:
-            _curve(case, method, seed, results)
+            _curve(case, method, number, results)
 
 
 def _drawn(path: Path) -> list:
@@ -95,7 +104,8 @@ def _curve(case: Case, method: str, seed: int, results: Path) -> None:
             if len(chosen) not in known or needed:
                 model, errors = _learn(case, chosen, seed, Path(folder))
                 if len(chosen) not in known:
-                    _append(results, [case.name, method, seed, len(chosen), *errors, " ".join(map(str, chosen))])
+                    place = [case.name, case.training, method, seed, len(chosen)]
+                    _append(results, [*place, *errors, " ".join(map(str, chosen))])
             if len(chosen) >= case.most:
                 return
             following = known.get(len(chosen) + case.batch)
@@ -112,19 +122,19 @@ def _learn(case: Case, chosen: list[int], seed: int, folder: Path) -> tuple[Path
     parts = {"train": [case.pool[index] for index in chosen], "test": case.test}
     for name, structures in parts.items():
         ase.io.write(folder / f"{name}.extxyz", [_atoms(one) for one in structures], format="extxyz")
-    config = config_from(
-        {
-            "data": {
-                "train": str(folder / "train.extxyz"),
-                "validation": 0.0,
-                "test": str(folder / "test.extxyz"),
-                "reference_energies": "least_squares_min_norm",
-            },
-            "model": MODEL,
-            "training": {"steps": case.steps, "seed": seed},
-            "run": {"output": str(folder / "run"), "device": "cpu", "threads": 1, "plots": False},
-        }
-    )
+    values = {
+        "data": {
+            "train": str(folder / "train.extxyz"),
+            "validation": 0.0,
+            "test": str(folder / "test.extxyz"),
+            "reference_energies": "least_squares_min_norm",
+        },
+        "model": {"preset": case.preset},
+        "training": {"seed": seed},
+        "run": {"output": str(folder / "run"), "device": "cpu", "threads": 1, "plots": False},
+    }
+    (folder / "train.yaml").write_text(yaml.safe_dump(values))
+    config = read_config(folder / "train.yaml", case.settings)
     result = train(config)
     make_shallow(result.model, result.model, parts["train"], None, 8, None)
     errors = tuple(f"{result.test[key]:.2f}" for key in ("forces_rmse", "energy_rmse"))
@@ -218,14 +228,17 @@ def plot(results: Path = RESULTS, target: Path = HERE.parent / "docs" / "selecti
     """Draw all pools, and print what random selection needs and what active selection does."""
     rows = _rows(results)
     pools = list(dict.fromkeys(row["pool"] for row in rows))
-    figure = new_figure(4.2 * len(pools), 3.4)
+    rows_of_plots = (len(pools) + 1) // 2
+    figure = new_figure(9.0, 3.4 * rows_of_plots)
     for place, pool in enumerate(pools):
-        axes = figure.add_subplot(1, len(pools), place + 1)
+        axes = figure.add_subplot(rows_of_plots, 2, place + 1)
         for method in METHODS:
             labels, errors = _curves(rows, pool, method)
             mean, deviation = errors.mean(axis=0), errors.std(axis=0)
             axes.plot(labels, mean, "o-", ms=3, label=f"{method}, seeds: {len(errors)}")
             axes.fill_between(labels, mean - deviation, mean + deviation, alpha=0.2)
+            if method == "random":
+                axes.plot(labels / 2, mean, "k:", lw=1, label="random, were half of the labels enough")
         axes.set(title=pool, xlabel="labels", ylabel="force RMSE on the test set, meV/A", yscale="log")
         axes.yaxis.set_major_formatter("{x:.0f}")
         axes.yaxis.set_minor_formatter("{x:.0f}")
