@@ -8,7 +8,7 @@ from ase.calculators.calculator import Calculator
 from ase.eos import EquationOfState as Fit
 from matplotlib.axes import Axes
 
-from mlpot.errors import ConfigError
+from mlpot.errors import ConfigError, PropertyError
 from mlpot.figures import tidy
 from mlpot.neighbors import FloatArray
 from mlpot.properties.crystal import primitive_cell, relaxed_crystal, symmetry_of
@@ -144,7 +144,13 @@ def _energy_at(primitive: Atoms, calculator: Calculator, ratio: float) -> float:
     strained = primitive.copy()
     strained.calc = calculator
     strained.set_cell(primitive.cell * ratio ** (1 / 3), scale_atoms=True)
-    return relax(strained, fmax=1e-4).energy / len(strained)
+    result = relax(strained, fmax=1e-4)
+    if not result.converged:
+        raise PropertyError(
+            f"the crystal with {ratio:.2f} of its volume does not relax: {result.max_force:.2g} eV/A is left, expected "
+            "0.0001; give a smaller `span`"
+        )
+    return result.energy / len(strained)
 
 
 def _free_atoms(crystal: Atoms, calculator: Calculator) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from altered_calculators import Altered
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
@@ -115,6 +116,17 @@ def test_volumes_at_the_ends_of_the_fit_belong_to_it():
     """Whatever rounding makes of 0.96 and 1.04: with them there are five."""
     result = equation_of_state(bulk("Cu"), EMT(), span=0.04, n_volumes=5)
     assert result.bulk_modulus == pytest.approx(equation_of_state(bulk("Cu"), EMT()).bulk_modulus, rel=0.01)
+
+
+def test_a_volume_at_which_atoms_do_not_relax():
+    """No energy of an unfinished relaxation goes into the fit."""
+
+    def push(atoms, results):
+        if atoms.get_volume() < 11.0:
+            results["forces"] = results["forces"] + 0.1 * (2.0 + np.sin(5.0 * atoms.positions))
+
+    with pytest.raises(PropertyError, match=r"0\.84 of its volume does not relax"):
+        equation_of_state(bulk("Cu"), Altered(EMT(), push))
 
 
 def test_only_crystals_are_taken():
