@@ -287,6 +287,8 @@ class JobQueue:
     def halt(self, settings: str, kind: HaltKind, reason: str) -> None:
         """Let no more jobs of some settings begin.
 
+        A halt by a check stays what it is, whatever else goes wrong: only a check that passes ends it.
+
         Parameters
         ----------
         settings : str
@@ -296,7 +298,11 @@ class JobQueue:
         reason : str
         """
         with self._database.transaction():
-            self._database.write("UPDATE settings SET halted = ?, halt_kind = ? WHERE id = ?", (reason, kind, settings))
+            self._database.write(
+                "UPDATE settings SET halted = ?, halt_kind = ? "
+                "WHERE id = ? AND (halt_kind IS NOT 'check' OR ? = 'check')",
+                (reason, kind, settings, kind),
+            )
             self._history.note("halted", reason)
 
     def resume(self, settings: str) -> None:

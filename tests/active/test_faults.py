@@ -148,6 +148,18 @@ def test_a_check_that_passes_ends_the_halt_of_a_check_only(store, kind, left):
     assert (store.jobs.halted(identity) is not None) == left
 
 
+def test_failures_do_not_hide_a_check_that_failed(store):
+    """A new start lets failed jobs go on, but not labels that have another energy scale."""
+    settings = LabelSettings(code="emt", keep_outputs=False)
+    identity = store.add_settings(settings.identity())
+    store.jobs.halt(identity, "failures", "first")
+    store.jobs.halt(identity, "check", "second")
+    store.jobs.halt(identity, "failures", "third")
+    assert store.jobs.halted(identity) == ("check", "second")
+    store.jobs.halt(identity, "check", "fourth")
+    assert store.jobs.halted(identity) == ("check", "fourth")
+
+
 def test_two_drivers_check_in_folders_of_their_own(store):
     settings = LabelSettings(code="emt", keep_outputs=False)
     _, identity = run(store, settings, count=1)
