@@ -1,11 +1,21 @@
-"""How many labels active selection saves, on pools whose labels are known.
+r"""How many labels active selection saves, on pools whose labels are known.
 
-    python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name Si --set training.steps=3000
+    python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name "silicon, mlearn" \
+        --set training.steps=3000 --set model.stretch=0
+    python benchmarks/selection.py run train_mixedT.extxyz train_mixedT.extxyz --name "3BPA at 300, 600, 1200 K" \
+        --preset balanced --first 10 --batch 15 --most 85 \
+        --set training.steps=1500 --set model.stretch=2 --set model.cutoff=4
+    python benchmarks/selection.py run li6ps5cl.extxyz li6ps5cl.extxyz --name "Li6PS5Cl, 600 K and other volumes" \
+        --first 4 --batch 4 --most 16 --largest-test 32 --set training.steps=1500
+    python benchmarks/selection.py run lips_1000.extxyz lips_1000.extxyz --name "LiPS, 520 K" \
+        --first 10 --batch 10 --most 40 --set training.steps=1500
     python benchmarks/selection.py plot
 
 Both methods begin with the same random structures and label one batch after another, at random or as `mlpot active`
 selects. After each batch a potential is trained from random weights on all labels so far and scored on the test file.
-Every line of `selection.csv` is a point of a curve; points that are there are not computed again.
+Every line of `selection.csv` is a point of a curve; points that are there are not computed again. The first file is the
+pool, the second the test set; where they are one file, part of it is set aside. That of Li6PS5Cl is the 85 frames at
+600 K and the 11 of other volumes.
 """
 
 import csv
@@ -238,7 +248,7 @@ def plot(results: Path = RESULTS, target: Path = HERE.parent / "docs" / "selecti
             axes.plot(labels, mean, "o-", ms=3, label=f"{method}, seeds: {len(errors)}")
             axes.fill_between(labels, mean - deviation, mean + deviation, alpha=0.2)
             if method == "random":
-                axes.plot(labels / 2, mean, "k:", lw=1, label="random, were half of the labels enough")
+                axes.plot(labels / 2, mean, "k:", lw=1, label="half of its labels")
         axes.set(title=pool, xlabel="labels", ylabel="force RMSE on the test set, meV/A", yscale="log")
         axes.yaxis.set_major_formatter("{x:.0f}")
         axes.yaxis.set_minor_formatter("{x:.0f}")
