@@ -159,7 +159,7 @@ def draw_rows(axis: Axes, name: str, costs: dict[str, float]) -> None:
         axis.scatter(*place, color="C0" if is_preset else "C1", s=20)
         label = "accurate" if line["row"] == "base" else line["row"]
         axis.annotate(label, place, textcoords="offset points", xytext=(4, 2), fontsize=6)
-    axis.set_xlim(2.0, 100.0)
+    axis.set_xlim(1.5, 100.0)
     kind = error.split("_")[1].upper()
     axis.set(
         title=f"{title}, {EPOCHS[name]} epochs: one change each",
