@@ -144,11 +144,12 @@ def _energy_at(primitive: Atoms, calculator: Calculator, ratio: float) -> float:
     strained = primitive.copy()
     strained.calc = calculator
     strained.set_cell(primitive.cell * ratio ** (1 / 3), scale_atoms=True)
-    result = relax(strained, fmax=1e-4)
+    fmax = 1e-4
+    result = relax(strained, fmax=fmax)
     if not result.converged:
         raise PropertyError(
             f"the crystal with {ratio:.2f} of its volume does not relax: {result.max_force:.2g} eV/A is left, expected "
-            "0.0001; give a smaller `span`"
+            f"{fmax:g}; give a smaller `span`"
         )
     return result.energy / len(strained)
 

@@ -1,6 +1,8 @@
-"""One small benchmark, with real processes, that several tests look at."""
+"""One small benchmark, with real processes, that several tests look at; scripts of `benchmarks` as modules."""
 
+import importlib.util
 import io
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -9,6 +11,8 @@ from rich.console import Console
 from mlpot.benchmark.command import run_benchmark
 from mlpot.benchmark.results import Report, read_report
 from mlpot.benchmark.settings import Settings
+
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 # The peers of other packages are named whether they are installed or not; here they are to cost nothing.
 PEERS = ("sw", "snap-2j6")
@@ -21,6 +25,17 @@ class Finished(NamedTuple):
     report: Report
     output: str
     plot: bytes
+
+
+@pytest.fixture(scope="session")
+def load_script():
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

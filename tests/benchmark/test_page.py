@@ -1,6 +1,5 @@
 """docs/performance.md: what is computed is up to date, and its tables can be measured again as they say."""
 
-import importlib.util
 import shlex
 from pathlib import Path
 
@@ -17,11 +16,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def page():
-    spec = importlib.util.spec_from_file_location("performance", ROOT / "benchmarks" / "performance.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def page(load_script):
+    return load_script("performance")
 
 
 def blocks(page):

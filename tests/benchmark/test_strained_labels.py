@@ -1,8 +1,5 @@
 """benchmarks/strained_labels.py finds the elastic constants that labels of strained crystals hold."""
 
-import importlib.util
-from pathlib import Path
-
 import ase.io
 import numpy as np
 import pytest
@@ -13,17 +10,13 @@ from typer.testing import CliRunner
 
 from mlpot.properties import elastic_constants
 
-ROOT = Path(__file__).parents[2]
 LATTICE_CONSTANT = 3.5895
 """Of copper with EMT at rest, A."""
 
 
 @pytest.fixture(scope="module")
-def labels():
-    spec = importlib.util.spec_from_file_location("strained_labels", ROOT / "benchmarks" / "strained_labels.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def labels(load_script):
+    return load_script("strained_labels")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +44,7 @@ def test_stresses_tell_all_three_constants(labels, crystals):
     assert found == pytest.approx([constants[name] for name in ("C11", "C12", "C44")], rel=0.01)
 
 
-def test_constants_that_no_structure_tells_are_not_a_number(labels, crystals):
+def test_constants_that_no_structure_tells_are_not_a_number(labels):
     strains = np.array([[strain, 0, 0, 0, 0, 0] for strain in (-0.02, -0.01, 0.0, 0.01, 0.02)])
     _, c11, c12, c44 = labels.fit_stresses(strains, strains @ np.diag([1.0] * 6))
     assert np.isfinite([c11, c12]).all()
