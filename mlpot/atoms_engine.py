@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mlpot.engine import MEMBERS, AtomsAnswer, Extra, NativeModel
 from mlpot.errors import EngineError
-from mlpot.feature_distance import FeatureDistance, distance_from_file
+from mlpot.feature_distance import FeatureDistance, distance_from_file, neighborhood_distances
 from mlpot.neighbor_rows import SkinRows
-from mlpot.neighbors import species_of
+from mlpot.neighbors import FloatArray, species_of
 from mlpot.skin import SkinNeighborList
 
 if TYPE_CHECKING:
@@ -148,14 +148,22 @@ class TorchAtomsEngine:
         if not {*MEMBERS}.isdisjoint(extras):
             energy, _, forces, virial = (tensor.cpu().numpy() for tensor in model.evaluate_members(graph))
             answer = answer._replace(member_energies=energy[:, 0], member_forces=forces, member_virials=virial[:, 0])
-        if {"descriptors", "feature_distances"}.isdisjoint(extras):
+        distances: set[Extra] = {"feature_distances", "neighborhood_distances"}
+        if (distances | {"descriptors"}).isdisjoint(extras):
             return answer
         descriptors = model.descriptors(graph).cpu().numpy().astype(np.float64)
-        if "feature_distances" in extras:
-            if self._distance is None:
-                self._distance = distance_from_file(model.path)
-            answer = answer._replace(feature_distances=self._distance.of(descriptors, self._species.of(atoms)))
-        return answer._replace(descriptors=descriptors)
+        answer = answer._replace(descriptors=descriptors)
+        return answer if distances.isdisjoint(extras) else self._with_distances(answer, descriptors, atoms, graph)
+
+    def _with_distances(
+        self, answer: AtomsAnswer, descriptors: FloatArray, atoms: Atoms, graph: "Graph"
+    ) -> AtomsAnswer:
+        if self._distance is None:
+            self._distance = distance_from_file(self._model.path)
+        distances = self._distance.of(descriptors, self._species.of(atoms))
+        edges = graph.edge_index.cpu().numpy(), graph.edge_vectors.cpu().numpy()
+        around = neighborhood_distances(distances, *edges, self._model.manifest.cutoff)
+        return answer._replace(feature_distances=distances, neighborhood_distances=around)
 
     @staticmethod
     def _outside_of_inference(action: Callable[[], Answer]) -> Answer:
@@ -217,4 +225,4 @@ def _answer_of_nothing(n_members: int) -> AtomsAnswer:
     """Zeros for no atoms, of which modules in files need not know."""
     none = AtomsAnswer(0.0, np.zeros(0), np.zeros((0, 3)), np.zeros((3, 3)), np.zeros((0, 3, 3)))
     members = np.zeros(n_members), np.zeros((n_members, 0, 3)), np.zeros((n_members, 3, 3))
-    return AtomsAnswer(*none[:5], *members, np.zeros(0), np.zeros((0, 0)))
+    return AtomsAnswer(*none[:5], *members, np.zeros(0), np.zeros(0), np.zeros((0, 0)))

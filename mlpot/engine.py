@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 EngineName = Literal["native", "torch"]
 Extra = Literal[
-    "atomic_virials", "member_energies", "member_forces", "member_virials", "feature_distances", "descriptors"
+    "atomic_virials",
+    "member_energies",
+    "member_forces",
+    "member_virials",
+    "feature_distances",
+    "neighborhood_distances",
+    "descriptors",
 ]
 """What an engine computes where it is asked for: fields of `AtomsAnswer`."""
 
@@ -56,6 +62,8 @@ class AtomsAnswer(NamedTuple):
     member_virials : (n_members, 3, 3), eV, or None
     feature_distances : (n_atoms,), or None
         From the training set; infinite for an element that was not part of it.
+    neighborhood_distances : (n_atoms,), or None
+        As `mlpot.feature_distance.neighborhood_distances` has them.
     descriptors : (n_atoms, descriptor_width), or None
     """
 
@@ -68,6 +76,7 @@ class AtomsAnswer(NamedTuple):
     member_forces: FloatArray | None = None
     member_virials: FloatArray | None = None
     feature_distances: FloatArray | None = None
+    neighborhood_distances: FloatArray | None = None
     descriptors: FloatArray | None = None
 
     def members(self) -> MembersAnswer:

@@ -83,6 +83,33 @@ class FeatureDistance(NamedTuple):
         return arrays | {f"{PREFIX}cluster_whitening": self.cluster_whitening.astype(np.float32)}
 
 
+def neighborhood_distances(
+    distances: FloatArray, edge_index: NDArray[np.integer], edge_vectors: FloatArray, cutoff: float
+) -> FloatArray:
+    """Root mean square of the feature distances of each atom and its neighbours: what its force is made of.
+
+        D_i^2 = (d_i^2 + sum_j w_ij d_j^2) / (1 + sum_j w_ij),    w_ij = 1 - (r_ij / cutoff)^2
+
+    Parameters
+    ----------
+    distances : (n_atoms,)
+    edge_index : (2, n_edges)
+    edge_vectors : (n_edges, 3), A
+    cutoff : float, A
+
+    Returns
+    -------
+    (n_atoms,)
+    """
+    weights = 1.0 - np.einsum("ea,ea->e", edge_vectors, edge_vectors) / cutoff**2
+    heard = weights > 0.0  # a distance may be infinite
+    center, weights = edge_index[0, heard], weights[heard]
+    squares, total = distances**2, np.ones(len(distances))
+    np.add.at(squares, center, weights * squares[edge_index[1, heard]])
+    np.add.at(total, center, weights)
+    return np.asarray(np.sqrt(squares / total))
+
+
 def lower_triangle(packed: FloatArray) -> FloatArray:
     """Unpack the rows of a lower triangular matrix.
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """The format that is written, and the only one that is read: distances from clusters came with it."""
 
 MANIFEST = "mlpot.json"
@@ -70,8 +70,8 @@ class Scaling(_Strict):
     """From the spread of a committee to an error bar: ``sigma = scale * spread``.
 
     `scale` has one value for each element of the model (forces), or one (energy, stress). A share ``levels[k]`` of
-    the held-out errors was below ``quantiles[k] * sigma``. Forces have a further factor where the file has a feature
-    distance d: ``sqrt(d * max(1, d / limit))`` with `distance_limit`, below which 90 % of the held-out atoms lie.
+    the held-out errors was below ``quantiles[k] * sigma``. For forces, where the file has a feature distance,
+    ``sigma = scale * sqrt(spread) * D * max(1, D / distance_limit)``, with D that of the neighbourhood.
     """
 
     scale: list[float]

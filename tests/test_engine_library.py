@@ -144,18 +144,19 @@ def test_error_bars_are_those_of_python(native, tmp_path):
     assert (description.calibrated, description.energy_calibrated) == (1, 1)
     rng = np.random.default_rng(0)
     species = np.array([0, 1, 2, 1, -1], np.int32)
-    forces, away, energies = rng.normal(size=(4, 7, 3)), rng.uniform(0.1, 3.0, 5), rng.normal(size=4)
+    forces, sums, energies = rng.normal(size=(4, 7, 3)), rng.uniform(0.1, 3.0, (5, 2)), rng.normal(size=4)
     spread, sigma, energy = np.zeros(5), np.zeros(5), np.zeros(2)
     force_spread = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, *[c_void_p] * 2, c_size_t, *[c_void_p] * 4)
     energy_spread = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 5)
-    arrays = [array.ctypes.data for array in (species, forces, away, spread, sigma)]
+    arrays = [array.ctypes.data for array in (species, forces, sums, spread, sigma)]
     assert force_spread(native.force_spread)(handle, 5, *arrays[:2], 7, *arrays[2:], None) == 0
     assert energy_spread(native.energy_spread)(handle, energies.ctypes.data, *_two(energy), None) == 0
     expected = np.sqrt(forces[:, :4].var(axis=0, ddof=1).mean(axis=1))
     np.testing.assert_allclose(spread, [*expected, 0.0], rtol=1e-13)
     scaling = manifest.calibration.forces
-    factor = np.sqrt(away * np.maximum(1.0, away / scaling.distance_limit))[:4]
-    np.testing.assert_allclose(sigma, [*(expected * factor * np.array(scaling.scale)[species[:4]]), 0.0], rtol=1e-13)
+    away = np.sqrt(sums[:4, 0] / sums[:4, 1])
+    size = np.sqrt(expected) * away * np.maximum(1.0, away / scaling.distance_limit)
+    np.testing.assert_allclose(sigma, [*(size * np.array(scaling.scale)[species[:4]]), 0.0], rtol=1e-13)
     assert energy[0] == pytest.approx(energies.std(ddof=1), rel=1e-13)
     assert energy[1] == pytest.approx(energy[0] * manifest.calibration.energy.scale[0], rel=1e-13)
     native.destroy(handle)

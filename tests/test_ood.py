@@ -89,7 +89,7 @@ def test_frames_are_judged_by_their_most_uncertain_atoms():
         stresses = np.zeros((0, 3, 3))
         return ErrorTable(
             np.zeros(count, dtype=int), errors, np.ones(count), nothing, nothing, stresses, stresses,
-            distances.ravel(), frame, n_frames,
+            distances.ravel(), distances.ravel(), frame, n_frames,
         )  # fmt: skip
 
     known = rng.uniform(0.9, 1.1, (10, 20))

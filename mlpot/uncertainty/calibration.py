@@ -1,10 +1,13 @@
 """From spread to error bar: a scale for each element, and quantiles that need no assumption on how errors are spread.
 
-    sigma_i = scale(z_i) * spread_i * sqrt(d_i max(1, d_i / limit))
+    sigma_i = scale(z_i) * sqrt(spread_i) * D_i * max(1, D_i / limit)
     |error| < quantile(level) * sigma   for a share `level` of held-out errors
 
-``d`` is the feature distance, ``limit`` the one below which 90 % of the held-out atoms lie. Far from the training set
-the spread grows more slowly than the error does; the last factor, which is about 1 close to it, makes up for that.
+``D`` is the feature distance of the neighbourhood, ``limit`` the one below which 90 % of the held-out atoms lie. Each
+of the two signals misses errors that the other one sees, so sigma is the geometric mean of spread and squared distance,
+and grows faster where no held-out atom was. The distance is that of the neighbourhood because the force on an atom is
+made of its neighbours' energies: an atom below a surface may be known, its force not. docs/uncertainty.md has the
+measurements that this form was chosen by. Without a distance sigma is ``scale(z_i) * spread_i``.
 
 All of it comes from data that the model was not trained on. Within one sigma lie as many held-out errors as would if
 they were Gaussian, 68.3 %: a scale from their mean square would hang on the few atoms whose members happen to agree.
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 
 from mlpot.errors import DataError
 from mlpot.manifest import Calibration, Manifest, Scaling
-from mlpot.uncertainty.quality import ErrorTable, distance_factor, force_sigmas, free_atoms
+from mlpot.uncertainty.quality import ErrorTable, force_sigmas, free_atoms, sigmas
 from mlpot.uncertainty.spread import Spread
 
 FloatArray = NDArray[np.float64]
@@ -76,11 +79,14 @@ def calibrate(table: ErrorTable, n_species: int, data_hash: str | None) -> Calib
 
 
 def _force_scaling(table: ErrorTable, n_species: int) -> Scaling:
-    limit = None
-    if len(table.distances):
-        limit = float(np.quantile(table.distances, LIMIT_LEVEL))
-    spreads = table.force_spreads * distance_factor(table.distances, limit)
-    ratios = table.force_errors / spreads[:, None]
+    around = table.neighborhood_distances
+    raw = Scaling(
+        scale=[1.0] * n_species,
+        distance_limit=float(np.quantile(around, LIMIT_LEVEL)) if len(around) else None,
+        levels=list(LEVELS),
+        quantiles=[],
+    )
+    ratios = table.force_errors / sigmas(table, raw)[:, None]
     overall = _scale(ratios)
     scale = np.full(n_species, overall)
     for index in range(n_species):
@@ -88,12 +94,8 @@ def _force_scaling(table: ErrorTable, n_species: int) -> Scaling:
         if own.sum() >= FEWEST_ATOMS:
             scale[index] = _scale(ratios[own])
     ratios = ratios / scale[table.species][:, None]
-    return Scaling(
-        scale=scale.tolist(),
-        distance_limit=limit,
-        levels=list(LEVELS),
-        quantiles=conformal_quantiles(np.abs(ratios).ravel(), LEVELS),
-    )
+    quantiles = conformal_quantiles(np.abs(ratios).ravel(), LEVELS)
+    return raw.model_copy(update={"scale": scale.tolist(), "quantiles": quantiles})
 
 
 def _scaling(errors: FloatArray, spreads: FloatArray) -> Scaling | None:
@@ -131,7 +133,7 @@ def conformal_quantiles(scores: FloatArray, levels: Sequence[float]) -> list[flo
 
 
 def error_bars(
-    manifest: Manifest, spread: Spread, species: NDArray[np.integer], distances: FloatArray
+    manifest: Manifest, spread: Spread, species: NDArray[np.integer], distances: FloatArray | None
 ) -> dict[str, float | FloatArray]:
     """Calibrated error bars of one structure.
 
@@ -140,8 +142,8 @@ def error_bars(
     manifest : Manifest
     spread : Spread
     species : (n_atoms,)
-    distances : (n_atoms,)
-        Feature distances; empty where the file has none.
+    distances : (n_atoms,) or None
+        Feature distances of the neighbourhoods; None where the file has none.
 
     Returns
     -------

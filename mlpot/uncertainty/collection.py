@@ -77,6 +77,7 @@ class _Rows:
         self.forces: list[FloatArray] = []
         self.force_spreads: list[FloatArray] = []
         self.distances: list[FloatArray] = []
+        self.neighborhoods: list[FloatArray] = []
         self.energies: list[tuple[float, float]] = []
         self.stresses: list[tuple[FloatArray, FloatArray]] = []
         self.n_structures = 0
@@ -96,6 +97,7 @@ class _Rows:
             stresses[:, 0],
             stresses[:, 1],
             joined(self.distances, (0,)),
+            joined(self.neighborhoods, (0,)),
             np.repeat(np.arange(len(self.species)), [len(species) for species in self.species]),
             self.n_structures,
         )
@@ -108,7 +110,9 @@ def _add_structure(
     engine: AtomsEngine,
 ) -> None:
     atoms = structure.atoms
-    distances: tuple[Extra, ...] = () if manifest.feature_distance is None else ("feature_distances",)
+    distances: tuple[Extra, ...] = ("feature_distances", "neighborhood_distances")
+    if manifest.feature_distance is None:
+        distances = ()
     answer = engine.compute(atoms, MEMBERS + distances)
     spread = spread_of(answer.members())
     if not (np.isfinite(answer.forces).all() and np.isfinite(spread.forces).all()):
@@ -124,8 +128,9 @@ def _add_structure(
         rows.species.append(species)
         rows.forces.append(answer.forces - structure.forces)
         rows.force_spreads.append(spread.forces)
-        if answer.feature_distances is not None:
+        if answer.feature_distances is not None and answer.neighborhood_distances is not None:
             rows.distances.append(answer.feature_distances)
+            rows.neighborhoods.append(answer.neighborhood_distances)
 
 
 def distance_of_training_set(

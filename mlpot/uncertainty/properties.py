@@ -87,9 +87,10 @@ class Uncertainty:
             extras.add("member_energies")
         if any(name.startswith(("forces_", "stress_")) for name in names):
             extras.update(MEMBERS)
-        limited = self._limit() is not None and not names.isdisjoint({"forces_std", "stress_std"})
-        if DISTANCE in names or limited:
+        if DISTANCE in names:
             extras.add("feature_distances")
+        if self._needs_distances() and not names.isdisjoint({"forces_std", "stress_std"}):
+            extras.update({"neighborhood_distances", "feature_distances"})  # the latter comes along
         return extras
 
     def compute(self, atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
@@ -117,9 +118,9 @@ class Uncertainty:
             results[DISTANCE] = answer.feature_distances
         return results
 
-    def _limit(self) -> float | None:
+    def _needs_distances(self) -> bool:
         calibration = self._manifest.calibration
-        return None if calibration is None else calibration.forces.distance_limit
+        return calibration is not None and calibration.forces.distance_limit is not None
 
     def _of_energies(self, members: FloatArray) -> dict[str, Any]:
         spread = float(members.std(ddof=1))
@@ -132,8 +133,8 @@ class Uncertainty:
     def _of_members(self, atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
         spread = spread_of(answer.members())
         bars: dict[str, Any] = {}
-        if self._limit() is None or answer.feature_distances is not None:
-            distances = np.zeros(0) if answer.feature_distances is None else answer.feature_distances
+        distances = answer.neighborhood_distances
+        if distances is not None or not self._needs_distances():
             bars = error_bars(self._manifest, spread, species_of(atoms, self._manifest.atomic_numbers), distances)
         results: dict[str, Any] = {"forces_members": answer.member_forces, "forces_spread": spread.forces}
         if "forces" in bars:

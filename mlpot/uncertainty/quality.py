@@ -27,8 +27,8 @@ class ErrorTable(NamedTuple):
     force_spreads : (n_atoms,), eV/A
     energy_errors, energy_spreads : (n_structures_with_energy,), eV
     stress_errors, stress_spreads : (n_structures_with_stress, 3, 3), eV/A^3
-    distances : (n_atoms,)
-        Feature distances; empty where the model has none.
+    distances, neighborhood_distances : (n_atoms,)
+        Feature distances, of an atom and of its neighbourhood; empty where the model has none.
     structure : (n_atoms,)
         Which structure each atom belongs to, counted from 0.
     n_structures : int
@@ -42,6 +42,7 @@ class ErrorTable(NamedTuple):
     stress_errors: FloatArray
     stress_spreads: FloatArray
     distances: FloatArray
+    neighborhood_distances: FloatArray
     structure: NDArray[np.int64]
     n_structures: int
 
@@ -98,6 +99,7 @@ def free_atoms(table: ErrorTable) -> ErrorTable:
         force_errors=table.force_errors[free],
         force_spreads=spreads[free],
         distances=table.distances[free] if len(table.distances) else table.distances,
+        neighborhood_distances=table.neighborhood_distances[free] if len(table.distances) else table.distances,
         structure=table.structure[free],
     )
 
@@ -114,13 +116,13 @@ def sigmas(table: ErrorTable, scaling: Scaling) -> FloatArray:
     -------
     sigma : (n_atoms,), eV/A
     """
-    return force_sigmas(scaling, table.force_spreads, table.species, table.distances)
+    return force_sigmas(scaling, table.force_spreads, table.species, table.neighborhood_distances)
 
 
 def force_sigmas(
-    scaling: Scaling, spreads: FloatArray, species: NDArray[np.integer], distances: FloatArray
+    scaling: Scaling, spreads: FloatArray, species: NDArray[np.integer], distances: FloatArray | None
 ) -> FloatArray:
-    """Error bar of the force components of each atom, from its spread and its feature distance.
+    """Error bar of the force components of each atom, from its spread and the feature distance of its neighbourhood.
 
     Parameters
     ----------
@@ -128,32 +130,17 @@ def force_sigmas(
         Of forces.
     spreads : (n_atoms,), eV/A
     species : (n_atoms,)
-    distances : (n_atoms,)
-        Empty where there are none; `scaling` has no limit then.
+    distances : (n_atoms,) or None
+        Of the neighbourhoods, where `scaling` has a limit of them.
 
     Returns
     -------
     sigma : (n_atoms,), eV/A
     """
     scale: FloatArray = np.array(scaling.scale)[species]
-    return spreads * scale * distance_factor(distances, scaling.distance_limit)
-
-
-def distance_factor(distances: FloatArray, limit: float | None) -> FloatArray:
-    """Factor on the spread of forces, ``sqrt(d max(1, d / limit))``; 1 where there is no distance.
-
-    Parameters
-    ----------
-    distances : (n_atoms,)
-    limit : float or None
-
-    Returns
-    -------
-    factor : (n_atoms,) or (1,)
-    """
-    if limit is None:
-        return np.ones(1)
-    return np.asarray(np.sqrt(distances * np.maximum(1.0, distances / limit)))
+    if scaling.distance_limit is None or distances is None:
+        return scale * spreads
+    return np.asarray(scale * np.sqrt(spreads) * distances * np.maximum(1.0, distances / scaling.distance_limit))
 
 
 def force_quality(table: ErrorTable, scaling: Scaling) -> ForceQuality:

@@ -24,7 +24,7 @@
 
 #include <stddef.h>
 
-#define MLPOT_ENGINE_API_VERSION 3
+#define MLPOT_ENGINE_API_VERSION 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -105,6 +105,9 @@ typedef struct {
   /* Distance of the centers from the training set, about 1 inside of it; infinite for an element that
      was not part of it. n_atoms */
   double *feature_distances;
+  /* With d of each center, and w = 1 - (r / cutoff)^2 at its neighbours, 1 at itself: sums of w d^2 and of w.
+     n_atoms x 2; copies carry their share */
+  double *distance_sums;
 } mlpot_result;
 
 typedef struct {
@@ -119,11 +122,11 @@ typedef struct {
 
   /* From member forces that are complete (copies added to their atoms) to numbers of each atom in eV/A: the
      spread of a force component over the members, and sigma, its calibrated error bar of one standard
-     deviation. Members start `stride` atoms apart; atoms of species -1 get zeros. `feature_distances` may be
-     NULL where has_distance is 0, `spread` or `sigma` where they are not wanted, and sigma must be where
-     `calibrated` is 0. 0 on success. */
+     deviation. Members start `stride` atoms apart; atoms of species -1 get zeros. `distance_sums`, complete as
+     well, may be NULL where has_distance is 0, `spread` or `sigma` where they are not wanted, and sigma must be
+     where `calibrated` is 0. 0 on success. */
   int (*force_spread)(const mlpot_engine *, int n_atoms, const int *species,
-                      const double *member_forces, size_t stride, const double *feature_distances,
+                      const double *member_forces, size_t stride, const double *distance_sums,
                       double *spread, double *sigma, mlpot_message *);
   /* The same of the total energy, eV, from member energies that were summed over all ranks; sigma as
      `energy_calibrated` says. */

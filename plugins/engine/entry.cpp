@@ -62,12 +62,12 @@ double memory_usage(const mlpot_engine *engine)
 }
 
 int force_spread(const mlpot_engine *engine, int n_atoms, const int *species,
-                 const double *member_forces, std::size_t stride, const double *feature_distances,
+                 const double *member_forces, std::size_t stride, const double *distance_sums,
                  double *spread, double *sigma, mlpot_message *message)
 {
   return guarded(message, [&] {
     unwrap(engine)->manifest().error_bars.of_forces(
-        {n_atoms, species, member_forces, stride, feature_distances}, spread, sigma);
+        {n_atoms, species, member_forces, stride, distance_sums}, spread, sigma);
   });
 }
 

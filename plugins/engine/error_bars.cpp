@@ -83,16 +83,10 @@ double ErrorBars::spread_of(const double *values, std::size_t stride) const
   return std::sqrt(squares / (n_members - 1));
 }
 
-double ErrorBars::force_factor(int species, const double *distance) const
-{
-  if (distance_limit == 0.0) return force_scale[species];
-  return force_scale[species] * std::sqrt(*distance * std::max(1.0, *distance / distance_limit));
-}
-
 void ErrorBars::of_forces(const MemberForces &forces, double *spread, double *sigma) const
 {
   check(sigma, forces_calibrated(), "forces");
-  if (sigma && distance_limit > 0.0 && !forces.distances)
+  if (sigma && distance_limit > 0.0 && !forces.distance_sums)
     throw std::runtime_error("error bars of forces need the feature distances of the atoms");
   for (int i = 0; i < forces.n_atoms; i++) {
     const int species = forces.species[i];
@@ -103,8 +97,10 @@ void ErrorBars::of_forces(const MemberForces &forces, double *spread, double *si
     own /= std::sqrt(3.0);
     if (spread) spread[i] = own;
     if (!sigma) continue;
-    const double *distance = forces.distances ? forces.distances + i : nullptr;
-    sigma[i] = species < 0 ? 0.0 : own * force_factor(species, distance);
+    sigma[i] = species < 0 ? 0.0 : force_scale[species] * own;
+    if (species < 0 || distance_limit == 0.0) continue;
+    const double away = neighborhood_distance(forces.distance_sums + 2 * i);
+    sigma[i] = force_scale[species] * std::sqrt(own) * away * std::max(1.0, away / distance_limit);
   }
 }
 

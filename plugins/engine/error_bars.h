@@ -8,18 +8,25 @@
 
 #include "json.h"
 
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
 namespace mlpot {
 
-/* Complete forces of the members, [member][atom][3]; distances may be null. */
+/* Root mean square feature distance of an atom and its neighbours, from what distance_sums has of it. */
+inline double neighborhood_distance(const double *sums)
+{
+  return std::sqrt(sums[0] / sums[1]);
+}
+
+/* Complete forces of the members, [member][atom][3]; distance_sums [atom][2] may be null. */
 struct MemberForces {
   int n_atoms;
   const int *species;    // -1: takes no part
   const double *values;
   std::size_t stride;    // atoms from one member to the next
-  const double *distances;
+  const double *distance_sums;
 };
 
 class ErrorBars {
@@ -45,7 +52,6 @@ class ErrorBars {
 
   void read_calibration(const Json &calibration, int n_elements);
   double spread_of(const double *values, std::size_t stride) const;
-  double force_factor(int species, const double *distance) const;
   void check(bool wants_sigma, bool calibrated, const char *what) const;
 };
 

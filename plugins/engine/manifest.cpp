@@ -11,7 +11,7 @@ namespace mlpot {
 
 namespace {
 
-  constexpr int FORMAT_VERSION = 6;
+  constexpr int FORMAT_VERSION = 7;
 
   ProbeAnswer read_answer(const Json &json, std::size_t size)
   {

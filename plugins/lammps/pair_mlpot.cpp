@@ -229,7 +229,7 @@ void PairMLPot::init_style()
     frames->pair = this;
   }
   comm_forward = comm_reverse = model.message_width;
-  if (model.n_members > 1) comm_reverse = std::max(comm_reverse, 3 * model.n_members);
+  if (model.n_members > 1) comm_reverse = std::max(comm_reverse, member_width());
   // pair style hybrid asks for the width when the model is not yet known
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
@@ -371,8 +371,8 @@ double PairMLPot::memory_usage()
   bytes += static_cast<double>(close_pairs.capacity() * sizeof(close_pairs[0]));
   for (const auto *values :
        {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials,
-        &buffers.member_energies, &buffers.member_forces, &buffers.distances, &certainty.forces,
-        &certainty.distances})
+        &buffers.member_energies, &buffers.member_forces, &buffers.distances,
+        &buffers.distance_sums, &certainty.forces, &certainty.distances})
     bytes += static_cast<double>(values->capacity() * sizeof(double));
   return bytes;
 }

@@ -79,7 +79,7 @@ class PairMLPot : public Pair {
   struct Buffers {
     std::vector<int> species;
     std::vector<double> energies, forces, virials, centroid_virials;
-    std::vector<double> member_energies, member_forces, distances;
+    std::vector<double> member_energies, member_forces, distances, distance_sums;
   };
 
   std::string engine_name, precision, device;    // pair_style settings
@@ -90,7 +90,7 @@ class PairMLPot : public Pair {
   double energy_unit;                  // energy of 1 eV in the units of the run
   Buffers buffers;
 
-  // what travels between two layers of the model; null: forces of members
+  // what travels between two layers of the model; null: forces of members, sums of distances
   const mlpot_rows *messages;
 
   // of the last evaluation, as far as it was computed
@@ -136,6 +136,7 @@ class PairMLPot : public Pair {
   void digest_energies();
   void digest_forces();
   double &member_force(int, int, int);
+  int member_width() const;
   int pack_members(int, int, double *);
   void unpack_members(int, const int *, const double *);
 

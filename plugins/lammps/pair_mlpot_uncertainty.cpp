@@ -158,8 +158,9 @@ void PairMLPot::prepare_members(mlpot_result &result, int wanted)
     result.member_energies = zeros(buffers.member_energies, n_members);
   if (n_members > 1 && wanted & MLPotUncertainty::ATOMS)
     result.member_forces = zeros(buffers.member_forces, 3 * n_members * n);
-  if (model.has_distance && wanted & MLPotUncertainty::ATOMS)
-    result.feature_distances = zeros(buffers.distances, n);
+  if (!model.has_distance || !(wanted & MLPotUncertainty::ATOMS)) return;
+  result.feature_distances = zeros(buffers.distances, n);
+  result.distance_sums = zeros(buffers.distance_sums, 2 * n);
 }
 
 /* ----------------------------------------------------------------------
@@ -198,14 +199,14 @@ void PairMLPot::digest_forces()
   if (model.has_distance) std::copy_n(buffers.distances.begin(), n, certainty.distances.begin());
   if (model.n_members < 2) return;
   messages = nullptr;
-  comm->reverse_comm(this, 3 * model.n_members);
+  comm->reverse_comm(this, member_width());
   double *const values = certainty.forces.data();
   char text[4096] = "";
   mlpot_message message = {text, sizeof(text)};
-  if (api->force_spread(engine, atom->nlocal, buffers.species.data(), buffers.member_forces.data(),
-                        n + atom->nghost, model.has_distance ? certainty.distances.data() : nullptr,
-                        model.calibrated ? nullptr : values, model.calibrated ? values : nullptr,
-                        &message) != 0)
+  if (api->force_spread(
+          engine, atom->nlocal, buffers.species.data(), buffers.member_forces.data(),
+          n + atom->nghost, model.has_distance ? buffers.distance_sums.data() : nullptr,
+          model.calibrated ? nullptr : values, model.calibrated ? values : nullptr, &message) != 0)
     error->all(FLERR, "Pair style mlpot: {}", text);
   for (double &value : certainty.forces) value *= energy_unit;
 }
@@ -220,18 +221,32 @@ double &PairMLPot::member_force(int member, int i, int a)
   return buffers.member_forces[3 * (member * n + i) + a];
 }
 
+/* ----------------------------------------------------------------------
+   what ghosts have of their atoms: forces of the members, sums of distances
+------------------------------------------------------------------------- */
+
+int PairMLPot::member_width() const
+{
+  return 3 * model.n_members + (model.has_distance ? 2 : 0);
+}
+
 int PairMLPot::pack_members(int n, int first, double *buf)
 {
   int m = 0;
-  for (int i = first; i < first + n; i++)
+  for (int i = first; i < first + n; i++) {
     for (int k = 0; k < 3 * model.n_members; k++) buf[m++] = member_force(k / 3, i, k % 3);
+    for (int k = 0; model.has_distance && k < 2; k++) buf[m++] = buffers.distance_sums[2 * i + k];
+  }
   return m;
 }
 
 void PairMLPot::unpack_members(int n, const int *indices, const double *buf)
 {
   int m = 0;
-  for (int k = 0; k < n; k++)
+  for (int k = 0; k < n; k++) {
     for (int c = 0; c < 3 * model.n_members; c++)
       member_force(c / 3, indices[k], c % 3) += buf[m++];
+    for (int c = 0; model.has_distance && c < 2; c++)
+      buffers.distance_sums[2 * indices[k] + c] += buf[m++];
+  }
 }

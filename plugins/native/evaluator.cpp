@@ -66,9 +66,9 @@ void ModelEvaluator<T>::compute(const NativeAtoms &host, const mlpot_communicato
       if (species >= 0) one->prepare_species(species);
   }
   const bool several_layers = tables[0]->model.n_layers > 1;
-  const typename Passes<T>::Wishes wishes = {result.member_forces || result.member_virials,
-                                             host.descriptors ||
-                                                 (several_layers && result.feature_distances)};
+  const typename Passes<T>::Wishes wishes = {
+      result.member_forces || result.member_virials,
+      host.descriptors || (several_layers && (result.feature_distances || result.distance_sums))};
   sums.start(atoms.n_atoms, passes.deviations(), result);
   passes.run(host, comm, wishes, [this](int thread, Task<T> &task) {
     task.sums = sums.of_thread(thread);

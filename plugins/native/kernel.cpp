@@ -258,7 +258,7 @@ namespace MLPOT_INSTRUCTIONS {
       energy += part;
       if (task.pass != Pass::Forward) density_adjoint(own, edges, m);
       if (task.pass == Pass::Backward) continue;
-      if (m == 0 && (task.descriptors || sums.feature_distances)) describe(own, k, center);
+      if (m == 0 && (task.descriptors || asks_for_distances(sums))) describe(own, edges, k, center);
       if (!sums.deviation_energies) continue;
       if (!is_deep(task))
         add_deviation_energies(own, center);

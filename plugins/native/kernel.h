@@ -195,6 +195,7 @@ struct Sums {
   double *deviation_forces;      // [atom][deviation][3]
   double *deviation_virials;     // [deviation][9]
   double *feature_distances;     // [atom]: of the centres
+  double *distance_sums;         // [atom][2]: see engine_api.h
   double *const *descriptors;    // [atom] -> [descriptor]: of the centres
   int failed_atom;
   bool failed_energy;    // else a force

@@ -25,6 +25,11 @@ namespace MLPOT_INSTRUCTIONS {
     sums.failed_energy = energy;
   }
 
+  inline bool asks_for_distances(const Sums &sums)
+  {
+    return sums.feature_distances || sums.distance_sums;
+  }
+
   template <typename T> inline bool is_deep(const Task<T> &task)
   {
     return task.n_members > 1;
@@ -110,8 +115,26 @@ namespace MLPOT_INSTRUCTIONS {
     return std::sqrt(nearest);
   }
 
+  /* What the distance of a centre is to itself and to its neighbours. */
+  template <typename T>
+  void add_to_neighborhoods(const Task<T> &task, const Edges &edges, int center, double distance)
+  {
+    const Workspace<T> &work = *task.workspace;
+    double *sums = task.sums->distance_sums;
+    const double square = distance * distance;
+    sums[2 * static_cast<std::size_t>(center)] += square;
+    sums[2 * static_cast<std::size_t>(center) + 1] += 1.0;
+    for (int e = 0; e < edges.n_edges; e++) {
+      const double x = work.r[e] / task.model->cutoff, weight = 1.0 - x * x;
+      if (work.candidate[e] < 0 || !(weight > 0.0)) continue;    // the square may be infinite
+      double *sum = sums + 2 * static_cast<std::size_t>(work.index[e]);
+      sum[0] += weight * square;
+      sum[1] += weight;
+    }
+  }
+
   /* Descriptors of the centre as far as the layers up to this one have them. */
-  template <typename T> void describe(const Task<T> &task, int k, int center)
+  template <typename T> void describe(const Task<T> &task, const Edges &edges, int k, int center)
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
@@ -126,8 +149,10 @@ namespace MLPOT_INSTRUCTIONS {
     if (task.pass != Pass::Both) return;
     T *hidden = row + model.n_layers * channels;
     for (int j = 0; j < model.hidden_width; j++) hidden[j] = work.activated[j];
-    if (task.sums->feature_distances)
-      task.sums->feature_distances[center] = distance(model, species_of(task, center), row, work);
+    if (!asks_for_distances(*task.sums)) return;
+    const double away = distance(model, species_of(task, center), row, work);
+    if (task.sums->feature_distances) task.sums->feature_distances[center] = away;
+    if (task.sums->distance_sums) add_to_neighborhoods(task, edges, center, away);
   }
 
   /* What this layer adds to the energies of the members of a shallow committee. */

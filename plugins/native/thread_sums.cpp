@@ -31,6 +31,7 @@ void ThreadSums::start(int n_atoms, int deviations, const mlpot_result &result)
     part.sums.failed_atom = -1;
     part.sums.atomic_energies = result.atomic_energies;    // of the centres: no two threads meet
     part.sums.feature_distances = result.feature_distances;
+    part.sums.distance_sums = result.distance_sums;
     part.sums.forces = result.forces;
     part.sums.atomic_virials = result.atomic_virials;
     part.sums.centroid_virials = result.centroid_virials;
@@ -38,6 +39,7 @@ void ThreadSums::start(int n_atoms, int deviations, const mlpot_result &result)
     // the forces of members need those of this evaluation alone
     if (index > 0 || members) part.sums.forces = own(part.forces, members || result.forces, 3);
     if (index == 0) continue;
+    part.sums.distance_sums = own(part.distance_sums, result.distance_sums, 2);
     part.sums.atomic_virials = own(part.atomic_virials, result.atomic_virials, 9);
     part.sums.centroid_virials = own(part.centroid_virials, result.centroid_virials, 9);
   }
@@ -74,6 +76,7 @@ void ThreadSums::add_up(int n_atoms, mlpot_result &result)
     for (std::size_t thread = 1; thread < parts.size(); thread++) {
       const Sums &sums = parts[thread].sums;
       if (forces) add(forces, sums.forces, 3 * first, 3 * last);
+      if (result.distance_sums) add(result.distance_sums, sums.distance_sums, 2 * first, 2 * last);
       if (result.atomic_virials)
         add(result.atomic_virials, sums.atomic_virials, 9 * first, 9 * last);
       if (result.centroid_virials)
@@ -139,7 +142,8 @@ double ThreadSums::bytes() const
   for (const Part &part : parts)
     total += static_cast<double>(part.forces.bytes() + part.atomic_virials.bytes() +
                                  part.centroid_virials.bytes() + part.deviation_energies.bytes() +
-                                 part.deviation_forces.bytes() + part.deviation_virials.bytes());
+                                 part.deviation_forces.bytes() + part.deviation_virials.bytes() +
+                                 part.distance_sums.bytes());
   return total;
 }
 

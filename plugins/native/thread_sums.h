@@ -34,7 +34,7 @@ class ThreadSums {
  private:
   struct Part {
     Sums sums;
-    AlignedArray<double> forces, atomic_virials, centroid_virials;
+    AlignedArray<double> forces, atomic_virials, centroid_virials, distance_sums;
     AlignedArray<double> deviation_energies, deviation_forces, deviation_virials;
   };
   ThreadPool &pool;

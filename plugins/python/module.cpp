@@ -120,6 +120,8 @@ class PythonEngine {
     for (const std::string &name : extras)
       answer[name.c_str()] = room_for(name, n, result, atoms.descriptors);
     compute(atoms, result);
+    if (answer.contains("neighborhood_distances"))
+      answer["neighborhood_distances"] = neighborhood_distances(n, result.distance_sums);
     std::copy_n(result.virial, 9, virial);
     answer["energy"] = result.energy;
     return answer;
@@ -148,9 +150,18 @@ class PythonEngine {
     if (name == "member_forces") return nb::cast(zeros(result.member_forces, n_members, n, 3));
     if (name == "member_virials") return nb::cast(zeros(result.member_virials, n_members, 3, 3));
     if (name == "feature_distances") return nb::cast(zeros(result.feature_distances, n));
+    if (name == "neighborhood_distances") return nb::cast(zeros(result.distance_sums, n, 2));
     if (name == "descriptors")
       return nb::cast(zeros(descriptors, n, static_cast<std::size_t>(engine.n_descriptors())));
     refuse("the engine knows nothing of " + name);
+  }
+
+  static nb::object neighborhood_distances(std::size_t n, const double *sums)
+  {
+    double *distances = nullptr;
+    nb::object array = nb::cast(zeros(distances, n));
+    for (std::size_t i = 0; i < n; i++) distances[i] = mlpot::neighborhood_distance(sums + 2 * i);
+    return array;
   }
 
   /* What is not finite is handed on as it is; the caller looks at the atoms. */

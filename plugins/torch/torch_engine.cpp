@@ -123,7 +123,7 @@ mlpot_description TorchEngine::describe() const
 void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                           mlpot_result &result)
 {
-  if (asks_for_members(result) || result.feature_distances)
+  if (asks_for_members(result) || result.feature_distances || result.distance_sums)
     throw std::runtime_error(
         "engine torch gives the mean of a committee alone; members, error bars "
         "and feature distances come from engine native");

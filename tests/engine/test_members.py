@@ -24,7 +24,7 @@ from mlpot.errors import EngineError, ModelFileError
 from mlpot.export import load_model, save_model
 from potentials import ARCHITECTURES, random_potential
 
-EVERYTHING = (*MEMBERS, "feature_distances", "descriptors", "atomic_virials")
+EVERYTHING = (*MEMBERS, "feature_distances", "neighborhood_distances", "descriptors", "atomic_virials")
 KIND = {"shallow": random_shallow, "deep": random_deep}
 
 
@@ -33,16 +33,20 @@ def deviations(got, expected):
     scale = max(1.0, np.abs(expected.member_energies).max())
     force, virial = (max(1.0, np.abs(part).max()) for part in (expected.member_forces, expected.member_virials))
     size = max(1.0, np.abs(expected.descriptors).max())
-    away = np.isfinite(expected.feature_distances)
-    np.testing.assert_array_equal(np.isfinite(got.feature_distances), away)
-    distance = np.where(away, got.feature_distances - np.where(away, expected.feature_distances, 0.0), 0.0)
     return {
         "energies": np.abs(got.member_energies - expected.member_energies).max() / scale,
         "forces": np.abs(got.member_forces - expected.member_forces).max() / force,
         "virials": np.abs(got.member_virials - expected.member_virials).max() / max(force, virial),
         "descriptors": np.abs(got.descriptors - expected.descriptors).max() / size,
-        "distances": np.abs(distance).max() / size,
+        "distances": distance_deviation(got.feature_distances, expected.feature_distances) / size,
+        "neighborhoods": distance_deviation(got.neighborhood_distances, expected.neighborhood_distances) / size,
     }
+
+
+def distance_deviation(got, expected):
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(np.isfinite(got), finite)
+    return np.abs(got[finite] - expected[finite]).max(initial=0.0)
 
 
 def assert_same(got, expected, limit):

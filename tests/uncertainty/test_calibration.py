@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mlpot.errors import DataError
 from mlpot.uncertainty.calibration import calibrate, conformal_quantiles
-from mlpot.uncertainty.quality import ErrorTable, auroc, distance_factor, force_quality, sigmas
+from mlpot.uncertainty.quality import ErrorTable, auroc, force_quality, sigmas
 
 SCALES = np.array([1.5, 4.0])
 
@@ -19,12 +19,13 @@ def table(n_atoms=6000, seed=0, tail=None, distances=False):
     spreads = rng.lognormal(-4.0, 0.8, n_atoms)
     away = rng.lognormal(0.0, 0.5, n_atoms) if distances else np.zeros(0)
     noise = rng.normal(size=(n_atoms, 3)) if tail is None else rng.standard_t(tail, size=(n_atoms, 3))
-    limit = np.quantile(away, 0.9) if distances else None
-    errors = noise * (SCALES[species] * spreads * distance_factor(away, limit))[:, None]
+    around = 0.7 * away
+    sizes = np.sqrt(spreads) * around * np.maximum(1.0, around / np.quantile(around, 0.9)) if distances else spreads
+    errors = noise * (SCALES[species] * sizes)[:, None]
     energy = rng.lognormal(-2.0, 0.5, 200)
     return ErrorTable(
         species, errors, spreads, 3.0 * energy * rng.normal(size=200), energy,
-        np.zeros((0, 3, 3)), np.zeros((0, 3, 3)), away, np.arange(n_atoms) // 20, n_atoms // 20,
+        np.zeros((0, 3, 3)), np.zeros((0, 3, 3)), away, around, np.arange(n_atoms) // 20, n_atoms // 20,
     )  # fmt: skip
 
 
@@ -112,9 +113,12 @@ def test_auroc_counts_pairs(rows):
     assert auroc(scores, positive) == pytest.approx(expected, nan_ok=True)
 
 
-def test_sigma_grows_with_the_distance_beyond_the_limit():
+def test_sigma_grows_with_the_distance_of_the_neighbourhood():
     scaling = calibrate(table(distances=True), 2, None).forces
     near = table(n_atoms=20, distances=True)
-    near = near._replace(distances=np.full(20, scaling.distance_limit))
-    far = near._replace(distances=2.0 * near.distances)
-    np.testing.assert_allclose(sigmas(far, scaling), 2.0 * sigmas(near, scaling))
+    near = near._replace(neighborhood_distances=np.full(20, scaling.distance_limit))
+    inside = near._replace(neighborhood_distances=0.5 * near.neighborhood_distances)
+    far = near._replace(neighborhood_distances=2.0 * near.neighborhood_distances)
+    np.testing.assert_allclose(sigmas(inside, scaling), 0.5 * sigmas(near, scaling))
+    np.testing.assert_allclose(sigmas(far, scaling), 4.0 * sigmas(near, scaling))
+    np.testing.assert_array_equal(sigmas(near._replace(distances=9.0 * near.distances), scaling), sigmas(near, scaling))

@@ -67,13 +67,15 @@ struct Answer {
 
 /* What the members say: their mean is the result, and error bars can be made of them. */
 struct Members {
-  std::vector<double> energies, forces, virials, distances;
+  std::vector<double> energies, forces, virials, distances, distance_sums;
 
   Members(const mlpot_description &model, std::size_t n_atoms, mlpot_result &result)
   {
     if (model.has_distance) {
       distances.resize(n_atoms);
+      distance_sums.resize(2 * n_atoms);
       result.feature_distances = distances.data();
+      result.distance_sums = distance_sums.data();
     }
     if (model.n_members == 1) return;
     const std::size_t n = model.n_members;
@@ -101,8 +103,9 @@ struct Members {
     if (n_members == 0) return;
     std::vector<double> spread(n), sigma(n);
     const mlpot::ErrorBars &bars = engine.manifest().error_bars;
-    bars.of_forces({static_cast<int>(n), chain.species.data(), forces.data(), n, distances.data()},
-                   spread.data(), bars.forces_calibrated() ? sigma.data() : nullptr);
+    bars.of_forces(
+        {static_cast<int>(n), chain.species.data(), forces.data(), n, distance_sums.data()},
+        spread.data(), bars.forces_calibrated() ? sigma.data() : nullptr);
     for (const double value : spread)
       if (!(value >= 0.0)) throw std::logic_error("a spread is not a number");
   }
