@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from mlpot.config import ModelConfig
-from mlpot.model.contraction import product_levels
+from mlpot.model.contraction import Monomial, component_couplings, highest_power
 from mlpot.model.density import coupling_matrix, coupling_paths
 
 LANES = 16
@@ -197,21 +197,56 @@ def _behind(config: ModelConfig, sizes: _Sizes, is_last: bool) -> dict[str, floa
 def contraction_tree(config: ModelConfig, output_lmax: int) -> tuple[int, int, int]:
     """Count the nodes of the contraction's tree of monomials; every node is its parent times one component.
 
+    Parents are chosen as in ``plugins/native/polynomial.cpp``.
+
     Returns
     -------
     leaves, inner, groups : int
-        Monomials that no other starts with; the rest; leaves of one parent and one output component count as a group.
+        Monomials without children; the rest; leaves of one parent and one output component count as a group.
     """
-    levels = product_levels(config, output_lmax)
-    leaves = inner = 0
-    groups: set[tuple[int, int, int]] = set()
-    for power, level in enumerate(levels):
-        parents = set(levels[power + 1].previous.tolist()) if power + 1 < len(levels) else set()
-        outputs = [output for output, size in enumerate(level.sizes) for _ in range(size)]
-        for node, parent in enumerate(level.previous.tolist()):
-            if node in parents:
-                inner += 1
+    leaves = inner = groups = 0
+    parents: list[Monomial] = []
+    for power in range(config.correlation, 0, -1):
+        terms = [
+            (monomial, degree * degree + m)
+            for degree in range(output_lmax + 1)
+            if power <= highest_power(config, degree)
+            for m, (monomials, _) in enumerate(component_couplings(config.lmax, power, degree))
+            for monomial in monomials
+        ]
+        without = set(parents)
+        childless: list[tuple[Monomial, int]] = []
+        for product, component in terms:
+            if product in without:  # the first term of a product has its children
+                without.remove(product)
             else:
-                leaves += 1
-                groups.add((power, parent, outputs[node]))
-    return leaves, inner, len(groups)
+                childless.append((product, component))
+        families = _families([product for product, _ in childless] + parents)
+        components = [component for _, component in childless]
+        inner += len(parents)
+        leaves += len(childless)
+        groups += sum(len({components[k] for k in family if k < len(childless)}) for family in families.values())
+        parents = list(families)
+    return leaves, inner, groups
+
+
+def _families(products: list[Monomial]) -> dict[Monomial, set[int]]:
+    """Places of products by their parents; what can have most of the children left comes next."""
+    candidates: dict[Monomial, set[int]] = {}
+    for k, product in enumerate(products):
+        for part in _parts(product):
+            candidates.setdefault(part, set()).add(k)
+    candidates = dict(sorted(candidates.items()))
+    families: dict[Monomial, set[int]] = {}
+    while candidates:
+        parent = max(candidates, key=lambda part: len(candidates[part]))
+        family = candidates.pop(parent)
+        if family:
+            families[parent] = family
+        for others in candidates.values():
+            others.difference_update(family)
+    return families
+
+
+def _parts(product: Monomial) -> set[Monomial]:
+    return {product[:k] + product[k + 1 :] for k in range(len(product))}

@@ -2,11 +2,17 @@
 
 #include "polynomial.h"
 
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
 #include <stdexcept>
 
 namespace mlpot {
 
 namespace {
+
+  using Product = Polynomial::Product;
 
   /* Monomials of one component: the columns up to the last that is not zero. */
   std::size_t width(const CouplingBlock &block, std::size_t component)
@@ -17,56 +23,119 @@ namespace {
     return 0;
   }
 
+  /* Products of a level, their factors in order. */
+  std::vector<Product> products_of_level(const ProductLevel &level,
+                                         const std::vector<Product> &lower, int n_harmonics)
+  {
+    std::vector<Product> products;
+    for (std::size_t k = 0; k < level.previous.size(); k++) {
+      const std::int64_t previous = level.previous[k], factor = level.factor[k];
+      if (previous < 0 || static_cast<std::size_t>(previous) >= lower.size() || factor < 0 ||
+          factor >= n_harmonics)
+        throw std::runtime_error("a product of the contraction has a factor that does not exist");
+      products.push_back(lower[previous]);
+      products.back().push_back(static_cast<int>(factor));
+      std::sort(products.back().begin(), products.back().end());
+    }
+    return products;
+  }
+
+  /* What is left of a product without one of its factors. */
+  std::set<Product> parts_of(const Product &product)
+  {
+    std::set<Product> parts;
+    for (std::size_t k = 0; k < product.size(); k++) {
+      Product part = product;
+      part.erase(part.begin() + static_cast<std::ptrdiff_t>(k));
+      parts.insert(part);
+    }
+    return parts;
+  }
+
+  /* The factor that a product has beyond a part of it. */
+  int factor_between(const Product &part, const Product &whole)
+  {
+    return std::accumulate(whole.begin(), whole.end(), 0) -
+        std::accumulate(part.begin(), part.end(), 0);
+  }
+
 }    // namespace
 
 Polynomial::Polynomial(const LayerParameters &layer, const Architecture &a, int factor_stride) :
-    nodes(1), n_species(a.n_species), n_channels(a.n_channels), n_degrees(layer.output_lmax + 1),
+    n_species(a.n_species), n_channels(a.n_channels), n_degrees(layer.output_lmax + 1),
     stride(factor_stride)
 {
-  std::size_t lower = 0, n_lower = 1;
+  std::vector<Product> lower = {{}};
+  std::vector<std::vector<std::size_t>> levels;    // the nodes that are terms
   for (std::size_t power = 0; power < layer.levels.size(); power++) {
-    const std::size_t first = nodes.size();
-    add_level(layer, power, lower, n_lower, a.n_harmonics());
-    assign_components(layer, static_cast<int>(power) + 1, first);
-    lower = first;
-    n_lower = nodes.size() - first;
+    lower = products_of_level(layer.levels[power], lower, a.n_harmonics());
+    levels.push_back(add_terms(layer, static_cast<int>(power) + 1, lower));
   }
-  write(0);
+  std::vector<std::size_t> root = {add_node({})};
+  for (std::size_t power = levels.size(); power > 0; power--)
+    adopt(levels[power - 1], power > 1 ? levels[power - 2] : root);
+  write(root[0]);
 }
 
-void Polynomial::add_level(const LayerParameters &layer, std::size_t power, std::size_t lower,
-                           std::size_t n_lower, int n_harmonics)
+std::size_t Polynomial::add_node(const Product &product)
 {
-  const ProductLevel &level = layer.levels[power];
-  for (std::size_t k = 0; k < level.previous.size(); k++) {
-    const std::int64_t previous = level.previous[k], factor = level.factor[k];
-    if (previous < 0 || static_cast<std::size_t>(previous) >= n_lower || factor < 0 ||
-        factor >= n_harmonics)
-      throw std::runtime_error("a product of the contraction has a factor that does not exist");
-    nodes[lower + previous].children.push_back(nodes.size());
-    nodes.emplace_back();
-    nodes.back().factor = static_cast<int>(factor);
-  }
+  nodes.emplace_back();
+  nodes.back().product = product;
+  return nodes.size() - 1;
 }
 
 /* The products of a level come in the order of the components that they are terms of; the rest only
    serves the next level. */
-void Polynomial::assign_components(const LayerParameters &layer, int power, std::size_t first)
+std::vector<std::size_t> Polynomial::add_terms(const LayerParameters &layer, int power,
+                                               const std::vector<Product> &products)
 {
-  std::size_t node = first;
+  std::vector<std::size_t> added;
   for (std::size_t index = 0; index < layer.blocks.size(); index++) {
     const CouplingBlock &block = layer.blocks[index];
     if (block.power != power) continue;
     for (int m = 0; m < 2 * block.degree + 1; m++) {
       const std::size_t n = width(block, m);
-      if (n > nodes.size() - node)
+      if (n > products.size() - added.size())
         throw std::runtime_error("the contraction has fewer products than couplings");
-      for (std::size_t k = 0; k < n; k++, node++) {
-        nodes[node].component = block.degree * block.degree + m;
-        nodes[node].block = index;
-        nodes[node].row = m;
-        nodes[node].monomial = k;
+      for (std::size_t k = 0; k < n; k++) {
+        added.push_back(add_node(products[added.size()]));
+        Node &node = nodes.back();
+        node.component = block.degree * block.degree + m;
+        node.block = index;
+        node.row = m;
+        node.monomial = k;
       }
+    }
+  }
+  return added;
+}
+
+/* A product can be the child of any that lacks one of its factors. Few parents with many children are cheaper than
+   many with few: what can have most of the children left comes next. `parents` are completed by products that are
+   no terms. */
+void Polynomial::adopt(const std::vector<std::size_t> &children, std::vector<std::size_t> &parents)
+{
+  std::map<Product, std::set<std::size_t>> candidates;
+  for (const std::size_t child : children)
+    for (const Product &part : parts_of(nodes[child].product)) candidates[part].insert(child);
+  while (!candidates.empty()) {
+    const auto most =
+        std::max_element(candidates.begin(), candidates.end(), [](const auto &a, const auto &b) {
+          return a.second.size() < b.second.size();
+        });
+    const Product product = most->first;
+    const std::set<std::size_t> adopted = most->second;
+    candidates.erase(most);
+    if (adopted.empty()) continue;
+    auto parent = std::find_if(parents.begin(), parents.end(), [&](std::size_t node) {
+      return nodes[node].product == product;
+    });
+    if (parent == parents.end()) parent = parents.insert(parent, add_node(product));
+    for (const std::size_t child : adopted) {
+      nodes[*parent].children.push_back(child);
+      nodes[child].factor = factor_between(product, nodes[child].product);
+      for (const Product &part : parts_of(nodes[child].product))
+        if (part != product) candidates[part].erase(child);
     }
   }
 }

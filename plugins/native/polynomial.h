@@ -22,6 +22,8 @@ namespace mlpot {
 
 class Polynomial {
  public:
+  using Product = std::vector<int>;    // factors in order
+
   /* `factor_stride` multiplies every factor in the code. Throws std::runtime_error. */
   Polynomial(const LayerParameters &layer, const Architecture &architecture, int factor_stride);
 
@@ -36,6 +38,7 @@ class Polynomial {
 
  private:
   struct Node {
+    Product product;
     int factor = 0, component = -1;
     std::size_t block = 0, row = 0, monomial = 0;    // where its coefficients are
     std::vector<std::size_t> children;
@@ -47,9 +50,10 @@ class Polynomial {
   std::vector<std::size_t> terms;
   int n_species, n_channels, n_degrees, stride;
 
-  void add_level(const LayerParameters &layer, std::size_t power, std::size_t lower,
-                 std::size_t n_lower, int n_harmonics);
-  void assign_components(const LayerParameters &layer, int power, std::size_t first);
+  std::size_t add_node(const Product &product);
+  std::vector<std::size_t> add_terms(const LayerParameters &layer, int power,
+                                     const std::vector<Product> &products);
+  void adopt(const std::vector<std::size_t> &children, std::vector<std::size_t> &parents);
   void write(std::size_t node);
   void write_leaves(const std::vector<std::size_t> &children);
 };

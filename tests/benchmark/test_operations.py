@@ -49,12 +49,21 @@ def test_messages():
 
 @pytest.mark.parametrize("output_lmax", [0, 1])
 @pytest.mark.parametrize("fields", [{}, {"lmax": 1}, {"lmax": 2, "correlation": 4}, {"correlation": 1}])
-def test_tree_holds_every_product_once(output_lmax, fields):
+def test_tree_holds_every_term(output_lmax, fields):
+    """And is smaller than the one that torch goes through, where a product's last factor is its last component."""
     config = ModelConfig(**fields)
     leaves, inner, groups = contraction_tree(config, output_lmax)
     levels = SymmetricContraction(config, output_lmax, 1).levels
-    assert leaves + inner == sum(len(level.previous) for level in levels)
+    assert sum(sum(level.sizes[:-1]) for level in levels) <= leaves + inner <= sum(sum(level.sizes) for level in levels)
     assert 0 < groups <= leaves
+
+
+def test_tree_counted_by_hand():
+    """x, x^2, x^3 are one branch. Of 1, x1^2, x2^2, x3^2 the squares are leaves of x1, x2, x3, and x0^2 one of x0."""
+    assert contraction_tree(ModelConfig(lmax=0, correlation=3), 0) == (1, 2, 1)
+    assert contraction_tree(ModelConfig(lmax=1, correlation=2), 0) == (4, 4, 4)
+    # vectors need x0 x1, x0 x2, x0 x3, too, all of them leaves of x0, and x1, x2, x3 are terms themselves
+    assert contraction_tree(ModelConfig(lmax=1, correlation=2), 1) == (7, 4, 7)
 
 
 def test_contraction_to_scalars_has_77_cubic_monomials():
