@@ -5,9 +5,9 @@
 #ifndef MLPOT_CENTER_H
 #define MLPOT_CENTER_H
 
+#include "exponential.h"
 #include "members.h"
 
-#include <cmath>
 #include <cstring>
 
 namespace mlpot {
@@ -17,17 +17,16 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T> double readout(const Task<T> &task, T *hidden)
   {
     const ModelTables<T> &model = *task.model;
-    double energy = 0.0;
-    for (int k = 0; k < model.hidden_width; k++) {
-      const T z = hidden[k], sigmoid = T(1) / (T(1) + std::exp(-z)),
-              weight = model.hidden_to_energy[k];
-      const T rest = T(1) + z * (T(1) - sigmoid);
-      energy += weight * z * sigmoid;
-      hidden[k] = weight * sigmoid * rest;
-      task.workspace->activated[k] = z * sigmoid;
-      task.workspace->hidden_slope[k] = sigmoid * rest;
+    Vector<T> energy = {};
+    for (int k = 0; k < model.hidden_width; k += Simd<T>::LANES) {
+      const Vector<T> z = load(hidden + k), weight = load(model.hidden_to_energy + k);
+      const Vector<T> part = sigmoid<T>(z), slope = part * (T(1) + z * (T(1) - part));
+      energy += weight * z * part;
+      store<T>(hidden + k, weight * slope);
+      store<T>(task.workspace->activated + k, z * part);
+      store<T>(task.workspace->hidden_slope + k, slope);
     }
-    return energy;
+    return static_cast<double>(sum<T>(energy));
   }
 
   template <typename T> double energy_of_contracted(const Task<T> &task)

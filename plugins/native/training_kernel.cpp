@@ -10,9 +10,8 @@
    at t = 0. So everything is computed with duals, numbers with their derivatives with respect to t,
    forward and back; the tangents of the gradients of the tables are what is wanted. */
 
+#include "exponential.h"
 #include "layer.h"
-
-#include <cmath>
 
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
@@ -28,13 +27,14 @@ namespace MLPOT_INSTRUCTIONS {
   {
     const T *weights = task.model->hidden_to_energy;
     T *gradient = gradient_of(task, weights);
-    for (int k = 0; k < task.model->hidden_width; k++) {
-      const Dual<T> z = at(hidden, k);
-      const T sigmoid = T(1) / (T(1) + std::exp(-z.value)), rest = T(1) - sigmoid;
-      const T slope = sigmoid * (T(1) + z.value * rest);
-      const T curvature = sigmoid * rest * (T(2) + z.value * (rest - sigmoid));
-      gradient[k] += seed * z.value * sigmoid + slope * z.tangent;
-      put(hidden, k, {weights[k] * slope, weights[k] * (curvature * z.tangent + seed * slope)});
+    for (int k = 0; k < task.model->hidden_width; k += Simd<T>::LANES) {
+      const DualVector<T> z = load(hidden + k);
+      const Vector<T> weight = load(weights + k), part = sigmoid<T>(z.value), rest = T(1) - part;
+      const Vector<T> slope = part * (T(1) + z.value * rest);
+      const Vector<T> curvature = part * rest * (T(2) + z.value * (rest - part));
+      store<T>(gradient + k, load(gradient + k) + seed * z.value * part + slope * z.tangent);
+      store<T>(hidden + k,
+               DualVector<T>{weight * slope, weight * (curvature * z.tangent + seed * slope)});
     }
   }
 

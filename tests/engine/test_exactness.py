@@ -14,6 +14,7 @@ from structures import KINDS, random_structure
 
 import mlpot
 from mlpot.engine import NativeModel
+from mlpot.errors import ModelFileError
 from mlpot.export import load_model, save_model
 from mlpot.neighbors import graph_from_atoms
 from mlpot.simulation import MDSettings, run_md
@@ -69,6 +70,26 @@ def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
         graph = graph_from_atoms(random_structure(kind, 8, seed=seed), [1, 8, 14], double.manifest.cutoff)
         expected = double.evaluate(graph, atomic_virials=True)
         assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
+
+
+@pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 300.0, 1e4])
+def test_hidden_values_of_any_size(scale, instructions, tmp_path, monkeypatch):
+    """The exponential in silu is the kernels' own: beyond 88 in float32, and 709 in float64, no number holds it."""
+    potential = random_potential(zbl=False, n_layers=1)
+    network = potential.layers[-1].readout_network
+    network[0].weight.data *= scale
+    network[2].weight.data /= scale
+    save_model(tmp_path / "model.pt", potential)
+    monkeypatch.setenv("MLPOT_INSTRUCTIONS", instructions)
+    try:
+        double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    except ModelFileError as error:
+        pytest.skip(str(error))
+    graph = graph_from_atoms(random_structure("crystal", 8, seed=3), [1, 8, 14], double.manifest.cutoff)
+    expected = load_model(tmp_path / "model.pt").evaluate(graph, atomic_virials=True)
+    assert_exact(double.evaluate(graph, atomic_virials=True), expected)
+    assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-5
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere they cost nothing")
