@@ -56,7 +56,7 @@ template <typename T> struct ElementTables {
   const T *path_mix[MAX_DEGREES];      // later layers: [path, message channel][channel]
   const T *path_mix_t[MAX_DEGREES];    // [channel][path, message channel]
 
-  const T *polynomial_values;    // [pack][node][channel of the pack]
+  const T *polynomial_values;    // [node][channel]
 
   const T *to_energy;        // [channel], eV
   const T *to_own_energy;    // first of several layers: the part of this layer's own readout
@@ -86,9 +86,8 @@ template <typename T> struct LayerTables {
   int n_couplings;
   int n_paths[MAX_DEGREES];
 
-  const int *polynomial;      // see polynomial.h; factors are multiplied by n_channels
-  int n_polynomial_values;    // nodes with a value
-  int n_components;           // of the contracted density: (degree of messages + 1)^2
+  const int *polynomial;    // see polynomial.h; factors are multiplied by n_channels
+  int n_components;         // of the contracted density: (degree of messages + 1)^2
 };
 
 template <typename T> struct ModelTables {

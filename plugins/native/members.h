@@ -188,14 +188,15 @@ namespace MLPOT_INSTRUCTIONS {
     const int n_components = model.layers[task.layer].n_components;
     clear(work.gradients, static_cast<std::size_t>(n_components) * n);
     for (int component = 0; component < n_components; component++)
-      for (int channel = 0; channel < channels; channel += Simd<T>::PACK) {
-        Pack<T> components[MAX_COMPONENTS];
-        for (Pack<T> &c : components) c = Pack<T>::zero();
-        components[component] = ones<T>();
-        Walk<T> walk = walk_of_pack(task, channel, components);
+      for_each_pack<T>(channels, [&](int channel, auto vectors) {
+        using P = Pack<T, vectors>;
+        P components[MAX_COMPONENTS];
+        for (P &c : components) c = P::zero();
+        components[component] = ones<T, vectors>();
+        Walk<T, vectors> walk = walk_of_pack(task, channel, components);
         walk.gradient = work.gradients + component * n + channel;
-        add_gradient_of<DEEPEST, true>(walk, ones<T>());
-      }
+        add_gradient_of<DEEPEST, true>(walk, ones<T, vectors>());
+      });
   }
 
   /* Derivatives of the deviations with respect to the hidden values, [deviation][hidden]. */

@@ -14,16 +14,21 @@
 #define MLPOT_STRING_OF(name) #name
 #define MLPOT_STRING(name) MLPOT_STRING_OF(name)
 
+/* Vectors of a pack; of a wide one, where there are registers for that. */
 #if defined(MLPOT_VECTOR_BYTES)    // tests of the layout with any width
 #elif defined(__AVX512F__)
 #define MLPOT_VECTOR_BYTES 64
 #define MLPOT_PACK_VECTORS 2
+#define MLPOT_WIDE_PACK_VECTORS 4
 #elif defined(__AVX__)
 #define MLPOT_VECTOR_BYTES 32
 #define MLPOT_PACK_VECTORS 4
 #else
 #define MLPOT_VECTOR_BYTES 16
 #define MLPOT_PACK_VECTORS 4
+#endif
+#if !defined(MLPOT_WIDE_PACK_VECTORS)
+#define MLPOT_WIDE_PACK_VECTORS MLPOT_PACK_VECTORS
 #endif
 
 /* Before a loop of few and known turns over vectors: without it, compilers keep them in memory. */
@@ -41,13 +46,13 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename N> struct Simd {
     typedef N V __attribute__((vector_size(MLPOT_VECTOR_BYTES), may_alias));
     static constexpr int LANES = MLPOT_VECTOR_BYTES / sizeof(N);
-    static constexpr int PACK = MLPOT_PACK_VECTORS * LANES;
+    static constexpr int WIDE_PACK = MLPOT_WIDE_PACK_VECTORS;
     static constexpr bool DUAL = false;
   };
   template <typename T> struct Simd<Dual<T>> {
     using V = DualVector<T>;
     static constexpr int LANES = Simd<T>::LANES;
-    static constexpr int PACK = Simd<T>::PACK;
+    static constexpr int WIDE_PACK = MLPOT_PACK_VECTORS;
     static constexpr bool DUAL = true;
   };
   template <typename N> using Vector = typename Simd<N>::V;
@@ -182,43 +187,45 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-  template <typename N> struct Pack {
-    Vector<N> v[MLPOT_PACK_VECTORS];
+  template <typename N, int VECTORS> struct Pack {
+    Vector<N> v[VECTORS];
 
     static Pack zero()
     {
       Pack a;
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) a.v[k] = Vector<N>{};
+      for (int k = 0; k < VECTORS; k++) a.v[k] = Vector<N>{};
       return a;
     }
     static Pack at(const N *p)
     {
       Pack a;
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) a.v[k] = load(p + k * Simd<N>::LANES);
+      for (int k = 0; k < VECTORS; k++) a.v[k] = load(p + k * Simd<N>::LANES);
       return a;
     }
     void to(N *p) const
     {
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) store<Real<N>>(p + k * Simd<N>::LANES, v[k]);
+      for (int k = 0; k < VECTORS; k++) store<Real<N>>(p + k * Simd<N>::LANES, v[k]);
     }
     /* += a b, where a may be real */
-    template <typename A> void add(const Pack<A> &a, const Pack &b)
+    template <typename A> void add(const Pack<A, VECTORS> &a, const Pack &b)
     {
-      for (int k = 0; k < MLPOT_PACK_VECTORS; k++) v[k] += a.v[k] * b.v[k];
+      for (int k = 0; k < VECTORS; k++) v[k] += a.v[k] * b.v[k];
     }
   };
 
-  template <typename A, typename N> inline Pack<N> operator*(const Pack<A> &a, const Pack<N> &b)
+  template <typename A, typename N, int VECTORS>
+  inline Pack<N, VECTORS> operator*(const Pack<A, VECTORS> &a, const Pack<N, VECTORS> &b)
   {
-    Pack<N> c;
-    for (int k = 0; k < MLPOT_PACK_VECTORS; k++) c.v[k] = a.v[k] * b.v[k];
+    Pack<N, VECTORS> c;
+    for (int k = 0; k < VECTORS; k++) c.v[k] = a.v[k] * b.v[k];
     return c;
   }
 
-  /* p[0..PACK) += a b, where a may be real */
-  template <typename N, typename A> inline void add_to(N *p, const Pack<A> &a, const Pack<N> &b)
+  /* p+= a b, where a may be real */
+  template <typename N, typename A, int VECTORS>
+  inline void add_to(N *p, const Pack<A, VECTORS> &a, const Pack<N, VECTORS> &b)
   {
-    for (int k = 0; k < MLPOT_PACK_VECTORS; k++)
+    for (int k = 0; k < VECTORS; k++)
       store<Real<N>>(p + k * Simd<N>::LANES, load(p + k * Simd<N>::LANES) + a.v[k] * b.v[k]);
   }
 

@@ -249,17 +249,13 @@ template <typename T> void Tables<T>::lay_out_messages(int index)
   }
 }
 
-/* Values of one element: packs of channels, one after the other, each with all nodes. */
+/* Values of one element. */
 template <typename T>
-std::vector<typename Tables<T>::Patch>
-Tables<T>::polynomial_patches(std::size_t from, std::size_t to, int n_nodes) const
+typename Tables<T>::Patch Tables<T>::polynomial_patch(std::size_t from, std::size_t to,
+                                                      int n_nodes) const
 {
   const int n_channels = parameters.architecture.n_channels;
-  std::vector<Patch> patches;
-  for (int channel = 0; channel < n_channels; channel += pack)
-    patches.push_back({n_nodes, std::min(pack, n_channels - channel), from + channel, n_channels, 1,
-                       to + static_cast<std::size_t>(channel) * n_nodes, pack, 1});
-  return patches;
+  return {n_nodes, n_channels, from, n_channels, 1, to, model.n_channels, 1};
 }
 
 template <typename T> void Tables<T>::lay_out_polynomial(int index)
@@ -270,9 +266,7 @@ template <typename T> void Tables<T>::lay_out_polynomial(int index)
   const std::size_t padded_size = static_cast<std::size_t>(n_nodes) * model.n_channels;
   std::vector<Patch> patches;
   for (int species = 0; species < a.n_species; species++)
-    for (const Patch &patch :
-         polynomial_patches(species * size, used + species * padded_size, n_nodes))
-      patches.push_back(patch);
+    patches.push_back(polynomial_patch(species * size, used + species * padded_size, n_nodes));
   const T *table = add_table(a.n_species * size, a.n_species * padded_size, patches);
   for (int species = 0; table && species < a.n_species; species++)
     elements[index][species].polynomial_values = table + species * padded_size;
@@ -335,7 +329,6 @@ template <typename T> void Tables<T>::add_polynomial(int index)
   polynomials.push_back(std::make_unique<Polynomial>(source, a, model.n_channels));
   layer.elements = elements[index].data();
   layer.polynomial = polynomials.back()->code.data();
-  layer.n_polynomial_values = polynomials.back()->n_values();
   layer.n_components = (source.output_lmax + 1) * (source.output_lmax + 1);
 }
 
@@ -347,11 +340,11 @@ template <typename T> void Tables<T>::prepare_species(int species)
     const int n_nodes = polynomials[index]->n_values();
     constants.emplace_back(static_cast<std::size_t>(n_nodes) * model.n_channels);
     T *table = constants.back().data();
-    for (const Patch &p : polynomial_patches(0, 0, n_nodes))
-      for (int i = 0; i < p.rows; i++)
-        for (int j = 0; j < p.columns; j++)
-          table[p.to + static_cast<std::size_t>(i) * p.to_row + j] =
-              static_cast<T>(values[p.from + static_cast<std::size_t>(i) * p.from_row + j]);
+    const Patch p = polynomial_patch(0, 0, n_nodes);
+    for (int i = 0; i < p.rows; i++)
+      for (int j = 0; j < p.columns; j++)
+        table[static_cast<std::size_t>(i) * p.to_row + j] =
+            static_cast<T>(values[static_cast<std::size_t>(i) * p.from_row + j]);
     elements[index][species].polynomial_values = table;
   }
 }

@@ -83,7 +83,7 @@ template <typename T> class Tables {
   const T *add_transposed(std::size_t size, std::vector<Patch> patches);
   const T *add_matrices(const T *&transposed, int n, int rows, int columns, int padded_rows,
                         int padded_columns, int columns_of_transposed);
-  std::vector<Patch> polynomial_patches(std::size_t from, std::size_t to, int n_nodes) const;
+  Patch polynomial_patch(std::size_t from, std::size_t to, int n_nodes) const;
   void add_couplings(int index);
   void add_polynomial(int index);
 };
