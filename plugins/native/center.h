@@ -97,6 +97,25 @@ namespace MLPOT_INSTRUCTIONS {
     contraction_adjoint(task);
   }
 
+  /* Contracted density of the last layer, as it is heard, to energy and contracted_adjoint. */
+  template <typename T> double read_out(const Task<T> &task, int center, T *hidden)
+  {
+    send(task, center, task.workspace->contracted, hidden);
+    const double energy = energy_of_contracted(task) + readout(task, hidden);
+    seed_with_energy(task);
+    receive(task, center, hidden);
+    return energy;
+  }
+
+  /* mixed_adjoint from the gradient of the contracted density of one component and its adjoint. */
+  template <typename T> void weight_gradient(const Task<T> &task)
+  {
+    const int channels = task.model->n_channels;
+    for (int lm = 0; lm < task.model->n_harmonics(); lm++)
+      for (int k = 0; k < channels; k++)
+        task.workspace->mixed_adjoint[lm * channels + k] *= task.workspace->contracted_adjoint[k];
+  }
+
   /* The last layer: nothing has to be known of other atoms before the way back. */
   template <typename T> double forward_and_backward(const Task<T> &task, int center, T *hidden)
   {
@@ -107,19 +126,14 @@ namespace MLPOT_INSTRUCTIONS {
     double along = 0.0;
     contract_with_gradient(task);
     if (faded) hear(work.known, channels, work.contracted, work.contracted);
-    send(task, center, work.contracted, hidden);
-    const double energy = energy_of_contracted(task) + readout(task, hidden);
-    seed_with_energy(task);
-    receive(task, center, hidden);
+    const double energy = read_out(task, center, hidden);
     if (faded) {
       along = unfaded_product(work.known, channels, work.contracted, work.contracted_adjoint);
       hear(work.known, channels, work.contracted_adjoint, work.contracted_adjoint);
     }
     if (task.sums->deviation_forces && !is_deep(task))
       std::memcpy(work.gradients, work.mixed_adjoint, sizeof(T) * model.n_harmonics() * channels);
-    for (int lm = 0; lm < model.n_harmonics(); lm++)
-      for (int k = 0; k < channels; k++)
-        work.mixed_adjoint[lm * channels + k] *= work.contracted_adjoint[k];
+    weight_gradient(task);
     if (faded) add_adjoint_of_familiarity(task, work.known, along);
     return energy;
   }

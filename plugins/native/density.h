@@ -95,15 +95,16 @@ namespace MLPOT_INSTRUCTIONS {
     return task.weights->mix_t + block * model.n_channels * model.radial_width;
   }
 
-  /* mixed_adjoint -> adjoint of the sums over the neighbours, [group][adjoint_size] */
+  /* mixed_adjoint, a harmonic a row -> adjoint of the sums over the neighbours, [group][adjoint_size] */
   template <typename T>
-  inline void unmix_species(const Task<T> &task, const Edges &edges, const T *mixed_adjoint, T *out)
+  inline void unmix_species(const Task<T> &task, const Edges &edges, const T *mixed_adjoint,
+                            int row, T *out)
   {
     const ModelTables<T> &model = *task.model;
     const int columns = radial_columns<T>(model), channels = model.n_channels;
     for (int g = 0; g < edges.n_groups; g++, out += adjoint_size(model))
       for (int l = 0; l <= model.lmax; l++)
-        product<T>(2 * l + 1, channels, columns, {mixed_adjoint + l * l * channels, channels, 1},
+        product<T>(2 * l + 1, channels, columns, {mixed_adjoint + l * l * row, row, 1},
                    unmix_of(task, g, l), model.radial_width, out + l * l * columns, columns);
   }
 

@@ -42,8 +42,11 @@ template <typename T>
 ModelEvaluator<T>::ModelEvaluator(std::vector<Parameters> members, int n_threads) :
     tables(make_tables<T>(std::move(members))),
     member_tables(tables[0]->source(), tables[0]->model, tables[0]->vector_lanes()),
-    pool(n_threads),
-    passes(models(), tables[0]->message_channels(), pool, kernel_of(choose_kernels(), T())),
+    committee(tables.size() > 1 && tables[0]->model.n_layers == 1
+                  ? std::make_unique<CommitteeTables<T>>(tables)
+                  : nullptr),
+    pool(n_threads), passes(models(), committee ? &committee->model : nullptr,
+                            tables[0]->message_channels(), pool, kernel_of(choose_kernels(), T())),
     sums(pool)
 {
 }
@@ -64,6 +67,7 @@ void ModelEvaluator<T>::compute(const NativeAtoms &host, const mlpot_communicato
     const int species = atoms.species[atoms.centers[k]];
     for (const auto &one : tables)
       if (species >= 0) one->prepare_species(species);
+    if (species >= 0 && committee) committee->prepare_species(species);
   }
   const bool several_layers = tables[0]->model.n_layers > 1;
   const typename Passes<T>::Wishes wishes = {
@@ -100,6 +104,7 @@ void ModelEvaluator<T>::copy_descriptors(const mlpot_atoms &atoms, double *descr
 template <typename T> double ModelEvaluator<T>::bytes() const
 {
   double total = member_tables.bytes() + passes.bytes() + sums.bytes();
+  if (committee) total += committee->bytes();
   for (const auto &one : tables) total += one->bytes();
   return total;
 }

@@ -6,6 +6,7 @@
 #ifndef MLPOT_EVALUATOR_H
 #define MLPOT_EVALUATOR_H
 
+#include "committee_tables.h"
 #include "member_tables.h"
 #include "native_engine.h"
 #include "passes.h"
@@ -29,6 +30,7 @@ template <typename T> class ModelEvaluator : public Evaluator {
  private:
   std::vector<std::unique_ptr<Tables<T>>> tables;    // [member]
   MemberTables<T> member_tables;
+  std::unique_ptr<CommitteeTables<T>> committee;    // of deep ones with one layer
   ThreadPool pool;
   Passes<T> passes;
   ThreadSums sums;

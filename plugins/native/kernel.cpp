@@ -3,7 +3,7 @@
    One layer of a model over a range of centres, one centre at a time. Compiled once for each
    instruction set; MLPOT_INSTRUCTIONS is the namespace and the name of the set. */
 
-#include "center.h"
+#include "committee.h"
 
 #include <cmath>
 
@@ -126,18 +126,12 @@ namespace MLPOT_INSTRUCTIONS {
             work.member_slope_adjoint + m * work.capacity};
   }
 
-  /* Adjoint of the sums over the neighbours as one member, or one deviation, has it. */
-  template <typename T> T *own_sums(const Task<T> &task, const Edges &edges, int m)
-  {
-    return task.workspace->sum_adjoints + (m + 1) * edges.n_groups * adjoint_size(*task.model);
-  }
-
   /* From mixed_adjoint to the adjoints of the sums over the neighbours, or of the edges themselves. */
   template <typename T> void density_adjoint(const Task<T> &task, const Edges &edges, int m)
   {
     const Workspace<T> &work = *task.workspace;
     if (task.layer == 0)
-      return unmix_species(task, edges, work.mixed_adjoint,
+      return unmix_species(task, edges, work.mixed_adjoint, task.model->n_channels,
                            is_deep(task) ? own_sums(task, edges, m) : work.sum_adjoints);
     message_slopes(task, edges);
     message_density_adjoint(task, edges, work.mixed_adjoint, task.adjoints_in,
@@ -169,7 +163,8 @@ namespace MLPOT_INSTRUCTIONS {
     Workspace<T> &work = *task.workspace;
     const EdgeAdjoint<T> total = {work.harmonics_adjoint, work.slope_adjoint};
     const int n = edges.n_groups * adjoint_size(*task.model);
-    for (int m = 0; is_deep(task) && m < task.n_members; m++) {
+    const bool apart = is_deep(task) && !task.committee;
+    for (int m = 0; apart && m < task.n_members; m++) {
       const T before = m == 0 ? T(0) : T(1);
       if (task.layer == 0)
         combine(n, before, work.sum_adjoints, T(1), own_sums(task, edges, m));
@@ -237,7 +232,7 @@ namespace MLPOT_INSTRUCTIONS {
       if (!together) deviation_adjoint(task, r);
       if (task.layer == 0) {
         T *sums = own_sums(task, edges, r);
-        if (!together) unmix_species(task, edges, mixed_adjoint, sums);
+        if (!together) unmix_species(task, edges, mixed_adjoint, task.model->n_channels, sums);
         sum_neighbors_adjoint(task, edges, sums, own);
       } else
         message_density_adjoint(task, edges, mixed_adjoint,
@@ -246,27 +241,31 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-  /* Energies of the layer, on the way forward. */
+  /* All members, up to the adjoints of the sums over the neighbours, or of the edges; returns their energy. */
   template <typename T>
-  double add_energies(const Task<T> &task, const Edges &edges, int k, int center)
+  double run_members(const Task<T> &task, const Edges &edges, int k, int center)
   {
     double energy = 0.0;
-    Sums &sums = *task.sums;
     for (int m = 0; m < task.n_members; m++) {
       const Task<T> own = member_of(task, m, center);
       const double part = run_member(own, edges, k, center);
       energy += part;
       if (task.pass != Pass::Forward) density_adjoint(own, edges, m);
-      if (task.pass == Pass::Backward) continue;
-      if (m == 0 && (task.descriptors || asks_for_distances(sums))) describe(own, edges, k, center);
-      if (!sums.deviation_energies) continue;
-      if (!is_deep(task))
-        add_deviation_energies(own, center);
-      else if (m < task.n_deviations)
-        sums.deviation_energies[m] += task.n_members * part;
+      if (task.pass != Pass::Backward) note_member(own, edges, m, part, k, center);
     }
-    for (int r = 0; sums.deviation_energies && is_deep(task) && r < task.n_deviations; r++)
-      sums.deviation_energies[r] -= energy;
+    return energy;
+  }
+
+  /* Energies of the layer, on the way forward. */
+  template <typename T>
+  double add_energies(const Task<T> &task, const Edges &edges, int k, int center)
+  {
+    const double energy = task.committee ? run_side_by_side(task, edges, k, center)
+                                         : run_members(task, edges, k, center);
+    if (task.committee) unmix_side_by_side(task, edges, center);
+    double *deviations = task.sums->deviation_energies;
+    for (int r = 0; deviations && is_deep(task) && r < task.n_deviations; r++)
+      deviations[r] -= energy;
     return energy;
   }
 

@@ -208,6 +208,7 @@ template <typename N> struct Task {
   const ModelTables<Real<N>> *model;             // the first, or the one that is being computed
   const ModelTables<Real<N>> *const *members;    // all of them
   int n_members;
+  const ModelTables<Real<N>> *committee;    // all of them side by side, see committee.h; or null
   int layer;
   const ElementTables<Real<N>> *weights;    // of this layer, for the element of the centre
   Pass pass;

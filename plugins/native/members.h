@@ -179,6 +179,25 @@ namespace MLPOT_INSTRUCTIONS {
     if (!std::isfinite(total)) fail(*task.sums, center, true);
   }
 
+  /* What is to be known of a member's energy besides the sum. */
+  template <typename T>
+  void note_member(const Task<T> &task, const Edges &edges, int m, double energy, int k, int center)
+  {
+    const Sums &sums = *task.sums;
+    if (m == 0 && (task.descriptors || asks_for_distances(sums))) describe(task, edges, k, center);
+    if (!sums.deviation_energies) return;
+    if (!is_deep(task))
+      add_deviation_energies(task, center);
+    else if (m < task.n_deviations)
+      sums.deviation_energies[m] += task.n_members * energy;
+  }
+
+  /* Adjoint of the sums over the neighbours as one member, or one deviation, has it. */
+  template <typename T> T *own_sums(const Task<T> &task, const Edges &edges, int m)
+  {
+    return task.workspace->sum_adjoints + (m + 1) * edges.n_groups * adjoint_size(*task.model);
+  }
+
   /* Derivatives of the contracted density, one component after the other, with respect to the mixed one. */
   template <typename T> void component_gradients(const Task<T> &task)
   {

@@ -37,6 +37,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MLPOT_BASELIN
 endif()
 
 add_library(mlpot_native STATIC
+  "${native_dir}/committee_tables.cpp"
   "${native_dir}/dispatch.cpp"
   "${native_dir}/evaluator.cpp"
   "${native_dir}/folded.cpp"

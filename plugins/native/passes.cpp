@@ -25,8 +25,10 @@ namespace {
 }    // namespace
 
 template <typename N>
-Passes<N>::Passes(Models members, int sent_channels, ThreadPool &pool, Kernel kernel) :
-    members(std::move(members)), model(*this->members.front()), sent_channels(sent_channels),
+Passes<N>::Passes(Models members, const ModelTables<Real<N>> *committee, int sent_channels,
+                  ThreadPool &pool, Kernel kernel) :
+    members(std::move(members)), model(*this->members.front()), committee(committee),
+    sent_channels(sent_channels),
     n_deviations(this->members.size() > 1 ? static_cast<int>(this->members.size()) - 1
                                           : model.n_deviations),
     pool(pool), kernel(kernel),
@@ -66,7 +68,8 @@ template <typename N> void Passes<N>::prepare(const mlpot_atoms &atoms, const Wi
   for (int k = 0; k < atoms.n_centers; k++)
     most = std::max(most, atoms.n_neighbors[atoms.centers[k]]);
   for (auto &workspace : workspaces)
-    workspace.prepare(model, static_cast<int>(members.size()), most, lanes);
+    workspace.prepare(committee ? *committee : model, static_cast<int>(members.size()), most,
+                      lanes);
   const auto n_centers = static_cast<std::size_t>(atoms.n_centers);
   const auto n_atoms = static_cast<std::size_t>(atoms.n_atoms);
   if (wishes.descriptors) descriptors.reserve(n_centers * model.descriptor_width);
@@ -142,6 +145,7 @@ Task<N> Passes<N>::make_task(int layer, Pass pass, const NativeAtoms &host) cons
   task.model = &model;
   task.members = members.data();
   task.n_members = static_cast<int>(members.size());
+  task.committee = committee;
   task.n_deviations = n_deviations;
   task.layer = layer;
   task.pass = pass;

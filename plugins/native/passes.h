@@ -23,8 +23,9 @@ template <typename N> class Passes {
  public:
   using Kernel = void (*)(const Task<N> &);
   using Models = std::vector<const ModelTables<Real<N>> *>;
-  /* `sent_channels`: of the messages, without padding. */
-  Passes(Models members, int sent_channels, ThreadPool &pool, Kernel kernel);
+  /* `sent_channels`: of the messages, without padding. `committee`: all members side by side, or null. */
+  Passes(Models members, const ModelTables<Real<N>> *committee, int sent_channels, ThreadPool &pool,
+         Kernel kernel);
 
   /* What is wanted besides energies and forces. */
   struct Wishes {
@@ -47,6 +48,7 @@ template <typename N> class Passes {
  private:
   const Models members;
   const ModelTables<Real<N>> &model;    // the first
+  const ModelTables<Real<N>> *const committee;
   const int sent_channels, n_deviations;
   ThreadPool &pool;
   Kernel kernel;

@@ -26,8 +26,10 @@ namespace {
    public:
     TrainerOf(Parameters parameters, int n_threads) :
         tables(std::move(parameters), Tables<T>::Polynomials::All), pool(n_threads),
-        forward({&tables.model}, tables.message_channels(), pool, KernelsOf<T>::simulation()),
-        backward({&tables.model}, tables.message_channels(), pool, KernelsOf<T>::training()),
+        forward({&tables.model}, nullptr, tables.message_channels(), pool,
+                KernelsOf<T>::simulation()),
+        backward({&tables.model}, nullptr, tables.message_channels(), pool,
+                 KernelsOf<T>::training()),
         sums(pool), gradients(pool.size())
     {
     }
