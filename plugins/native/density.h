@@ -108,43 +108,57 @@ namespace MLPOT_INSTRUCTIONS {
                    unmix_of(task, g, l), model.radial_width, out + l * l * columns, columns);
   }
 
-  /* Adds slope_n sum_lm adjoint_(lm, n) Y_lm for ROWS radial functions and COLUMNS vectors of edges. */
+  /* For ROWS harmonics and COLUMNS vectors of edges: their adjoints, sum_n adjoint_(lm, n) R_n, and what they add to that
+     of the distance, Y_lm sum_n adjoint_(lm, n) dR_n/dr. Both sums have the same factors. */
   template <typename T, int ROWS, int COLUMNS>
-  inline void add_slopes(int n_harmonics, const T *adjoint, int columns, const T *harmonics,
-                         const T *slopes, int stride, Vector<T> *totals)
+  inline void adjoint_block(const ModelTables<T> &model, const Workspace<T> &work, int lm, int e,
+                            const T *adjoint, const EdgeAdjoint<T> &out, Vector<T> *totals)
   {
     constexpr int LANES = Simd<T>::LANES;
-    Vector<T> sums[ROWS][COLUMNS] = {};
-    for (int lm = 0; lm < n_harmonics; lm++) {
+    const int columns = radial_columns<T>(model), stride = work.capacity;
+    Vector<T> values[ROWS][COLUMNS] = {}, slopes[ROWS][COLUMNS] = {};
+    for (int n = 0; n < model.n_radial; n++) {
       MLPOT_UNROLL
       for (int k = 0; k < ROWS * COLUMNS; k++) {
-        const int n = k / COLUMNS, v = k % COLUMNS;
-        sums[n][v] += adjoint[lm * columns + n] * load(harmonics + lm * stride + v * LANES);
+        const int row = k / COLUMNS, v = k % COLUMNS, place = n * stride + e + v * LANES;
+        const T factor = adjoint[(lm + row) * columns + n];
+        values[row][v] += factor * load(work.radial + place);
+        slopes[row][v] += factor * load(work.slope + place);
       }
     }
     MLPOT_UNROLL
     for (int k = 0; k < ROWS * COLUMNS; k++) {
-      const int n = k / COLUMNS, v = k % COLUMNS;
-      totals[v] += sums[n][v] * load(slopes + n * stride + v * LANES);
+      const int row = k / COLUMNS, v = k % COLUMNS, place = (lm + row) * stride + e + v * LANES;
+      store<T>(out.harmonics + place, values[row][v]);
+      totals[v] += slopes[row][v] * load(work.harmonics + place);
     }
   }
 
-  template <typename T, int COLUMNS>
-  inline void distance_adjoint(const Task<T> &task, const T *adjoint, int e, T *out)
+  /* The same for as many rows as there are, up to MOST. */
+  template <typename T, int MOST, int COLUMNS>
+  inline void adjoint_rows(int rows, const ModelTables<T> &model, const Workspace<T> &work, int lm,
+                           int e, const T *adjoint, const EdgeAdjoint<T> &out, Vector<T> *totals)
   {
-    const ModelTables<T> &model = *task.model;
-    const Workspace<T> &work = *task.workspace;
-    const int columns = radial_columns<T>(model), stride = work.capacity;
+    if (rows == MOST)
+      return adjoint_block<T, MOST, COLUMNS>(model, work, lm, e, adjoint, out, totals);
+    if constexpr (MOST > 1)
+      adjoint_rows<T, MOST - 1, COLUMNS>(rows, model, work, lm, e, adjoint, out, totals);
+  }
+
+  template <typename T, int COLUMNS>
+  inline void adjoint_of_edges(const ModelTables<T> &model, const Workspace<T> &work, int e,
+                               const T *adjoint, const EdgeAdjoint<T> &out)
+  {
+    constexpr int MOST = 5;    // of 25 harmonics none is left over
     Vector<T> totals[COLUMNS] = {};
-    int n = 0;
-    for (; n + 4 <= model.n_radial; n += 4)
-      add_slopes<T, 4, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
-                                work.slope + n * stride + e, stride, totals);
-    for (; n < model.n_radial; n++)
-      add_slopes<T, 1, COLUMNS>(model.n_harmonics(), adjoint + n, columns, work.harmonics + e,
-                                work.slope + n * stride + e, stride, totals);
+    const int n = model.n_harmonics();
+    for (int lm = 0, n_blocks = (n + MOST - 1) / MOST; n_blocks > 0; n_blocks--) {
+      const int rows = (n - lm + n_blocks - 1) / n_blocks;
+      adjoint_rows<T, MOST, COLUMNS>(rows, model, work, lm, e, adjoint, out, totals);
+      lm += rows;
+    }
     MLPOT_UNROLL
-    for (int v = 0; v < COLUMNS; v++) store<T>(out + e + v * Simd<T>::LANES, totals[v]);
+    for (int v = 0; v < COLUMNS; v++) store<T>(out.slope + e + v * Simd<T>::LANES, totals[v]);
   }
 
   template <typename T>
@@ -152,18 +166,15 @@ namespace MLPOT_INSTRUCTIONS {
                                     const EdgeAdjoint<T> &out)
   {
     constexpr int LANES = Simd<T>::LANES;
+    constexpr int COLUMNS = MLPOT_REGISTERS > 16 ? 2 : 1;
     const ModelTables<T> &model = *task.model;
     const Workspace<T> &work = *task.workspace;
-    const int stride = work.capacity;
     for (int g = 0; g < edges.n_groups; g++, adjoint += adjoint_size(model)) {
       const Group group = work.groups[g];
-      product<T>(model.n_harmonics(), model.n_radial, group.last - group.first,
-                 {adjoint, radial_columns<T>(model), 1}, work.radial + group.first, stride,
-                 out.harmonics + group.first, stride);
       int e = group.first;
-      for (; e + 2 * LANES <= group.last; e += 2 * LANES)
-        distance_adjoint<T, 2>(task, adjoint, e, out.slope);
-      if (e < group.last) distance_adjoint<T, 1>(task, adjoint, e, out.slope);
+      for (; e + COLUMNS * LANES <= group.last; e += COLUMNS * LANES)
+        adjoint_of_edges<T, COLUMNS>(model, work, e, adjoint, out);
+      for (; e < group.last; e += LANES) adjoint_of_edges<T, 1>(model, work, e, adjoint, out);
     }
   }
 

@@ -118,15 +118,29 @@ namespace MLPOT_INSTRUCTIONS {
         product_block<C, Halved<C>, ROWS, 1, ADD>(n, a, w + column, w_row, c + column, c_row);
   }
 
+  /* As many rows as there are, up to MOST. */
+  template <typename C, int MOST, bool ADD, typename A, typename W>
+  inline void product_rows_of(int rows, int n, int columns, const Matrix<A> &a, const W *w,
+                              std::ptrdiff_t w_row, C *c, std::ptrdiff_t c_row)
+  {
+    if (rows == MOST) return product_rows<C, MOST, ADD>(n, columns, a, w, w_row, c, c_row);
+    if constexpr (MOST > 1)
+      product_rows_of<C, MOST - 1, ADD>(rows, n, columns, a, w, w_row, c, c_row);
+  }
+
+  /* In blocks of rows as large as the registers allow, which share what they load, and as equal as can be. */
   template <typename C, bool ADD, typename A, typename W>
   inline void product_of(int rows, int n, int columns, Matrix<A> a, const W *w,
                          std::ptrdiff_t w_row, C *c, std::ptrdiff_t c_row)
   {
-    for (; rows >= 4; rows -= 4, a.skip_rows(4), c += 4 * c_row)
-      product_rows<C, 4, ADD>(n, columns, a, w, w_row, c, c_row);
-    if (rows == 3) product_rows<C, 3, ADD>(n, columns, a, w, w_row, c, c_row);
-    if (rows == 2) product_rows<C, 2, ADD>(n, columns, a, w, w_row, c, c_row);
-    if (rows == 1) product_rows<C, 1, ADD>(n, columns, a, w, w_row, c, c_row);
+    constexpr int MOST = Simd<C>::DUAL || MLPOT_REGISTERS == 16 ? 4 : 8;
+    for (int n_blocks = (rows + MOST - 1) / MOST; n_blocks > 0; n_blocks--) {
+      const int block = (rows + n_blocks - 1) / n_blocks;
+      product_rows_of<C, MOST, ADD>(block, n, columns, a, w, w_row, c, c_row);
+      rows -= block;
+      a.skip_rows(block);
+      c += block * c_row;
+    }
   }
 
   /* c (rows x columns) from a (rows x n) and w (n x columns); columns are a multiple of the lanes, of reals

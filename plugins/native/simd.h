@@ -27,6 +27,11 @@
 #define MLPOT_VECTOR_BYTES 16
 #define MLPOT_PACK_VECTORS 4
 #endif
+#if defined(__AVX512F__)
+#define MLPOT_REGISTERS 32
+#else
+#define MLPOT_REGISTERS 16
+#endif
 #if !defined(MLPOT_WIDE_PACK_VECTORS)
 #define MLPOT_WIDE_PACK_VECTORS MLPOT_PACK_VECTORS
 #endif
