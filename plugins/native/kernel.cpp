@@ -10,30 +10,41 @@
 namespace mlpot {
 namespace MLPOT_INSTRUCTIONS {
 
-  /* dE/dr_ij from the adjoints of harmonics and distances */
+  /* dE/dr_ij, [x, y, z][edge], from the adjoints of harmonics and distances */
   template <int LMAX, typename T>
-  void edge_gradients(int n_edges, const EdgeAdjoint<T> &adjoint, Workspace<T> &work)
+  void edge_gradients(int n_edges, const EdgeAdjoint<T> &adjoint, const Workspace<T> &work, T *out)
   {
     using V = Vector<T>;
+    const int stride = work.capacity;
     for (int e = 0; e < n_edges; e += Simd<T>::LANES) {
       const V x = load(work.ux + e), y = load(work.uy + e), z = load(work.uz + e);
       const V inverse = load(work.inverse + e);
       V gx, gy, gz;
       harmonics_gradient<LMAX, T>(x, y, z, adjoint.harmonics + e, work.capacity, gx, gy, gz);
       const V along = load(adjoint.slope + e) - inverse * (x * gx + y * gy + z * gz);
-      store<T>(work.gx + e, inverse * gx + along * x);
-      store<T>(work.gy + e, inverse * gy + along * y);
-      store<T>(work.gz + e, inverse * gz + along * z);
+      store<T>(out + e, inverse * gx + along * x);
+      store<T>(out + stride + e, inverse * gy + along * y);
+      store<T>(out + 2 * stride + e, inverse * gz + along * z);
     }
   }
 
-  template <typename T>
-  void edge_gradients(int lmax, int n_edges, const EdgeAdjoint<T> &adjoint, Workspace<T> &work)
+  constexpr int MEAN = -1;
+
+  /* Those of deviation r, or of the mean. */
+  template <typename T> T *gradients_of(const Workspace<T> &work, int r)
   {
-    constexpr void (*OF_DEGREES[MAX_DEGREES])(int, const EdgeAdjoint<T> &, Workspace<T> &) = {
+    return work.edge_gradients + (r + 1) * 3 * static_cast<std::size_t>(work.capacity);
+  }
+
+  template <typename T>
+  void edge_gradients(const Task<T> &task, const Edges &edges, const EdgeAdjoint<T> &adjoint, int r)
+  {
+    constexpr void (*OF_DEGREES[MAX_DEGREES])(int, const EdgeAdjoint<T> &, const Workspace<T> &,
+                                              T *) = {
         edge_gradients<0>, edge_gradients<1>, edge_gradients<2>, edge_gradients<3>,
         edge_gradients<4>, edge_gradients<5>, edge_gradients<6>};
-    OF_DEGREES[lmax](n_edges, adjoint, work);
+    const Workspace<T> &work = *task.workspace;
+    OF_DEGREES[task.model->lmax](edges.n_edges, adjoint, work, gradients_of(work, r));
   }
 
   inline void add_edge_virial(const double *r, const double *g, int i, int j, Sums &sums)
@@ -53,9 +64,7 @@ namespace MLPOT_INSTRUCTIONS {
   template <typename T>
   inline void edge_gradient(const Workspace<T> &work, int e, bool repulsive, double *g)
   {
-    g[0] = work.gx[e];
-    g[1] = work.gy[e];
-    g[2] = work.gz[e];
+    for (int a = 0; a < 3; a++) g[a] = gradients_of(work, MEAN)[a * work.capacity + e];
     if (!repulsive) return;
     const double slope = work.repulsive_slope[e] / work.r[e];
     g[0] += slope * work.x[e];
@@ -175,33 +184,45 @@ namespace MLPOT_INSTRUCTIONS {
     return total;
   }
 
-  /* Forces and virials of one deviation. */
-  template <typename T>
-  void add_deviation_forces(const Task<T> &task, const Edges &edges, int center, int r,
-                            const EdgeAdjoint<T> &adjoint)
+  /* Virials of all deviations. */
+  template <typename T> void add_deviation_virials(const Task<T> &task, const Edges &edges)
   {
-    Workspace<T> &work = *task.workspace;
-    edge_gradients(task.model->lmax, edges.n_edges, adjoint, work);
-    const std::size_t n = task.n_deviations;
-    double total[3] = {}, *virial = task.sums->deviation_virials;
-    for (int e = 0; e < edges.n_edges; e++) {
-      const double g[3] = {work.gx[e], work.gy[e], work.gz[e]};
-      const double position[3] = {work.x[e], work.y[e], work.z[e]};
-      double *force = task.sums->deviation_forces + (work.index[e] * n + r) * 3;
-      for (int a = 0; a < 3; a++) {
-        total[a] += g[a];
-        force[a] -= g[a];
+    const Workspace<T> &work = *task.workspace;
+    for (int r = 0; r < task.n_deviations; r++)
+      for (int e = 0; e < edges.n_edges; e++) {
+        const double position[3] = {work.x[e], work.y[e], work.z[e]};
+        for (int k = 0; k < 9; k++)
+          task.sums->deviation_virials[9 * r + k] -=
+              position[k / 3] * gradients_of(work, r)[k % 3 * work.capacity + e];
       }
-      for (int k = 0; virial && k < 9; k++) virial[9 * r + k] -= position[k / 3] * g[k % 3];
+  }
+
+  /* Forces of all deviations: those on one atom are next to each other. */
+  template <typename T>
+  void add_deviation_forces(const Task<T> &task, const Edges &edges, int center)
+  {
+    const Workspace<T> &work = *task.workspace;
+    const int n = 3 * task.n_deviations, stride = work.capacity;
+    double *forces = task.sums->deviation_forces, sum = 0.0;
+    double *own = forces + static_cast<std::size_t>(center) * n;
+    for (int e = 0; e < edges.n_edges; e++) {
+      const T *gradients = gradients_of(work, 0) + e;
+      double *other = forces + static_cast<std::size_t>(work.index[e]) * n;
+      for (int k = 0; k < n; k++) {
+        const double g = gradients[k * stride];
+        own[k] += g;
+        other[k] -= g;
+      }
     }
-    for (int a = 0; a < 3; a++) task.sums->deviation_forces[(center * n + r) * 3 + a] += total[a];
-    if (!std::isfinite(total[0] + total[1] + total[2])) fail(*task.sums, center, false);
+    for (int k = 0; k < n; k++) sum += own[k];
+    if (!std::isfinite(sum)) fail(*task.sums, center, false);
+    if (task.sums->deviation_virials) add_deviation_virials(task, edges);
   }
 
   /* Deviations are as many times what a member adds to the mean as there are members, less the mean. */
   template <typename T>
-  void add_forces_of_members(const Task<T> &task, const Edges &edges, int center,
-                             const EdgeAdjoint<T> &mean)
+  void find_gradients_of_members(const Task<T> &task, const Edges &edges,
+                                 const EdgeAdjoint<T> &mean)
   {
     const T n_members = static_cast<T>(task.n_members);
     for (int r = 0; r < task.n_deviations; r++) {
@@ -213,12 +234,12 @@ namespace MLPOT_INSTRUCTIONS {
         sum_neighbors_adjoint(task, edges, sums, own);
       } else
         combine_edges(task, edges.n_edges, n_members, own, T(-1), mean);
-      add_deviation_forces(task, edges, center, r, own);
+      edge_gradients(task, edges, own, r);
     }
   }
 
   template <typename T>
-  void add_forces_of_readouts(const Task<T> &task, const Edges &edges, int k, int center)
+  void find_gradients_of_readouts(const Task<T> &task, const Edges &edges, int k, int center)
   {
     if (task.pass == Pass::Backward) component_gradients(task);
     seed_with_deviations(task, k, center);
@@ -237,7 +258,7 @@ namespace MLPOT_INSTRUCTIONS {
       } else
         message_density_adjoint(task, edges, mixed_adjoint,
                                 task.deviation_adjoints_in + r * task.deviation_stride, own);
-      add_deviation_forces(task, edges, center, r, own);
+      edge_gradients(task, edges, own, r);
     }
   }
 
@@ -281,13 +302,14 @@ namespace MLPOT_INSTRUCTIONS {
     if (task.pass != Pass::Backward) add_energy(center, energy, *task.sums);
     if (task.pass == Pass::Forward) return;
     const EdgeAdjoint<T> adjoint = add_members(task, edges);
-    edge_gradients(model.lmax, edges.n_edges, adjoint, work);
+    edge_gradients(task, edges, adjoint, MEAN);
     add_forces(task, edges, center);
     if (!task.sums->deviation_forces) return;
     if (is_deep(task))
-      add_forces_of_members(task, edges, center, adjoint);
+      find_gradients_of_members(task, edges, adjoint);
     else
-      add_forces_of_readouts(task, edges, k, center);
+      find_gradients_of_readouts(task, edges, k, center);
+    add_deviation_forces(task, edges, center);
   }
 
   template <typename T> void run(const Task<T> &given)

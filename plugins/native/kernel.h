@@ -23,9 +23,6 @@ constexpr int MAX_DEGREES = 7;    // lmax + 1
 constexpr int MAX_MESSAGE_DEGREES = 3;
 constexpr int MAX_COMPONENTS = MAX_MESSAGE_DEGREES * MAX_MESSAGE_DEGREES;
 
-/* Channels whose part in the adjoints of deviations is found together. */
-constexpr int UNMIXED_TOGETHER = 16;
-
 /* Degree that a component of a message belongs to. */
 constexpr int degree_of(int component)
 {
@@ -160,7 +157,7 @@ template <typename N> struct Workspace {
   N *radial_rows, *slope_rows;           // [edge][radial]
   N *harmonics_adjoint;                  // [lm][edge]
   N *slope_adjoint;                      // [edge]
-  N *gx, *gy, *gz;                       // [edge]
+  N *edge_gradients;                     // [mean, deviations][x, y, z][edge]
   N *density;                            // [group][lm][radial]
   N *mixed, *mixed_adjoint;              // [lm][channel]
   N *contracted, *contracted_adjoint;    // [component][channel]
@@ -172,7 +169,7 @@ template <typename N> struct Workspace {
   // committees
   N *deviation_energies, *deviation_hidden, *deviation_seeds;    // see members.h
   double *deviation_products;                            // [deviation]: its B.R, see familiarity.h
-  N *unmixed;                                            // [channel][lm][radial]
+  N *deviation_rows;                                     // [deviation][channel]: of one harmonic
   N *gradients;                                          // [component][lm][channel]
   N *sum_adjoints;                                       // [mean, members][group][lm][radial]
   N *member_harmonics_adjoint, *member_slope_adjoint;    // [member][lm][edge], [member][edge]

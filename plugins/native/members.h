@@ -300,30 +300,24 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   /* Adjoints of the sums over the neighbours of all deviations at once, [deviation][group][adjoint_size], where
-     the contracted density has one component: first what all share, then one product; for a few channels at a
-     time, so that what all share stays in the nearest cache. */
+     the contracted density has one component: a harmonic at a time, whose rows are the deviations. */
   template <typename T> void unmix_deviations(const Task<T> &task, const Edges &edges, T *out)
   {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
     const int channels = model.n_channels, columns = radial_columns<T>(model);
-    const int size = adjoint_size(model), width = model.radial_width, lmax = model.lmax;
-    const T *gradients = work.gradients;
-    for (int g = 0; g < edges.n_groups; g++)
-      for (int first = 0; first < channels; first += UNMIXED_TOGETHER) {
-        const int last = std::min(first + UNMIXED_TOGETHER, channels);
-        for (int l = 0; l <= lmax; l++) {
-          const T *unmix = unmix_of(task, g, l) + first * width;
-          for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
-            for (int n = 0; n < columns; n += Halved<T>::LANES)
-              for (int c = 0; c < last - first; c++)
-                Halved<T>::write(work.unmixed + c * size + lm * columns + n,
-                                 gradients[lm * channels + first + c] *
-                                     Halved<T>::read(unmix + c * width + n));
-        }
-        const auto multiply = first == 0 ? product<T, false, T> : product<T, true, T>;
-        multiply(task.n_deviations, last - first, size, {work.deviation_seeds + first, channels, 1},
-                 work.unmixed, size, out + g * size, edges.n_groups * size);
+    const int size = adjoint_size(model);
+    for (int l = 0; l <= model.lmax; l++)
+      for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
+        const T *gradients = work.gradients + lm * channels;
+        for (int r = 0; r < task.n_deviations; r++)
+          for (int c = 0; c < channels; c += Simd<T>::LANES)
+            store<T>(work.deviation_rows + r * channels + c,
+                     load(work.deviation_seeds + r * channels + c) * load(gradients + c));
+        for (int g = 0; g < edges.n_groups; g++)
+          product<T>(task.n_deviations, channels, columns, {work.deviation_rows, channels, 1},
+                     unmix_of(task, g, l), model.radial_width, out + g * size + lm * columns,
+                     edges.n_groups * size);
       }
   }
 

@@ -45,9 +45,9 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (int **array : {&view.index, &view.candidate}) cut(*array, 2 * edges);
   cut(view.order, edges);
   for (double **array : {&view.r, &view.repulsive_slope, &view.along}) cut(*array, edges);
-  for (N **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint,
-                    &view.gx, &view.gy, &view.gz})
+  for (N **array : {&view.ux, &view.uy, &view.uz, &view.inverse, &view.ratio, &view.slope_adjoint})
     cut(*array, edges);
+  cut(view.edge_gradients, (1 + std::max(n_members - 1, model.n_deviations)) * 3 * edges);
   for (N **array : {&view.harmonics, &view.harmonics_adjoint}) cut(*array, harmonics * edges);
   for (N **array : {&view.radial, &view.slope}) cut(*array, model.n_radial * edges);
   for (N **array : {&view.radial_rows, &view.slope_rows}) cut(*array, edges * model.radial_width);
@@ -76,7 +76,7 @@ void WorkspaceMemory<N>::cut_member_arrays(const ModelTables<Real<N>> &model, in
   cut(view.deviation_seeds, deviations * MAX_COMPONENTS * channels);
   if (deviations > 0) cut(view.gradients, MAX_COMPONENTS * harmonics * channels);
   const std::size_t sums = (harmonics * model.radial_width + lanes - 1) / lanes * lanes;
-  if (deviations > 0) cut(view.unmixed, UNMIXED_TOGETHER * sums);
+  cut(view.deviation_rows, deviations * channels);
   // edges of a shallow committee belong to one member at a time
   const std::size_t members = n_members > 1 ? n_members : deviations > 0 ? 1 : 0;
   cut(view.sum_adjoints, (1 + std::max(members, deviations)) * model.n_species * sums);
