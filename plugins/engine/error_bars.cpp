@@ -71,16 +71,17 @@ void ErrorBars::check(bool wants_sigma, bool calibrated, const char *what) const
                              ", only a spread: run mlpot calibrate");
 }
 
-/* Standard deviation over the members, the first value of whom is given; divisor M - 1. */
-double ErrorBars::spread_of(const double *values, std::size_t stride) const
+/* Over the members, the first value of whom is given; divisor M - 1. */
+double ErrorBars::variance_of(const double *values, std::size_t stride) const
 {
   double mean = 0.0, squares = 0.0;
-  for (int m = 0; m < n_members; m++) mean += values[m * stride] / n_members;
+  for (int m = 0; m < n_members; m++) mean += values[m * stride];
+  mean /= n_members;
   for (int m = 0; m < n_members; m++) {
     const double away = values[m * stride] - mean;
     squares += away * away;
   }
-  return std::sqrt(squares / (n_members - 1));
+  return squares / (n_members - 1);
 }
 
 void ErrorBars::of_forces(const MemberForces &forces, double *spread, double *sigma) const
@@ -90,11 +91,10 @@ void ErrorBars::of_forces(const MemberForces &forces, double *spread, double *si
     throw std::runtime_error("error bars of forces need the feature distances of the atoms");
   for (int i = 0; i < forces.n_atoms; i++) {
     const int species = forces.species[i];
+    const double *values = forces.values + 3 * static_cast<std::size_t>(i);
     double own = 0.0;
-    for (int a = 0; species >= 0 && a < 3; a++)
-      own = std::hypot(
-          own, spread_of(forces.values + 3 * static_cast<std::size_t>(i) + a, 3 * forces.stride));
-    own /= std::sqrt(3.0);
+    for (int a = 0; species >= 0 && a < 3; a++) own += variance_of(values + a, 3 * forces.stride);
+    own = std::sqrt(own / 3.0);
     if (spread) spread[i] = own;
     if (!sigma) continue;
     sigma[i] = species < 0 ? 0.0 : force_scale[species] * own;
@@ -107,7 +107,7 @@ void ErrorBars::of_forces(const MemberForces &forces, double *spread, double *si
 void ErrorBars::of_energy(const double *energies, double *spread, double *sigma) const
 {
   check(sigma, energy_calibrated(), "energy");
-  const double own = spread_of(energies, 1);
+  const double own = std::sqrt(variance_of(energies, 1));
   if (spread) *spread = own;
   if (sigma) *sigma = energy_scale * own;
 }

@@ -51,7 +51,7 @@ class ErrorBars {
   double energy_scale = 0.0;          // 0: not calibrated
 
   void read_calibration(const Json &calibration, int n_elements);
-  double spread_of(const double *values, std::size_t stride) const;
+  double variance_of(const double *values, std::size_t stride) const;
   void check(bool wants_sigma, bool calibrated, const char *what) const;
 };
 
