@@ -85,6 +85,8 @@ def test_hidden_values_of_any_size(scale, instructions, tmp_path, monkeypatch):
     try:
         double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
     except ModelFileError as error:
+        if "this processor" not in str(error):  # its probe, say, which the engine is checked with
+            raise
         pytest.skip(str(error))
     graph = graph_from_atoms(random_structure("crystal", 8, seed=3), [1, 8, 14], double.manifest.cutoff)
     expected = load_model(tmp_path / "model.pt").evaluate(graph, atomic_virials=True)
