@@ -136,10 +136,17 @@ def force_sigmas(
     Returns
     -------
     sigma : (n_atoms,), eV/A
+
+    Raises
+    ------
+    ValueError
+        Distances that are needed are not given.
     """
     scale: FloatArray = np.array(scaling.scale)[species]
-    if scaling.distance_limit is None or distances is None:
+    if scaling.distance_limit is None:
         return scale * spreads
+    if distances is None:
+        raise ValueError("these error bars need the feature distances of the neighbourhoods")
     return np.asarray(scale * np.sqrt(spreads) * distances * np.maximum(1.0, distances / scaling.distance_limit))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mlpot.errors import DataError
 from mlpot.uncertainty.calibration import calibrate, conformal_quantiles
-from mlpot.uncertainty.quality import ErrorTable, auroc, force_quality, sigmas
+from mlpot.uncertainty.quality import ErrorTable, auroc, force_quality, force_sigmas, sigmas
 
 SCALES = np.array([1.5, 4.0])
 
@@ -122,3 +122,9 @@ def test_sigma_grows_with_the_distance_of_the_neighbourhood():
     np.testing.assert_allclose(sigmas(inside, scaling), 0.5 * sigmas(near, scaling))
     np.testing.assert_allclose(sigmas(far, scaling), 4.0 * sigmas(near, scaling))
     np.testing.assert_array_equal(sigmas(near._replace(distances=9.0 * near.distances), scaling), sigmas(near, scaling))
+
+
+def test_sigma_is_never_made_without_a_distance_that_it_needs():
+    scaling = calibrate(table(distances=True), 2, None).forces
+    with pytest.raises(ValueError, match="need the feature distances"):
+        force_sigmas(scaling, np.ones(2), np.zeros(2, dtype=int), None)
