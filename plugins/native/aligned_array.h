@@ -50,6 +50,14 @@ template <typename T> class AlignedArray {
   std::size_t capacity_ = 0;
 };
 
+/* Of several arrays together. */
+template <typename Arrays> double bytes_of(const Arrays &arrays)
+{
+  double total = 0.0;
+  for (const auto &array : arrays) total += static_cast<double>(array.bytes());
+  return total;
+}
+
 }    // namespace mlpot
 
 #endif

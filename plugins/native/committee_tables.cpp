@@ -55,9 +55,7 @@ template <typename T> void CommitteeTables<T>::prepare_species(int species)
 
 template <typename T> double CommitteeTables<T>::bytes() const
 {
-  double total = 0.0;
-  for (const auto &array : arrays) total += static_cast<double>(array.bytes());
-  return total;
+  return bytes_of(arrays);
 }
 
 template class CommitteeTables<float>;

@@ -189,9 +189,7 @@ void MemberTables<T>::add_clusters(const Parameters &parameters,
 
 template <typename T> double MemberTables<T>::bytes() const
 {
-  double total = 0.0;
-  for (const auto &array : arrays) total += static_cast<double>(array.bytes());
-  return total;
+  return bytes_of(arrays);
 }
 
 template class MemberTables<float>;

@@ -226,7 +226,7 @@ namespace MLPOT_INSTRUCTIONS {
     return c;
   }
 
-  /* p+= a b, where a may be real */
+  /* p += a b, where a may be real */
   template <typename N, typename A, int VECTORS>
   inline void add_to(N *p, const Pack<A, VECTORS> &a, const Pack<N, VECTORS> &b)
   {

@@ -351,9 +351,7 @@ template <typename T> void Tables<T>::prepare_species(int species)
 
 template <typename T> double Tables<T>::bytes() const
 {
-  double total = static_cast<double>(memory.bytes() + mirror.bytes());
-  for (const auto &array : constants) total += static_cast<double>(array.bytes());
-  return total;
+  return static_cast<double>(memory.bytes() + mirror.bytes()) + bytes_of(constants);
 }
 
 template class Tables<float>;

@@ -109,7 +109,7 @@ def test_ase_gets_error_bars(committee_file, alloy, engine):
     species = (atoms.numbers == 79).astype(int)
     away = _around(atoms, results["feature_distance"])
     size = np.sqrt(spread) * away * np.maximum(1.0, away / scaling.distance_limit)
-    np.testing.assert_allclose(results["forces_std"], np.array(scaling.scale)[species] * size, rtol=1e-9)
+    np.testing.assert_allclose(results["forces_std"], np.array(scaling.scale)[species] * size, rtol=1e-12)
 
 
 def _around(atoms, distances):
