@@ -25,9 +25,9 @@ from ase.eos import EquationOfState
 from rich.console import Console
 from rich.table import Table
 
-from mlpot.active.beginning import base_cell
-from mlpot.active.config import LoopConfig, read_loop_config
-from mlpot.active.label.calculators import make_calculator
+from mlpot.active_learning.config import LoopConfig, read_loop_config
+from mlpot.active_learning.initial import base_cell
+from mlpot.active_learning.labelling.calculators import make_calculator
 from mlpot.calculator import load
 from mlpot.data import read_structures
 from mlpot.properties.crystal import conventional_cell, primitive_cell

@@ -19,10 +19,10 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 import mlpot
-from mlpot.active.beginning import base_cell
-from mlpot.active.config import read_loop_config
-from mlpot.active.generate import melted
-from mlpot.active.label.calculators import make_calculator
+from mlpot.active_learning.config import read_loop_config
+from mlpot.active_learning.exploration.generate import melted
+from mlpot.active_learning.initial import base_cell
+from mlpot.active_learning.labelling.calculators import make_calculator
 
 TIMESTEP = 2.0  # fs
 SETTLE, APART = 2500, 1000  # steps: of each temperature, and between its two frames

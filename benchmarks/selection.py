@@ -30,16 +30,16 @@ import typer
 import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlpot.active.select import Candidate, select_batch
-from mlpot.atoms_engine import atoms_engine
+from mlpot.active_learning.selection.select import Candidate, select_batch
 from mlpot.calculator import load
-from mlpot.config_file import read_config
+from mlpot.config.yaml import read_config
 from mlpot.data import LabelledStructure, read_structures
-from mlpot.feature_distance import distance_from_file
-from mlpot.figures import new_figure, tidy
-from mlpot.neighbors import species_of
+from mlpot.engines.atoms_engine import atoms_engine
+from mlpot.model_file.feature_distance import distance_from_file
+from mlpot.neighbors.matscipy import species_of
+from mlpot.plotting import new_figure, tidy
 from mlpot.training import train
-from mlpot.training.committee import make_shallow
+from mlpot.training.committee.assemble import make_shallow
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "selection.csv"

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from mlpot.data import read_structures
 from mlpot.evaluation import evaluate_structures
-from mlpot.export import load_model
-from mlpot.shipped import find_potential
+from mlpot.model_file.registry import find_potential
+from mlpot.model_file.torchscript import load_model
 
 SILICON = Path(__file__).parent.parent / "potentials" / "Si-dft" / "data"
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlpot.calculator import MLPotCalculator, load
-    from mlpot.guard import Guard
+    from mlpot.simulation.guard import Guard
 
 __all__ = ["Guard", "MLPotCalculator", "load"]
 __version__ = "0.1.0"
@@ -39,7 +39,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """Import torch and ASE only when a public name is first used."""
     if name == "Guard":
-        from mlpot import guard  # noqa: PLC0415
+        from mlpot.simulation import guard  # noqa: PLC0415
 
         return guard.Guard
     if name in __all__:

@@ -1,6 +1,6 @@
 """`python -m mlpot` is the `mlpot` command."""
 
-from mlpot.cli import app
+from mlpot.cli.app import app
 
 if __name__ == "__main__":
     app()

@@ -26,16 +26,16 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlpot.atoms_engine import atoms_engine
-from mlpot.engine import AtomsAnswer, EngineName, NativeModel, engine_description, open_model
+from mlpot.engines.atoms_engine import atoms_engine
+from mlpot.engines.native import AtomsAnswer, EngineName, NativeModel, engine_description, open_model
 from mlpot.errors import ConfigError, EngineError, MLPotError, ModelFileError
-from mlpot.manifest import Precision
-from mlpot.neighbors import FloatArray
-from mlpot.shipped import find_potential
+from mlpot.model_file.manifest import Precision
+from mlpot.model_file.registry import find_potential
+from mlpot.neighbors.matscipy import FloatArray
 from mlpot.uncertainty.properties import Uncertainty
 
 if TYPE_CHECKING:
-    from mlpot.export import LoadedModel
+    from mlpot.model_file.torchscript import LoadedModel
 
 FailureHook = Callable[[Atoms, MLPotError], None]
 

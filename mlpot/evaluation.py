@@ -20,13 +20,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, read_structures
-from mlpot.engine import NativeModel, engine_description, open_model
+from mlpot.engines.native import NativeModel, engine_description, open_model
 from mlpot.errors import DataError
-from mlpot.export import LoadedModel
-from mlpot.graph import Graph, collate
-from mlpot.manifest import Precision
 from mlpot.model import Prediction
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model.graph import Graph, collate
+from mlpot.model_file.manifest import Precision
+from mlpot.model_file.torchscript import LoadedModel
+from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training.plots import plot_parity
 from mlpot.training.scoring import LabelPairs
 from mlpot.uncertainty.collection import collect_errors

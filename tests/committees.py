@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from mlpot.export import save_model
-from mlpot.feature_distance import FeatureDistance
-from mlpot.manifest import Calibration, DistanceInfo, Scaling
 from mlpot.model import DeepCommittee
 from mlpot.model.committee import shallow_committee
+from mlpot.model_file.feature_distance import FeatureDistance
+from mlpot.model_file.manifest import Calibration, DistanceInfo, Scaling
+from mlpot.model_file.torchscript import save_model
 from potentials import random_potential
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mlpot.config import ModelConfig
-from mlpot.export import save_model
 from mlpot.model import Potential
+from mlpot.model_file.torchscript import save_model
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children

@@ -5,7 +5,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlpot.config_file import config_from
+from mlpot.config.yaml import config_from
 
 
 def emt_structures(count, seed=0, sizes=(2, 4)):

@@ -12,7 +12,7 @@ import numpy as np
 from ase.calculators.calculator import CalculationFailed, Calculator, all_changes
 from ase.calculators.emt import EMT
 
-from mlpot.active.identity import canonical_atoms, structure_id
+from mlpot.active_learning.store.identity import canonical_atoms, structure_id
 
 
 class Faulty(EMT):

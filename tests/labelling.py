@@ -5,7 +5,7 @@ import sys
 
 from ase.build import bulk
 
-from mlpot.active.settings import ExecutorSettings, LabelSettings
+from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
 
 
 def shaken_copper(count, seed=0):
@@ -34,9 +34,9 @@ def faulty(factory, ladder=(), **limits):
 
 DRIVER = """
 import sys
-from mlpot.active.label.driver import label_waiting
-from mlpot.active.settings import ExecutorSettings, LabelSettings
-from mlpot.active.store import Store
+from mlpot.active_learning.labelling.driver import label_waiting
+from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
+from mlpot.active_learning.store.store import Store
 settings, executor = LabelSettings.model_validate_json(sys.argv[2]), ExecutorSettings.model_validate_json(sys.argv[3])
 with Store(sys.argv[1]) as store:
     label_waiting(store, settings, executor)

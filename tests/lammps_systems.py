@@ -8,7 +8,7 @@ from ase import Atoms
 from structures import place
 
 from mlpot.model.derivatives import evaluate
-from mlpot.neighbors import graph_from_atoms
+from mlpot.neighbors.matscipy import graph_from_atoms
 
 ELEMENTS = ("H", "O", "Si")
 BAR = 1.6021765e6  # eV/A^3 in bar, as LAMMPS converts it in units metal

@@ -2,7 +2,7 @@
 
 import yaml
 
-from mlpot.active.config import read_loop_config
+from mlpot.active_learning.config import read_loop_config
 
 SMALL = {
     "systems": [{"structure": "Cu:fcc:3.6", "rattle": [0.05, 0.2], "rattles": 3, "strains": 2, "vacancies": True}],

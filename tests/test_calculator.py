@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mlpot
 from mlpot.errors import ConfigError, DataError, EngineError, ModelFileError
-from mlpot.neighbors import neighbor_list
+from mlpot.neighbors.matscipy import neighbor_list
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 

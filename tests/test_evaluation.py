@@ -12,10 +12,10 @@ from rich.console import Console
 
 import mlpot
 from mlpot.data import LabelledStructure
-from mlpot.engine import open_model
+from mlpot.engines.native import open_model
 from mlpot.errors import DataError
 from mlpot.evaluation import PLOTTED, evaluate_file, evaluate_structures, evaluation_table
-from mlpot.shipped import find_potential
+from mlpot.model_file.registry import find_potential
 
 
 @pytest.fixture(scope="module", params=["native", "torch"])

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import mlpot
-from mlpot import torch_engine
-from mlpot.manifest import read_manifest
+from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.model_file.manifest import read_manifest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DATA = EXAMPLES.parent / "potentials" / "Si-dft" / "data"

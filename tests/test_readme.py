@@ -11,9 +11,9 @@ import ase.io
 import pytest
 import typer.main
 
-from mlpot import torch_engine
-from mlpot.cli import app
-from mlpot.shipped import find_potential
+from mlpot.cli.app import app
+from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.model_file.registry import find_potential
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpot import lammps, torch_engine
+from mlpot import lammps
 from mlpot.benchmark.models import preset_config, untrained_model
 from mlpot.benchmark.operations import operations
 from mlpot.benchmark.peers import CUTOFF, PEERS
@@ -13,10 +13,11 @@ from mlpot.benchmark.results import Program, Skipped
 from mlpot.benchmark.settings import Settings
 from mlpot.benchmark.styles import STYLES, style_commands
 from mlpot.benchmark.systems import SKIN, System, crystal, read_system
-from mlpot.engine import is_built
+from mlpot.engines.native import is_built
 from mlpot.errors import MLPotError
-from mlpot.manifest import read_manifest
-from mlpot.shipped import find_potential
+from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.model_file.manifest import read_manifest
+from mlpot.model_file.registry import find_potential
 
 _BASE_ATOMS = 32768
 """Size at which ranks and threads are compared, about."""

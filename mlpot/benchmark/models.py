@@ -8,8 +8,8 @@ from ase.data import atomic_numbers
 
 from mlpot.config import PRESETS, ModelConfig
 from mlpot.errors import ConfigError
-from mlpot.export import save_model
 from mlpot.model import Potential
+from mlpot.model_file.torchscript import save_model
 
 _ENERGY_SCALE = 0.1
 """eV; random forces of this size do not heat the atoms much while they are followed."""

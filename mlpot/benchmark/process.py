@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpot.errors import EngineError
-from mlpot.tuned_process import tuned_environment
+from mlpot.running.tuned_process import tuned_environment
 
 _PATIENCE = 5.0
 """Seconds that MPI gets to end its processes."""

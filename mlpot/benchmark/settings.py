@@ -8,9 +8,9 @@ from typing import get_args
 from mlpot.benchmark.peers import PEERS
 from mlpot.benchmark.styles import STYLES
 from mlpot.config import PRESETS
-from mlpot.engine import EngineName
+from mlpot.engines.native import EngineName
 from mlpot.errors import ConfigError
-from mlpot.export import PRECISIONS
+from mlpot.model_file.torchscript import PRECISIONS
 
 ATOMS = (4096,)
 SCALING_ATOMS = (512, 4096, 32768, 64000, 216000, 512000)

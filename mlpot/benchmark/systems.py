@@ -16,7 +16,7 @@ from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii, reference_states
 
 from mlpot.errors import ConfigError, DataError
-from mlpot.neighbors import neighbor_list
+from mlpot.neighbors.matscipy import neighbor_list
 
 TEMPERATURE = 300.0
 """K, of the velocities at the start; energy is conserved from there on."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
-from mlpot.members import last_weights
+from mlpot.model.readout import last_weights
 from mlpot.model.potential import Potential
 
 

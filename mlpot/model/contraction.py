@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
-from mlpot.model.coupling import symmetric_couplings
+from mlpot.model.clebsch_gordan import symmetric_couplings
 
 POWER_DECAY: Final = 0.5
 """Factor on the couplings for each further power of the density: what few atoms do together is learned first."""

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
-from mlpot.model.coupling import wigner_3j
+from mlpot.model.clebsch_gordan import wigner_3j
 from mlpot.model.edges import EdgeFeatures, pad
-from mlpot.model.elements import map_by_element
+from mlpot.model.species_linear import map_by_element
 
 
 class SpeciesDensity(nn.Module):

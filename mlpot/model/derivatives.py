@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mlpot.graph import Graph
+from mlpot.model.graph import Graph
 
 
 class Prediction(NamedTuple):

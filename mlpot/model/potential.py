@@ -32,10 +32,10 @@ from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.model.contraction import SymmetricContraction
 from mlpot.model.density import MessageDensity, SpeciesDensity
+from mlpot.model.density_gate import UNBOUNDED, familiarity, mean_square
 from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
-from mlpot.model.elements import map_by_element
-from mlpot.model.familiarity import UNBOUNDED, familiarity, mean_square
-from mlpot.model.repulsion import Repulsion
+from mlpot.model.species_linear import map_by_element
+from mlpot.model.zbl import Repulsion
 
 
 class Layer(nn.Module):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpot.manifest import Scaling
+from mlpot.model_file.manifest import Scaling
 from mlpot.uncertainty.quality import ErrorTable, ForceQuality, auroc, force_quality, free_atoms, sigmas
 
 FloatArray = NDArray[np.float64]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, Subset, read_structures, split
-from mlpot.engine import open_model
+from mlpot.engines.native import open_model
 from mlpot.errors import DataError
 from mlpot.ood.division import divide
 from mlpot.ood.findings import Findings, compare

@@ -18,7 +18,7 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from mlpot.errors import ConfigError, PropertyError
-from mlpot.neighbors import FloatArray
+from mlpot.neighbors.matscipy import FloatArray
 from mlpot.simulation import relax
 from mlpot.simulation.terminal import read_structure
 

@@ -14,7 +14,7 @@ from matscipy.elasticity import (
 )
 
 from mlpot.errors import PropertyError
-from mlpot.neighbors import FloatArray
+from mlpot.neighbors.matscipy import FloatArray
 from mlpot.properties.crystal import relaxed_crystal, symmetry_of
 from mlpot.properties.rows import Row
 from mlpot.simulation import relax

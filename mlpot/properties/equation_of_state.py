@@ -9,8 +9,8 @@ from ase.eos import EquationOfState as Fit
 from matplotlib.axes import Axes
 
 from mlpot.errors import ConfigError, PropertyError
-from mlpot.figures import tidy
-from mlpot.neighbors import FloatArray
+from mlpot.neighbors.matscipy import FloatArray
+from mlpot.plotting import tidy
 from mlpot.properties.crystal import primitive_cell, relaxed_crystal, symmetry_of
 from mlpot.properties.rows import Row
 from mlpot.properties.short_range import free_energies

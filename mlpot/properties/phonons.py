@@ -11,8 +11,8 @@ from ase.dft.kpoints import monkhorst_pack
 from ase.phonons import Phonons as Displacements
 from matplotlib.axes import Axes
 
-from mlpot.figures import tidy
-from mlpot.neighbors import FloatArray
+from mlpot.neighbors.matscipy import FloatArray
+from mlpot.plotting import tidy
 from mlpot.properties.crystal import primitive_cell, relaxed_crystal, repeats
 from mlpot.properties.rows import Row
 

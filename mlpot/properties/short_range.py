@@ -14,8 +14,8 @@ from ase.data import atomic_numbers, covalent_radii
 from matplotlib.axes import Axes
 
 from mlpot.errors import MLPotError
-from mlpot.figures import tidy
-from mlpot.neighbors import FloatArray
+from mlpot.neighbors.matscipy import FloatArray
+from mlpot.plotting import tidy
 from mlpot.properties.rows import Row
 
 CLOSEST = 0.3

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from pymatgen.core.surface import Slab, SlabGenerator, get_symmetrically_distinct_miller_indices
 
 from mlpot.errors import PropertyError
-from mlpot.figures import tidy
+from mlpot.plotting import tidy
 from mlpot.properties.crystal import atoms_from, quiet_pymatgen, relaxed_crystal, structure_of
 from mlpot.properties.rows import Row
 from mlpot.simulation import relax

@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator
 from matplotlib.axes import Axes
 
 from mlpot.errors import ConfigError, PropertyError
-from mlpot.figures import tidy
+from mlpot.plotting import tidy
 from mlpot.properties.crystal import relaxed_crystal, repeats, symmetry_of
 from mlpot.properties.rows import Row
 from mlpot.simulation import relax

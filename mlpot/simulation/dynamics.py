@@ -16,7 +16,6 @@ from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
 from mlpot.errors import ConfigError, MLPotError
-from mlpot.simulation.guard import RunGuard
 from mlpot.simulation.integrators import (
     conserved_energy,
     integrator_state,
@@ -26,6 +25,7 @@ from mlpot.simulation.integrators import (
     temperature_of,
 )
 from mlpot.simulation.records import LogRow, RunFiles, as_identity
+from mlpot.simulation.run_guard import RunGuard
 from mlpot.simulation.settings import MDSettings
 
 CHECKPOINT_SECONDS = 30.0

@@ -19,7 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import Trajectory, write
 
 from mlpot.errors import ConfigError, DataError
-from mlpot.frames import bare_frame
+from mlpot.simulation.frames import bare_frame
 
 FRAME_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 

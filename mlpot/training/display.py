@@ -7,8 +7,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mlpot.training.fit import Fit
 from mlpot.training.loss import LABELS, METRIC_UNITS
+from mlpot.training.trainer import Fit
 
 _REFRESH_SECONDS = 0.2
 _LINE_SECONDS = 10.0

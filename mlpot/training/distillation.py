@@ -23,10 +23,10 @@ from mlpot.calculator import MLPotCalculator, load
 from mlpot.config import DistillConfig, TrainConfig, member_seed
 from mlpot.data import LabelledStructure, dataset_hash, elements_of, read_structures
 from mlpot.errors import ConfigError, MLPotError, TrainingError
-from mlpot.manifest import Manifest
+from mlpot.model_file.manifest import Manifest
+from mlpot.running.stopping import StopRequest
 from mlpot.simulation.integrators import make_integrator, start_velocities
 from mlpot.simulation.settings import MDSettings
-from mlpot.training.stopping import StopRequest
 
 FloatArray = NDArray[np.float64]
 Structures = Sequence[LabelledStructure]

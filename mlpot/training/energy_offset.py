@@ -8,7 +8,7 @@ what they are, and forces change by a part in ten thousand of themselves.
 
 import torch
 
-from mlpot.members import last_weights
+from mlpot.model.readout import last_weights
 from mlpot.model import Potential
 from mlpot.training.batching import plan_evaluation
 from mlpot.training.samples import SampleSet

@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from mlpot.config import TrainConfig, parse_duration
-from mlpot.config_file import read_config
+from mlpot.config.yaml import read_config
 from mlpot.errors import ConfigError
+from mlpot.training.committee.members import train_members
 from mlpot.training.display import describe_errors
-from mlpot.training.members import train_members
 from mlpot.training.run import train
 
 # An unfinished run must not look finished to a shell script, nor like a failure: EX_TEMPFAIL, "try again later".

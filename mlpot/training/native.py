@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlpot.engine import is_built
+from mlpot.engines.native import is_built
 from mlpot.errors import EngineError
-from mlpot.export import in_double, plain_tensors
-from mlpot.graph import Graph
 from mlpot.model import Potential, Prediction, evaluate
 from mlpot.model.derivatives import assemble
+from mlpot.model.graph import Graph
+from mlpot.model_file.torchscript import in_double, plain_tensors
 from mlpot.training.folding import folded_tables
 
 Derivatives = Callable[..., Prediction]

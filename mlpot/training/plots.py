@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mlpot.figures import new_figure, tidy
+from mlpot.plotting import new_figure, tidy
 from mlpot.training.loss import METRIC_UNITS
 from mlpot.training.scoring import LabelPairs
 

@@ -15,23 +15,23 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from rich.console import Console
 
 from mlpot.config import RunConfig, TrainConfig
-from mlpot.config_file import RESOLVED_NAME, portable, write_config
+from mlpot.config.yaml import RESOLVED_NAME, portable, write_config
 from mlpot.errors import ConfigError, TrainingError
-from mlpot.export import save_model
+from mlpot.model_file.torchscript import save_model
+from mlpot.running.stopping import StopRequest, signals_noted
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
-from mlpot.training.committee import make_shallow
+from mlpot.training.committee.assemble import make_shallow
 from mlpot.training.display import Display
 from mlpot.training.distillation import teach
 from mlpot.training.energy_offset import remove_energy_offset
-from mlpot.training.fit import FailedBatchError, Fit
-from mlpot.training.known_densities import note_densities
-from mlpot.training.loop import Keeper, run_epochs
+from mlpot.training.epochs import Keeper, run_epochs
+from mlpot.training.max_density import note_densities
 from mlpot.training.metrics import MetricsLog
 from mlpot.training.plots import plot_learning_curve, plot_parity
-from mlpot.training.preparation import Problem, initial_potential, prepare, training_parts
 from mlpot.training.samples import SampleSet
 from mlpot.training.scoring import predict_labels
-from mlpot.training.stopping import StopRequest, signals_noted
+from mlpot.training.setup import Problem, initial_potential, prepare, training_parts
+from mlpot.training.trainer import FailedBatchError, Fit
 
 MODEL_NAME = "model.pt"
 SUMMARY_NAME = "summary.json"
@@ -100,7 +100,7 @@ def train(
     if committee is not None and committee.kind == "deep" and committee.member is None:
         raise ConfigError(
             "the members of a deep committee are trained in processes of their own: use `mlpot train` or "
-            "`mlpot.training.members.train_members`"
+            "`mlpot.training.committee.members.train_members`"
         )
     stop = StopRequest(max_time)
     fabric = _launch(config.run)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mlpot.data.structure import LabelledStructure
 from mlpot.errors import DataError
-from mlpot.graph import Graph, collate
-from mlpot.neighbors import graph_from_atoms, species_of
+from mlpot.model.graph import Graph, collate
+from mlpot.neighbors.matscipy import graph_from_atoms, species_of
 
 # Labels below this (eV/A, eV) are zero but for noise, which must not become the scale of the model.
 _SMALLEST_SCALE = 1e-6

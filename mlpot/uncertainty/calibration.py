@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpot.errors import DataError
-from mlpot.manifest import Calibration, Manifest, Scaling
+from mlpot.model_file.manifest import Calibration, Manifest, Scaling
 from mlpot.uncertainty.quality import ErrorTable, force_sigmas, free_atoms, sigmas
 from mlpot.uncertainty.spread import Spread
 

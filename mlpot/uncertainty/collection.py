@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpot.atoms_engine import AtomsEngine, atoms_engine
 from mlpot.data import LabelledStructure
-from mlpot.engine import MEMBERS, Extra
+from mlpot.engines.atoms_engine import AtomsEngine, atoms_engine
+from mlpot.engines.native import MEMBERS, Extra
 from mlpot.errors import DataError
-from mlpot.feature_distance import FeatureDistance
-from mlpot.manifest import Manifest
-from mlpot.neighbors import species_of
+from mlpot.model_file.feature_distance import FeatureDistance
+from mlpot.model_file.manifest import Manifest
+from mlpot.neighbors.matscipy import species_of
 from mlpot.uncertainty.distance import fit_distance
 from mlpot.uncertainty.quality import ErrorTable
 from mlpot.uncertainty.spread import spread_of
 
 if TYPE_CHECKING:
-    from mlpot.engine import NativeModel
-    from mlpot.export import LoadedModel
+    from mlpot.engines.native import NativeModel
+    from mlpot.model_file.torchscript import LoadedModel
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[], None]

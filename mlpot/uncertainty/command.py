@@ -15,9 +15,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, dataset_hash, read_structures
-from mlpot.engine import open_model
-from mlpot.manifest import TENSORS, Calibration, DistanceInfo, Manifest, member, read_manifest, read_sealed
-from mlpot.manifest import replace_extras as _replace_extras
+from mlpot.engines.native import open_model
+from mlpot.model_file.manifest import TENSORS, Calibration, DistanceInfo, Manifest, member, read_manifest, read_sealed
+from mlpot.model_file.manifest import replace_extras as _replace_extras
 from mlpot.uncertainty.calibration import calibrate
 from mlpot.uncertainty.collection import collect_errors, distance_of_training_set
 from mlpot.uncertainty.quality import WORST, ErrorTable, ForceQuality, force_quality

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from mlpot.errors import DataError
-from mlpot.feature_distance import FeatureDistance
+from mlpot.model_file.feature_distance import FeatureDistance
 
 FloatArray = NDArray[np.float64]
 _Lots = tuple[FloatArray, FloatArray]

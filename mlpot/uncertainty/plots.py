@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mlpot.figures import new_figure, tidy
-from mlpot.manifest import Scaling
+from mlpot.model_file.manifest import Scaling
+from mlpot.plotting import new_figure, tidy
 from mlpot.uncertainty.quality import ErrorTable, force_quality, sigmas
 
 FloatArray = NDArray[np.float64]

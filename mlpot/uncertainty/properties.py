@@ -15,15 +15,15 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlpot.engine import MEMBERS, AtomsAnswer, Extra, NativeModel
+from mlpot.engines.native import MEMBERS, AtomsAnswer, Extra, NativeModel
 from mlpot.errors import EngineError
-from mlpot.manifest import Manifest
-from mlpot.neighbors import FloatArray, species_of
+from mlpot.model_file.manifest import Manifest
+from mlpot.neighbors.matscipy import FloatArray, species_of
 from mlpot.uncertainty.calibration import error_bars
 from mlpot.uncertainty.spread import spread_of
 
 if TYPE_CHECKING:
-    from mlpot.export import LoadedModel
+    from mlpot.model_file.torchscript import LoadedModel
 
 DISTANCE = "feature_distance"
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from mlpot.manifest import Scaling
+from mlpot.model_file.manifest import Scaling
 
 FloatArray = NDArray[np.float64]
 WORST = 0.05

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpot.members import MembersAnswer
+from mlpot.engines.results import MembersAnswer
 
 FloatArray = NDArray[np.float64]
 

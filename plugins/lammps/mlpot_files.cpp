@@ -143,7 +143,7 @@ std::string find_model(const std::string &name)
 #ifdef MLPOT_POTENTIALS
   folders.emplace_back(MLPOT_POTENTIALS);
 #endif
-  // "name/preset", or "name" as in mlpot/shipped.py
+  // "name/preset", or "name" as in mlpot/model_file/registry.py
   std::vector<std::string> files = {name + ".pt"};
   if (!fs::path(name).has_parent_path()) files = {name + "/accurate.pt", name + "/fast.pt"};
   for (const auto &file : files)

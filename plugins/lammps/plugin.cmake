@@ -7,7 +7,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 # The hash of the sources of the torch engine is part of the name of its folder in the cache, so that a plugin never
-# opens an engine of another version. mlpot/torch_engine.py computes the same.
+# opens an engine of another version. mlpot/lammps/build_torch_engine.py computes the same.
 file(GLOB engine_sources RELATIVE "${plugins_dir}" CONFIGURE_DEPENDS
   "${plugins_dir}/engine/*.h" "${plugins_dir}/engine/*.cpp" "${plugins_dir}/torch/*.h" "${plugins_dir}/torch/*.cpp")
 list(SORT engine_sources)

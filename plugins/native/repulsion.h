@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
    Screened repulsion of two nuclei and how it replaces the learned density at close range: the same
-   as mlpot/model/repulsion.py, where it is explained. Always in double precision.
+   as mlpot/model/zbl.py, where it is explained. Always in double precision.
 
    Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Solids (1985), eqs. 2-60, 2-61. */
 

@@ -102,7 +102,7 @@ namespace {
 std::unique_ptr<Trainer> make_trainer(Parameters parameters, const std::string &precision,
                                       int n_threads)
 {
-  // In training every atom is heard, as in mlpot/model/familiarity.py.
+  // In training every atom is heard, as in mlpot/model/density_gate.py.
   for (LayerParameters &layer : parameters.layers)
     layer.largest_density.assign(layer.largest_density.size(), 1e30);
   if (precision == "double")

@@ -104,7 +104,7 @@ class PythonEngine {
   {
   }
 
-  /* The fields of mlpot.engine.AtomsAnswer, those of the extras included. */
+  /* The fields of mlpot.engines.native.AtomsAnswer, those of the extras included. */
   nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
                     const mlpot::NeighborRows &rows, const std::vector<std::string> &extras)
   {
@@ -194,7 +194,7 @@ class PythonEngine {
 
 NB_MODULE(_native, module)
 {
-  module.doc() = "The native engine of mlpot; see mlpot.engine.";
+  module.doc() = "The native engine of mlpot; see mlpot.engines.native.";
   nb::class_<mlpot::NeighborRows>(module, "NeighborRows")
       .def_static("search", &search, nb::arg("positions"), nb::arg("cell"), nb::arg("periodic"),
                   nb::arg("cutoff"))

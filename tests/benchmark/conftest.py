@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from mlpot.benchmark.command import run_benchmark
 from mlpot.benchmark.results import Report, read_report
 from mlpot.benchmark.settings import Settings
+from mlpot.cli.benchmark import run_benchmark
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 

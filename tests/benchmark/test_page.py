@@ -9,7 +9,7 @@ import typer.main
 from mlpot.benchmark.models import preset_config
 from mlpot.benchmark.operations import operations
 from mlpot.benchmark.results import Machine, Report, Row
-from mlpot.cli import app
+from mlpot.cli.app import app
 from mlpot.config import PRESETS
 
 ROOT = Path(__file__).parents[2]

@@ -15,14 +15,14 @@ from ase.build import bulk
 from rich.console import Console
 
 from mlpot.benchmark.cases import make_plan
-from mlpot.benchmark.command import INTERRUPTED, run_benchmark
 from mlpot.benchmark.models import untrained_model
 from mlpot.benchmark.peers import PEERS
 from mlpot.benchmark.report import markdown_table, table_cells
 from mlpot.benchmark.results import Report, read_report
 from mlpot.benchmark.settings import Settings
-from mlpot.export import load_model
-from mlpot.manifest import read_manifest
+from mlpot.cli.benchmark import INTERRUPTED, run_benchmark
+from mlpot.model_file.manifest import read_manifest
+from mlpot.model_file.torchscript import load_model
 
 pytestmark = pytest.mark.lammps
 

@@ -4,7 +4,7 @@ import ase.io
 import pytest
 from typer.testing import CliRunner
 
-from mlpot.cli import app
+from mlpot.cli.app import app
 from mlpot.data import dataset_hash, read_structures
 
 

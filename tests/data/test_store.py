@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ase.db import connect
 
+from mlpot.cli.data import convert
 from mlpot.data import StructureStore, dataset_hash, read_structures, split, write_store
-from mlpot.data.commands import convert
 from mlpot.errors import DataError
 
 

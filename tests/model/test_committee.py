@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from structures import random_structure, structures
 
 from mlpot.errors import ConfigError, ModelFileError
-from mlpot.export import load_model, potential_from_file, save_model
-from mlpot.manifest import FORMAT_VERSION, TENSORS, member, read_manifest, read_sealed
 from mlpot.model import DeepCommittee, evaluate, evaluate_members
 from mlpot.model.committee import members_of, shallow_committee
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model_file.manifest import FORMAT_VERSION, TENSORS, member, read_manifest, read_sealed
+from mlpot.model_file.torchscript import load_model, potential_from_file, save_model
+from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import random_potential
 
 EAGER = {name: make() for name, make in COMMITTEES.items()}

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mlpot.config import ModelConfig
+from mlpot.model.clebsch_gordan import symmetric_couplings
 from mlpot.model.contraction import POWER_DECAY, SymmetricContraction, component_couplings
-from mlpot.model.coupling import symmetric_couplings
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from e3nn import o3
 from structures import random_rotation
 
-from mlpot.model.coupling import symmetric_couplings, wigner_3j
+from mlpot.model.clebsch_gordan import symmetric_couplings, wigner_3j
 from mlpot.model.edges import SphericalHarmonics
 
 

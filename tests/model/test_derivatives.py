@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from structures import random_structure, structures
 
 from mlpot.model import evaluate
-from mlpot.neighbors import graph_from_atoms
+from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential
 
 POTENTIALS = {name: random_potential(**fields) for name, fields in ARCHITECTURES.items()}

@@ -5,7 +5,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from mlpot.config import ModelConfig
 from mlpot.model import Potential
-from mlpot.model.elements import map_by_element
+from mlpot.model.species_linear import map_by_element
 
 SPECIES = torch.tensor([2, 0, 2, 1, 0])
 

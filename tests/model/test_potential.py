@@ -12,10 +12,10 @@ from structures import random_rotation, structures
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
-from mlpot.graph import collate
 from mlpot.model import Potential, evaluate
-from mlpot.model.familiarity import familiarity
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model.density_gate import familiarity
+from mlpot.model.graph import collate
+from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential
 
 POTENTIALS = {name: random_potential(**fields) for name, fields in ARCHITECTURES.items()}

@@ -7,8 +7,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mlpot.model import evaluate
-from mlpot.model.repulsion import HAND_OVER, Repulsion
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model.zbl import HAND_OVER, Repulsion
+from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import random_potential
 
 

@@ -18,8 +18,9 @@ from lammps_systems import (
     write_data,
 )
 
-from mlpot import lammps, torch_engine
-from mlpot.export import load_model
+from mlpot import lammps
+from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.model_file.torchscript import load_model
 
 pytestmark = pytest.mark.lammps
 

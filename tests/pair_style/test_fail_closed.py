@@ -10,7 +10,7 @@ from lammps_systems import ELEMENTS, assert_close, boxed, write_data
 import mlpot
 from mlpot import lammps
 from mlpot.errors import EngineError
-from mlpot.export import save_model
+from mlpot.model_file.torchscript import save_model
 from potentials import random_potential
 
 pytestmark = pytest.mark.lammps

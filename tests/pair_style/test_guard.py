@@ -10,7 +10,7 @@ import mlpot
 from mlpot import lammps
 from mlpot.data import LabelledStructure
 from mlpot.errors import EngineError
-from mlpot.export import save_model
+from mlpot.model_file.torchscript import save_model
 from mlpot.uncertainty.command import add_error_bars
 
 pytestmark = pytest.mark.lammps

@@ -11,8 +11,9 @@ import pytest
 from ase import Atoms
 from lammps_systems import boxed, write_data
 
-from mlpot import lammps, torch_engine
+from mlpot import lammps
 from mlpot.errors import EngineError
+from mlpot.lammps import build_torch_engine as torch_engine
 
 pytestmark = pytest.mark.lammps
 

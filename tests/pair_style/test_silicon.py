@@ -11,7 +11,7 @@ from ase.io import read
 import mlpot
 from mlpot import lammps
 from mlpot.errors import EngineError
-from mlpot.training.committee import attach
+from mlpot.training.committee.assemble import attach
 
 pytestmark = pytest.mark.lammps
 

@@ -5,8 +5,9 @@ import pytest
 from ase import Atoms
 from lammps_systems import BAR, ELEMENTS, answer, assert_close, boxed, read_dump, write_data
 
-from mlpot import lammps, torch_engine
-from mlpot.export import load_model, save_model
+from mlpot import lammps
+from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.model_file.torchscript import load_model, save_model
 from potentials import random_potential
 
 pytestmark = pytest.mark.lammps

@@ -8,7 +8,7 @@ from ase.io import write
 from typer.testing import CliRunner
 
 import mlpot
-from mlpot.cli import app
+from mlpot.cli.app import app
 from mlpot.properties import elastic_constants, equation_of_state
 
 

@@ -9,7 +9,7 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 import mlpot
-from mlpot.figures import new_figure
+from mlpot.plotting import new_figure
 from mlpot.properties import phonons, relaxed_crystal
 from mlpot.properties.crystal import primitive_cell
 

@@ -7,7 +7,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 import mlpot
-from mlpot.figures import new_figure
+from mlpot.plotting import new_figure
 from mlpot.properties import compression_scan, dimer_scan, relaxed_crystal, trimer_scan
 from mlpot.properties.short_range import contact
 

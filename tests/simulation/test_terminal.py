@@ -8,7 +8,7 @@ from ase.build import bulk
 from ase.io import read, write
 from typer.testing import CliRunner
 
-from mlpot.cli import app
+from mlpot.cli.app import app
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from emt_structures import emt_structures, small_config
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-from mlpot.training.fit import Fit
-from mlpot.training.preparation import initial_potential, prepare
+from mlpot.training.setup import initial_potential, prepare
+from mlpot.training.trainer import Fit
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ from rich.console import Console
 
 import mlpot
 from mlpot.errors import ConfigError, TrainingError
-from mlpot.manifest import read_manifest
+from mlpot.model_file.manifest import read_manifest
+from mlpot.running.stopping import StopRequest
 from mlpot.training import train
-from mlpot.training.committee import join, parts_of_training
+from mlpot.training.committee.assemble import join, parts_of_training
 from mlpot.training.distillation import taught_structures, teach
-from mlpot.training.preparation import prepare, training_parts
-from mlpot.training.start import single_potential
-from mlpot.training.stopping import StopRequest
+from mlpot.training.init_from import single_potential
+from mlpot.training.setup import prepare, training_parts
 
 FRAMES = 3
 

@@ -5,8 +5,8 @@ import torch
 from mlpot.config import LossStage
 from mlpot.model import evaluate
 from mlpot.training.checkpoint import read_checkpoint, write_checkpoint
-from mlpot.training.fit import FailedBatchError
 from mlpot.training.loss import residuals
+from mlpot.training.trainer import FailedBatchError
 
 
 def weights_of(module):

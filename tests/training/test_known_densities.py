@@ -4,12 +4,12 @@ import pytest
 import torch
 from emt_structures import emt_structures, small_config
 
-from mlpot.export import potential_from_file
 from mlpot.model import evaluate
-from mlpot.model.familiarity import UNBOUNDED
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model.density_gate import UNBOUNDED
+from mlpot.model_file.torchscript import potential_from_file
+from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training import train
-from mlpot.training.start import starting_potential
+from mlpot.training.init_from import starting_potential
 
 LAYERS = {"n_layers": 2, "message_channels": 4}
 

@@ -4,9 +4,9 @@ import pytest
 from emt_structures import small_config
 from rich.console import Console
 
-from mlpot.config_file import write_config
+from mlpot.config.yaml import write_config
 from mlpot.errors import ConfigError
-from mlpot.manifest import read_manifest
+from mlpot.model_file.manifest import read_manifest
 from mlpot.training import train
 from mlpot.training.display import Display, describe_errors
 from mlpot.training.launch import UNFINISHED_STATUS, train_command

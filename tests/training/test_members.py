@@ -6,12 +6,12 @@ import pytest
 from emt_structures import emt_structures, small_config
 
 from mlpot.config import member_seed
-from mlpot.config_file import write_config
+from mlpot.config.yaml import write_config
 from mlpot.errors import ConfigError, TrainingError
-from mlpot.export import potential_from_file
-from mlpot.manifest import read_manifest
+from mlpot.model_file.manifest import read_manifest
+from mlpot.model_file.torchscript import potential_from_file
 from mlpot.training.launch import UNFINISHED_STATUS, train_command
-from mlpot.training.preparation import prepare
+from mlpot.training.setup import prepare
 
 
 @pytest.fixture

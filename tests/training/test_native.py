@@ -9,9 +9,9 @@ from structures import structures
 from torch.nn.utils import parameters_to_vector
 
 from mlpot.errors import EngineError
-from mlpot.graph import Graph, collate
 from mlpot.model import evaluate
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model.graph import Graph, collate
+from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training.native import NativeDerivatives, choose_derivatives
 from potentials import ARCHITECTURES, random_potential
 

@@ -8,7 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from emt_structures import emt_structures, small_config
 from rich.console import Console
 
-from mlpot.training.preparation import prepare
+from mlpot.training.setup import prepare
 
 TENSORS = {"n_layers": 2, "message_lmax": 2}
 

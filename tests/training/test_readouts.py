@@ -10,15 +10,15 @@ from emt_structures import emt_structures, small_config
 
 import mlpot
 from mlpot.data import Subset, dataset_hash, read_structures
-from mlpot.engine import open_model
+from mlpot.engines.native import open_model
 from mlpot.errors import ConfigError, TrainingError
-from mlpot.export import potential_from_file
-from mlpot.manifest import read_manifest
 from mlpot.model import ShallowCommittee, evaluate, evaluate_members
+from mlpot.model_file.manifest import read_manifest
+from mlpot.model_file.torchscript import potential_from_file
 from mlpot.training import train
-from mlpot.training.committee import attach, join
+from mlpot.training.committee.assemble import attach, join
+from mlpot.training.committee.readouts import _fit, _free_atoms, _Labels, _linear_labels
 from mlpot.training.native import choose_derivatives
-from mlpot.training.readouts import _fit, _free_atoms, _Labels, _linear_labels
 from mlpot.training.samples import SampleSet
 from mlpot.uncertainty.command import calibrate_file
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from emt_structures import emt_structures, small_config
 
-from mlpot.config_file import read_config, write_config
+from mlpot.config.yaml import read_config, write_config
 from mlpot.errors import ConfigError, TrainingError
-from mlpot.export import load_model
 from mlpot.model import evaluate
-from mlpot.neighbors import graph_from_atoms
+from mlpot.model_file.torchscript import load_model
+from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training import train
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint
 

@@ -7,10 +7,10 @@ from emt_structures import SMALL_MODEL, emt_structures, small_config
 
 import mlpot
 from mlpot.errors import ConfigError
-from mlpot.manifest import read_manifest
+from mlpot.model_file.manifest import read_manifest
 from mlpot.training import train
-from mlpot.training.committee import attach
-from mlpot.training.start import single_potential
+from mlpot.training.committee.assemble import attach
+from mlpot.training.init_from import single_potential
 
 
 @pytest.fixture(scope="module")

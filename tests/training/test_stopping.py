@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mlpot.training.stopping import StopRequest, signals_noted
+from mlpot.running.stopping import StopRequest, signals_noted
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

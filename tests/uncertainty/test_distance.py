@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlpot.errors import DataError
-from mlpot.feature_distance import FeatureDistance, lower_triangle
+from mlpot.model_file.feature_distance import FeatureDistance, lower_triangle
 from mlpot.uncertainty import distance as module
 from mlpot.uncertainty.distance import CLUSTERS, RIDGE, fit_distance
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpot.data.hashing import geometry_digest
 from mlpot.data.structure import FloatArray, LabelledStructure
 from mlpot.errors import DataError
-from mlpot.neighbors import neighbor_list
+from mlpot.neighbors.matscipy import neighbor_list
 
 SEARCH_RADIUS = 4.0  # A; beyond every covalent bond
 FAR_RADIUS = 8.0  # A; where the former finds nothing

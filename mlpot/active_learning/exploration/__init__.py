@@ -1,0 +1,1 @@
+"""Exploration: molecular dynamics with the potential, watched by its own uncertainty."""

@@ -1,0 +1,1 @@
+"""The course of a loop for people: tables and one picture."""

@@ -1,0 +1,159 @@
+"""How a loop went, as one picture: errors, error bars before and after, what was selected and why, and what it cost."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mlpot.active_learning.reporting.overview import IterationRow, iteration_rows, overhead
+from mlpot.active_learning.store.store import Store
+from mlpot.data.structure import FloatArray
+from mlpot.errors import StoreError
+from mlpot.plotting import new_figure, tidy
+
+COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7d5ba6", "#b8860b", "#5f6b6d", "#2aa198", "#d33682")
+_BINS = 8
+
+
+def draw_report(store: Store, target: Path) -> None:
+    """Draw the report.
+
+    Parameters
+    ----------
+    store : Store
+    target : Path
+        PNG file.
+
+    Raises
+    ------
+    StoreError
+        No potential was learned yet.
+    """
+    rows = iteration_rows(store)
+    learned = [row for row in rows if row.n_train is not None]
+    if not learned:
+        raise StoreError(f"{store.path} holds no potential yet: `mlpot active status` tells how far it is")
+    figure = new_figure(13.0, 7.6)
+    axes = figure.subplots(2, 3)
+    _learning_curve(axes[0, 0], learned)
+    _before_and_after(axes[0, 1], learned)
+    _calibration(axes[0, 2], learned)
+    _selected(axes[1, 0], store, rows)
+    _why(axes[1, 1], store)
+    _cost(axes[1, 2], rows)
+    for axis in axes.flat:
+        tidy(axis)
+    figure.suptitle(f"{store.path.name}: {learned[-1].n_train} labels learned, {learned[-1].iteration} iterations")
+    figure.savefig(target)
+
+
+def _learning_curve(axis: Axes, rows: list[IterationRow]) -> None:
+    names = {
+        "fixed": "validation set",
+        "control_before": "new control frames, before",
+        "chosen_before": "chosen frames, before",
+    }
+    before = [rows[0], *rows[:-1]]
+    for color, (name, text) in zip(COLORS, names.items(), strict=False):
+        measured = before if name.endswith("_before") else rows
+        points = [
+            (one.n_train, 1e3 * row.errors[name]["forces_rmse"])
+            for one, row in zip(measured, rows, strict=True)
+            if name in row.errors
+        ]
+        if points:
+            axis.plot(*zip(*points, strict=True), "o-", color=color, ms=4, label=text)
+    axis.set(title="errors", xlabel="labels trained on", ylabel="force RMSE, meV/A", yscale="log")
+    axis.legend(fontsize=8)
+
+
+def _pairs(rows: list[IterationRow], *names: str) -> tuple[FloatArray, FloatArray]:
+    """Sigma and error, meV/A, of some sets of all iterations."""
+    found = [row.errors[name] for row in rows for name in names if name in row.errors]
+    sigma = np.concatenate([np.zeros(0), *(one["sigma"] for one in found)])
+    error = np.concatenate([np.zeros(0), *(one["error"] for one in found)])
+    return 1e3 * sigma, 1e3 * error
+
+
+def _before_and_after(axis: Axes, rows: list[IterationRow]) -> None:
+    later = [row for row in rows if row.iteration > 0]
+    for color, name, text in ((COLORS[1], "chosen_before", "before"), (COLORS[0], "chosen_after", "after")):
+        sigma, error = _pairs(later, name)
+        kept = (sigma > 0) & (error > 0)
+        axis.plot(sigma[kept], error[kept], ".", ms=2, color=color, alpha=0.5, label=f"{text} they were learned")
+    axis.set(title="chosen frames", xlabel="sigma, meV/A", ylabel="force error, meV/A", xscale="log", yscale="log")
+    axis.axline((1.0, 1.0), (10.0, 10.0), color="black", lw=0.8)
+    axis.legend(fontsize=8, markerscale=4)
+
+
+def _calibration(axis: Axes, rows: list[IterationRow]) -> None:
+    """Errors on control frames, predicted before they were calibrated on, in bins of sigma."""
+    sigma, error = _pairs([row for row in rows if row.iteration > 0], "control_before")
+    axis.set(title="calibration: control frames, before", xlabel="sigma, meV/A", ylabel="RMS force error, meV/A")
+    if len(sigma) < 2 * _BINS:
+        axis.text(0.5, 0.5, "too few control frames yet", ha="center", transform=axis.transAxes)
+        return
+    bins: list[NDArray[np.int64]] = np.array_split(np.argsort(sigma), _BINS)
+    x = [float(np.sqrt(np.mean(sigma[one] ** 2))) for one in bins]
+    y = [float(np.sqrt(np.mean(error[one] ** 2))) for one in bins]
+    coverage = [
+        (row.errors["control_before"]["coverage"], row.errors["control_before"]["n_structures"])
+        for row in rows
+        if "control_before" in row.errors
+    ]
+    share = sum(one * number for one, number in coverage) / sum(number for _, number in coverage)
+    axis.plot(x, y, "o-", color=COLORS[0], label=f"90 % interval holds {100 * share:.0f} %")
+    axis.plot([0, max(x)], [0, max(x)], "k-", lw=0.8)
+    axis.legend(fontsize=8)
+
+
+def _selected(axis: Axes, store: Store, rows: list[IterationRow]) -> None:
+    """How many structures of which origin were labelled, iteration by iteration."""
+    found = store.database.rows(
+        "SELECT s.iteration, json_extract(s.details, '$.kind') AS verdict, json_extract(t.origin, '$.kind') AS kind, "
+        "json_extract(t.origin, '$.start') AS start FROM selections s JOIN structures t ON t.id = s.structure_id "
+        "WHERE s.chosen"
+    )
+    counts: dict[str, Counter[int]] = {}
+    for row in found:
+        name = "control" if row["verdict"] == "control" else (row["start"] or row["kind"])
+        counts.setdefault(name, Counter())[row["iteration"]] += 1
+    iterations = [row.iteration for row in rows]
+    bottom = np.zeros(len(iterations))
+    for index, (name, numbers) in enumerate(sorted(counts.items())):
+        heights = np.array([numbers[iteration] for iteration in iterations], dtype=np.float64)
+        color = "#c9c9c9" if name == "control" else COLORS[index % len(COLORS)]
+        axis.bar(iterations, heights, bottom=bottom, label=name, color=color)
+        bottom += heights
+    axis.set(title="what was labelled: start of the walk, or kind", xlabel="iteration", ylabel="structures")
+    axis.legend(fontsize=7, ncols=2)
+
+
+def _why(axis: Axes, store: Store) -> None:
+    """Where chosen and control frames come from: temperature, and the error bar that they were chosen for."""
+    for kind, color, mark in (("chosen", COLORS[1], "o"), ("control", "#5f6b6d", "x")):
+        details = [one.details for one in store.history.selections(chosen=True) if one.details.get("kind") == kind]
+        points = [(one["temperature"], 1e3 * one["bar"]) for one in details if "bar" in one]
+        if points:
+            axis.plot(*zip(*points, strict=True), mark, color=color, ms=4, alpha=0.7, label=kind)
+    axis.set(title="why: largest error bar (90 %)", xlabel="temperature, K", ylabel="error bar, meV/A", yscale="log")
+    if axis.has_data():
+        axis.legend(fontsize=8)
+
+
+def _cost(axis: Axes, rows: list[IterationRow]) -> None:
+    iterations = [row.iteration for row in rows]
+    bottom = np.zeros(len(rows))
+    parts = {
+        "calculations": [row.computing for row in rows],
+        "training": [row.training for row in rows],
+        f"all else, {100 * overhead(rows):.1f} %": [row.overhead for row in rows],
+    }
+    for color, (name, seconds) in zip(COLORS, parts.items(), strict=False):
+        heights = np.array(seconds) / 60.0
+        axis.bar(iterations, heights, bottom=bottom, label=name, color=color)
+        bottom += heights
+    axis.set(title="cost", xlabel="iteration", ylabel="minutes")
+    axis.legend(fontsize=8)

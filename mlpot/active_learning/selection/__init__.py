@@ -1,0 +1,1 @@
+"""Selection: which frames are worth a DFT calculation."""

@@ -1,0 +1,166 @@
+"""Sections of the configuration: how labels are computed, and where.
+
+`LabelSettings.identity` is the part that decides the numbers, and so the identity of every job; all else (the ladder,
+time limits, commands) may change from run to run without a label being computed again.
+"""
+
+import copy
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from mlpot.config import Duration, StrictModel
+from mlpot.config.yaml import merge
+from mlpot.errors import ConfigError
+from mlpot.model_file.registry import find_potential
+
+CODES = ("gpaw", "espresso", "cp2k", "vasp", "emt", "mlpot")
+Section = TypeVar("Section", bound=StrictModel)
+
+
+class LabelSettings(StrictModel):
+    """What computes labels, and what is done when it fails."""
+
+    code: str = Field(description=f"{', '.join(CODES)}, or module:factory, which returns an ASE calculator")
+    parameters: dict[str, Any] = Field(
+        {}, description="parameters of the code, in the words of its ASE calculator; they decide the labels"
+    )
+    ladder: list[dict[str, Any]] = Field(
+        [],
+        description="for calculations that fail: parameters laid over `parameters`, rung by rung, such as slower "
+        "mixing; they must lead to the same numbers",
+    )
+    stress: bool = Field(True, description="stress too, of structures that are periodic in three directions")
+    command: str | None = Field(None, description="how the code is started (espresso, cp2k, vasp); null: its own")
+    launcher: list[str] = Field(
+        [],
+        description="command that runs Python for a calculation, e.g. [mpiexec, -n, '4', gpaw, python]; "
+        "empty: this one",
+    )
+    threads: int = Field(1, ge=1, description="OMP_, OPENBLAS_ and MKL_NUM_THREADS of each calculation")
+    time_limit: Duration = Field(86400.0, description="of each rung of the ladder (seconds, or 6h)")
+    largest_force: float = Field(100.0, gt=0.0, description="labels with a larger force (eV/A) are refused")
+    max_losses: int = Field(5, ge=1, description="a job is set aside when its worker vanished so often")
+    failures_in_row: int = Field(10, ge=1, description="the run halts when so many jobs in a row were set aside")
+    check_every: int = Field(50, ge=0, description="labels between two checks of a reference structure; 0: never")
+    check_tolerance: float = Field(1e-3, gt=0.0, description="difference (eV/atom) at which a check halts the run")
+    keep_outputs: bool = Field(True, description="keep the outputs of the code, compressed")
+    largest_output: float = Field(50.0, gt=0.0, description="MB; larger files (wave functions) are not kept")
+
+    @field_validator("code")
+    @classmethod
+    def _known_code(cls, code: str) -> str:
+        module, colon, factory = code.partition(":")
+        if code not in CODES and not (colon and module and factory.isidentifier()):
+            raise ValueError(f"expected one of {', '.join(CODES)}, or module:factory, got {code!r}")
+        return code
+
+    @field_validator("parameters", "ladder")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:  # noqa: ANN401  # of two fields
+        _refuse_what_json_changes(value, "")
+        return value
+
+    @model_validator(mode="after")
+    def _model_of_mlpot(self) -> "LabelSettings":
+        if self.code == "mlpot" and not isinstance(self.parameters.get("model"), str):
+            raise ValueError("code mlpot needs parameters: {model: path of a model.pt, or the name of a potential}")
+        return self
+
+    def in_folder(self, folder: Path) -> "LabelSettings":
+        """Return the settings with the whole path of a model found from a folder: calculations run elsewhere.
+
+        Parameters
+        ----------
+        folder : Path
+
+        Returns
+        -------
+        LabelSettings
+        """
+        if self.code != "mlpot" or not (model := folder / Path(self.parameters["model"]).expanduser()).is_file():
+            return self
+        return self.model_copy(update={"parameters": {**self.parameters, "model": str(model)}})
+
+    def identity(self) -> dict[str, Any]:
+        """Plain values of what decides a label.
+
+        Raises
+        ------
+        ModelFileError
+            Code mlpot, and no such model.
+        """
+        content: dict[str, Any] = {"code": self.code, "parameters": copy.deepcopy(self.parameters)}
+        if self.code == "mlpot":
+            model = find_potential(self.parameters["model"])
+            content["parameters"]["model"] = hashlib.sha256(Path(model).read_bytes()).hexdigest()
+        return content
+
+    def rungs(self) -> list[dict[str, Any]]:
+        """Parameters of every rung of the ladder, the first one as given."""
+        rungs = [copy.deepcopy(self.parameters)]
+        for changes in self.ladder:
+            rung = copy.deepcopy(self.parameters)
+            merge(rung, changes)
+            rungs.append(rung)
+        return rungs
+
+
+class ExecutorSettings(StrictModel):
+    """Where calculations run."""
+
+    kind: Literal["local", "slurm"] = Field("local", description="local: processes here; slurm: jobs of a cluster")
+    workers: int = Field(1, ge=1, description="calculations at the same time (slurm: jobs in the queue)")
+    cores: int = Field(1, ge=1, description="slurm: tasks (--ntasks) of each job")
+    run_time: Duration | None = Field(None, description="slurm: limit of a job; null: that of the partition")
+    partition: str | None = Field(None, description="slurm: null is the default one")
+    options: list[str] = Field([], description="slurm: more options of sbatch, such as [--account=x, --mem=4G]")
+
+
+def _refuse_what_json_changes(value: object, place: str) -> None:
+    """Raise where a value would not come back from the store and from task files as it is."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            inside = f"{place}.{key}".lstrip(".")
+            if not isinstance(key, str):
+                raise ValueError(f"{inside}: expected a key that is text, got {key!r}: write '{key}', in quotes")
+            _refuse_what_json_changes(entry, inside)
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            _refuse_what_json_changes(entry, f"{place}.{index}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{place}: expected a finite number, got {value}: write one, or leave the entry out")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise ValueError(
+            f"{place}: expected text, a number, true, false, null, a list or a mapping, got the "
+            f"{type(value).__name__} {value}: write '{value}', in quotes"
+        )
+
+
+def section(kind: type[Section], values: Mapping[str, Any]) -> Section:
+    """Check a section that was read from YAML.
+
+    Parameters
+    ----------
+    kind : type
+        `LabelSettings` or `ExecutorSettings`.
+    values : mapping
+
+    Returns
+    -------
+    StrictModel
+
+    Raises
+    ------
+    ConfigError
+        Unknown keys or wrong values, one line each.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = [f"`{'.'.join(map(str, one['loc'])) or kind.__name__}`: {one['msg']}" for one in error.errors()]
+        raise ConfigError("\n".join(lines)) from None

@@ -1,0 +1,1 @@
+"""The memory of active learning: one SQLite file."""

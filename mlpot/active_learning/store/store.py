@@ -1,0 +1,310 @@
+"""The memory of active learning: structures, settings, jobs, labels, models, selections, events, in one SQLite file.
+
+A job is the hash of a canonical structure and of the settings that decide its label, so the same calculation is never
+asked for twice; a label is written in one transaction with the state of its job, so it is never half there. Raw
+outputs lie compressed in ``<name>.raw`` beside the file; ``<name>.work`` holds calculations that are under way.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mlpot.active_learning.store.database import Database, Row
+from mlpot.active_learning.store.history import History
+from mlpot.active_learning.store.identity import canonical_atoms, canonical_json, settings_id, structure_id
+from mlpot.active_learning.store.jobs import JobQueue, job_of_row
+from mlpot.active_learning.store.progress import Progress
+from mlpot.active_learning.store.records import Label, LabelledJob
+from mlpot.data.structure import FloatArray, LabelledStructure
+from mlpot.errors import StoreError
+
+PBC_BITS = np.array([1, 2, 4])
+LABEL_COLUMNS = "energy, energy_kind, forces, stress, rung, seconds, host, code_version, raw_file, raw_sha256"
+
+
+class Store:
+    """A store on disk. Several processes of one machine may use it at once.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``*.db``: the folders beside it are named like it, without this ending.
+    create : bool
+        Make the store where there is none.
+
+    Attributes
+    ----------
+    path : Path
+    jobs : JobQueue
+        What is to be computed, and by whom.
+    history : History
+        Selections, models, events.
+    progress : Progress
+        Steps of the loop that are over.
+
+    Raises
+    ------
+    StoreError
+        No store there, not ours, newer, or damaged; a new one with another ending.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        self.path = Path(path).absolute()
+        if create and self.path.suffix != ".db" and not self.path.exists():
+            raise StoreError(f"the name of a store ends in .db, got {self.path.name}: write {self.path.name}.db")
+        self.database = Database(self.path, create=create)
+        self.history = History(self.database)
+        self.jobs = JobQueue(self.database, self.history)
+        self.progress = Progress(self.database)
+
+    @property
+    def raw_folder(self) -> Path:
+        """Compressed outputs of the DFT code, one file for each label."""
+        return self.path.with_suffix(".raw")
+
+    @property
+    def model_folder(self) -> Path:
+        """Potentials of the loop and the folders of their trainings."""
+        return self.path.with_suffix(".models")
+
+    @property
+    def work_folder(self) -> Path:
+        """One folder for each calculation that is under way."""
+        return self.path.with_suffix(".work")
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    # --- structures and settings
+
+    def add_structure(self, atoms: Atoms, origin: Mapping[str, Any] | None = None) -> str:
+        """Keep a structure; one that is known already keeps its first origin.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        origin : mapping
+            Plain values: where it came from.
+
+        Returns
+        -------
+        str
+            Its hash.
+        """
+        canonical = canonical_atoms(atoms)
+        identity = structure_id(canonical)
+        self.database.write(
+            "INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                identity,
+                canonical.get_chemical_formula(),
+                len(canonical),
+                np.ascontiguousarray(canonical.numbers, dtype="<i8").tobytes(),
+                as_bytes(canonical.positions),
+                as_bytes(canonical.cell.array),
+                int(canonical.pbc @ PBC_BITS),
+                *(
+                    as_bytes(canonical.get_array(name)) if canonical.has(name) else None
+                    for name in ("initial_magmoms", "initial_charges")
+                ),
+                canonical_json(dict(origin or {})),
+                time.time(),
+            ),
+        )
+        return identity
+
+    def structure(self, identity: str) -> Atoms:
+        """Structure of a hash.
+
+        Raises
+        ------
+        StoreError
+            Not in the store.
+        """
+        row = self.database.row("SELECT * FROM structures WHERE id = ?", (identity,))
+        if row is None:
+            raise StoreError(f"{self.path} has no structure {identity}")
+        return atoms_of_row(row)
+
+    def add_settings(self, content: Mapping[str, Any]) -> str:
+        """Keep the settings that decide labels.
+
+        Parameters
+        ----------
+        content : mapping
+            Code and parameters, plain values.
+
+        Returns
+        -------
+        str
+            Their hash.
+        """
+        identity = settings_id(content)
+        self.database.write(
+            "INSERT OR IGNORE INTO settings (id, content, created) VALUES (?, ?, ?)",
+            (identity, canonical_json(content), time.time()),
+        )
+        return identity
+
+    # --- labels
+
+    def add_label(self, job: str, label: Label) -> bool:
+        """Keep a label and close its job, both or nothing; on the disk when this returns.
+
+        Parameters
+        ----------
+        job : str
+            Hash of the job.
+        label : Label
+            Checked for shapes and finite numbers.
+
+        Returns
+        -------
+        bool
+            False where there is a label already; the first one stays.
+
+        Raises
+        ------
+        DataError
+            Values that are not finite or of a wrong shape.
+        """
+        with self.database.transaction():
+            row = self.database.row(
+                "SELECT s.* FROM structures s JOIN jobs j ON j.structure_id = s.id WHERE j.id = ?", (job,)
+            )
+            if row is None:
+                raise StoreError(f"{self.path} has no job {job}")
+            checked = LabelledStructure(atoms_of_row(row), label.energy, label.forces, label.stress)
+            new = self._insert_label(job, label, checked)
+            self.jobs.finish(job, "done" if new else "done already", label.seconds)
+        return new
+
+    def _insert_label(self, job: str, label: Label, checked: LabelledStructure) -> bool:
+        stress = None if checked.stress is None else as_bytes(checked.stress)
+        forces = as_bytes(np.asarray(checked.forces))
+        changed = self.database.write(
+            f"INSERT INTO labels (job_id, sequence, created, {LABEL_COLUMNS}) "
+            "SELECT ?, coalesce(max(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM labels WHERE true "
+            "ON CONFLICT (job_id) DO NOTHING",  # only that: a value that the table refuses is an error
+            (
+                job,
+                time.time(),
+                checked.energy,
+                label.energy_kind,
+                forces,
+                stress,
+                label.rung,
+                label.seconds,
+                label.host,
+                label.code_version,
+                label.raw_file,
+                label.raw_sha256,
+            ),
+        )
+        return changed == 1
+
+    def label(self, job: str) -> Label | None:
+        """Label of a job, if there is one."""
+        row = self.database.row(f"SELECT {LABEL_COLUMNS} FROM labels WHERE job_id = ?", (job,))
+        return None if row is None else label_of_row(row)
+
+    def labelled(self, settings: str | None = None) -> Iterator[LabelledJob]:
+        """All labels, in the order in which they came in.
+
+        Parameters
+        ----------
+        settings : str, optional
+            Hash of the settings; None: of all.
+
+        Yields
+        ------
+        LabelledJob
+        """
+        condition, values = ("WHERE j.settings_id = ?", (settings,)) if settings else ("", ())
+        jobs = self.database.rows(
+            f"SELECT j.id FROM labels l JOIN jobs j ON j.id = l.job_id {condition} ORDER BY l.sequence", values
+        )
+        return (self.labelled_job(row["id"]) for row in jobs)
+
+    def labelled_job(self, job: str) -> LabelledJob:
+        """One label with all that belongs to it.
+
+        Raises
+        ------
+        StoreError
+            No label of that job.
+        """
+        label = self.label(job)
+        if label is None:
+            raise StoreError(f"{self.path} has no label of job {job}")
+        row = self.database.rows(
+            "SELECT j.*, s.content, t.origin, EXISTS (SELECT 1 FROM selections c WHERE c.structure_id = j.structure_id "
+            "AND c.chosen AND json_extract(c.details, '$.part') = 'held_out') AS held_out FROM jobs j "
+            "JOIN settings s ON s.id = j.settings_id JOIN structures t ON t.id = j.structure_id WHERE j.id = ?",
+            (job,),
+        )[0]
+        return LabelledJob(
+            job_of_row(row),
+            self.structure(row["structure_id"]),
+            label,
+            json.loads(row["content"]),
+            json.loads(row["origin"]),
+            bool(row["held_out"]),
+        )
+
+    def add_jobs(self, structures: Iterable[str], settings: str, *, iteration: int = 0, priority: float = 0.0) -> int:
+        """Ask for labels of structures; see `JobQueue.add`.
+
+        Returns
+        -------
+        int
+            Jobs that are new.
+        """
+        with self.database.transaction():
+            new = [self.jobs.add(one, settings, iteration=iteration, priority=priority)[1] for one in structures]
+        return sum(new)
+
+
+def as_bytes(array: object) -> bytes:
+    """Array as little-endian float64."""
+    return np.ascontiguousarray(array, dtype="<f8").tobytes()
+
+
+def floats(blob: bytes, *shape: int) -> FloatArray:
+    """Array of `as_bytes`."""
+    return np.frombuffer(blob, dtype="<f8").reshape(shape).astype(np.float64)
+
+
+def atoms_of_row(row: Row) -> Atoms:
+    """Structure in a row of the table `structures`."""
+    atoms = Atoms(
+        numbers=np.frombuffer(row["numbers"], dtype="<i8"),
+        positions=floats(row["positions"], -1, 3),
+        cell=floats(row["cell"], 3, 3),
+        pbc=(row["pbc"] & PBC_BITS) > 0,
+    )
+    if row["magmoms"] is not None:
+        moments = floats(row["magmoms"], len(atoms), -1)
+        atoms.set_initial_magnetic_moments(moments[:, 0] if moments.shape[1] == 1 else moments)
+    if row["charges"] is not None:
+        atoms.set_initial_charges(floats(row["charges"], -1))
+    return atoms
+
+
+def label_of_row(row: Row) -> Label:
+    """Label in a row of the table `labels`."""
+    values = {name: row[name] for name in LABEL_COLUMNS.split(", ")}
+    stress = None if row["stress"] is None else floats(row["stress"], 3, 3)
+    return Label(**{**values, "forces": floats(row["forces"], -1, 3), "stress": stress})

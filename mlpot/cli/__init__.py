@@ -1,0 +1,5 @@
+"""The command `mlpot`."""
+
+from mlpot.cli.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,20 @@
+"""The last, linear weights of a potential: their names and their places among the descriptors."""
+
+from mlpot.config import ModelConfig
+
+
+def last_weights(config: ModelConfig) -> dict[str, slice]:
+    """Names of the last, linear weights of a potential, and their places among the descriptors.
+
+    Parameters
+    ----------
+    config : ModelConfig
+
+    Returns
+    -------
+    dict
+    """
+    width, n_layers = config.n_channels, config.n_layers
+    places = {f"layers.{index}.readout": slice(index * width, (index + 1) * width) for index in range(n_layers)}
+    name = f"layers.{n_layers - 1}.readout_network.2.weight"
+    return {**places, name: slice(n_layers * width, n_layers * width + config.readout_width)}

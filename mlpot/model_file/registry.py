@@ -1,0 +1,84 @@
+"""Potentials that ship with mlpot: from a name such as ``Si`` or ``Si/fast`` to the file that holds the model.
+
+They live in ``potentials/<name>/<preset>.pt``, beside the package in a checkout, inside of it when installed.
+"""
+
+from pathlib import Path
+
+from mlpot.errors import ModelFileError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def known_potentials() -> dict[str, dict[str, Path]]:
+    """Shipped potentials.
+
+    Returns
+    -------
+    dict
+        Name -> preset -> file.
+    """
+    known: dict[str, dict[str, Path]] = {}
+    for folder in (_PACKAGE.parent / "potentials", _PACKAGE / "potentials"):
+        for file in sorted(folder.glob("*/*.pt")):
+            known.setdefault(file.parent.name, {})[file.stem] = file
+    return known
+
+
+def find_potential(model: str | Path, preset: str | None = None) -> Path:
+    """File of a model given by path or by name; an existing file goes before a name.
+
+    Parameters
+    ----------
+    model : str or Path
+        Path, ``name`` or ``name/preset``.
+    preset : str, optional
+        Which file of a potential, where the name does not say; by default the most accurate one that ships.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ModelFileError
+        Neither a file nor a known name and preset; the message lists what is known.
+    """
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    known = known_potentials()
+    name, _, chosen = str(model).partition("/")
+    presets = known.get(name)
+    if presets is None:
+        names = ", ".join(sorted(known)) or "none"
+        raise ModelFileError(
+            f"no model file at {path} and no shipped potential of that name; expected a path or one of: {names}"
+        )
+    wanted = chosen or preset or ("accurate" if "accurate" in presets else "fast")  # as in the pair style
+    if wanted not in presets:
+        raise ModelFileError(f"the potential {name} has the presets {', '.join(sorted(presets))}; got {wanted!r}")
+    return presets[wanted]
+
+
+def data_folder(name: str) -> Path:
+    """Folder of the reference data that ship with a potential.
+
+    Parameters
+    ----------
+    name : str
+        Of the potential.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ModelFileError
+        No data ship under that name.
+    """
+    for folder in (_PACKAGE.parent / "potentials", _PACKAGE / "potentials"):
+        if (folder / name / "data").is_dir():
+            return folder / name / "data"
+    raise ModelFileError(f"no data ship with a potential of the name {name!r}")

@@ -1,0 +1,400 @@
+"""`model.pt`: one file that holds a potential for every engine. Written and read here, and nowhere else in Python.
+
+The file is a TorchScript archive, that is a zip with stored entries, and its members are
+
+- the scripted module (one potential or a committee) in float64, plain ATen operators only (float32 weights are exact
+  in it);
+- ``extra/mlpot.json``: the `Manifest`, with a probe structure and what the model must answer for it;
+- ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
+
+The zip comment, the last bytes of the file, is ``mlpot-crc32:`` and eight hexadecimal digits: the CRC-32 of all
+bytes before the digits. A file that was cut, changed or not written by mlpot is refused before anything in it is
+interpreted. No Python pickle is ever loaded.
+"""
+
+import io
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+import safetensors.torch
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+
+from mlpot import __version__
+from mlpot.errors import ModelFileError
+from mlpot.model import (
+    AnyPotential,
+    Committee,
+    DeepCommittee,
+    MemberPredictions,
+    Potential,
+    Prediction,
+    ShallowCommittee,
+    evaluate,
+    evaluate_members,
+)
+from mlpot.model.graph import Graph
+from mlpot.model.zbl import Repulsion
+from mlpot.model_file.manifest import (
+    MANIFEST,
+    TENSORS,
+    Calibration,
+    CommitteeInfo,
+    DistanceInfo,
+    Manifest,
+    Precision,
+    Probe,
+    ProbeAnswer,
+    member,
+    parse_manifest,
+    read_sealed,
+    seal,
+    write_atomically,
+)
+from mlpot.neighbors.matscipy import graph_from_atoms
+
+PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
+ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `probe_deviation` has it
+AnyModel = TypeVar("AnyModel", bound=AnyPotential)
+
+
+class LoadedModel(NamedTuple):
+    """A scripted potential with its manifest.
+
+    Attributes
+    ----------
+    module : torch.jit.ScriptModule
+        ``(species, edge_index, edge_vectors) -> atomic_energies``.
+    manifest : Manifest
+    path : Path
+    """
+
+    module: torch.jit.ScriptModule
+    manifest: Manifest
+    path: Path
+
+    def evaluate(self, graph: Graph, *, atomic_virials: bool = False) -> Prediction:
+        """Energies and their derivatives, as `mlpot.model.evaluate` gives them."""
+        # The profiling executor recompiles for each new shape, and its first calls take seconds: plain interpreter.
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            return evaluate(self.module, graph, atomic_virials=atomic_virials)
+
+    def evaluate_members(self, graph: Graph) -> MemberPredictions:
+        """Energies and their derivatives for each member of a committee."""
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            return evaluate_members(self.module, graph)
+
+    def descriptors(self, graph: Graph) -> torch.Tensor:
+        """Descriptors ``(n_atoms, descriptor_width)``, as `mlpot.model.Potential.descriptors` gives them."""
+        with torch.jit.optimized_execution(False), torch.no_grad():  # type: ignore[attr-defined]
+            return cast(torch.Tensor, self.module.descriptors(graph.species, graph.edge_index, graph.edge_vectors))
+
+
+def save_model(
+    path: str | Path,
+    potential: AnyPotential,
+    training: dict[str, Any] | None = None,
+    license: str = "",
+    *,
+    calibration: Calibration | None = None,
+    feature_distance: DistanceInfo | None = None,
+    tensors: Mapping[str, torch.Tensor] | None = None,
+) -> Manifest:
+    """Write a potential or a committee to one file, atomically.
+
+    Parameters
+    ----------
+    path : str or Path
+    potential : Potential or DeepCommittee
+        Its dtype decides the precision that engines use by default.
+    training : dict
+        What the model was trained on and how: goes into the manifest as it is, must be JSON.
+    license : str
+    calibration, feature_distance : optional
+        As `mlpot.uncertainty` makes them.
+    tensors : mapping, optional
+        More plain tensors for the file: those of the feature distance.
+
+    Returns
+    -------
+    Manifest
+    """
+    double = in_double(potential)
+    manifest = _manifest(potential, double, training or {}, license)
+    manifest = manifest.model_copy(update={"calibration": calibration, "feature_distance": feature_distance})
+    extra = {MANIFEST: manifest.to_json(), TENSORS: plain_tensors(double, tensors or {})}
+    buffer = io.BytesIO()
+    with _torchscript():
+        torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
+    write_atomically(Path(path), seal(buffer.getvalue()))
+    return manifest
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu", precision: Precision | None = None) -> LoadedModel:
+    """Read a model file and check it against its own probe.
+
+    Parameters
+    ----------
+    path : str or Path
+    device : torch.device or str
+    precision : {"mixed", "double"}
+        Arithmetic in float32 or float64; by default what the model was trained in. Positions, edge vectors,
+        energies and their sums are float64 in both.
+
+    Returns
+    -------
+    LoadedModel
+
+    Raises
+    ------
+    ModelFileError
+        The file is missing, cut, changed, foreign, of another format, or its numbers disagree with the probe.
+    """
+    path = Path(path)
+    content = read_sealed(path)
+    manifest = parse_manifest(path, content)
+    try:
+        with _torchscript():
+            module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
+    except Exception as error:  # libtorch raises bare RuntimeErrors of many kinds
+        raise ModelFileError(f"{path}: libtorch cannot read the module in it: {_first_line(error)}") from error
+    chosen = precision or manifest.precision
+    if chosen not in PRECISIONS:
+        raise ModelFileError(f"`precision` must be one of {', '.join(PRECISIONS)}, got {chosen!r}")
+    module.to(PRECISIONS[chosen])
+    module.eval()
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    loaded = LoadedModel(module, manifest, path)
+    _check_probe(loaded, chosen, device)
+    return loaded
+
+
+def potential_from_file(path: str | Path) -> AnyPotential:
+    """Eager potential with the weights of a model file, in the dtype it was trained in: to train it further.
+
+    Returns
+    -------
+    Potential or DeepCommittee
+        A `ShallowCommittee` is a `Potential`.
+
+    Raises
+    ------
+    ModelFileError
+        As for `load_model`. Constants are those of this version, not of the file: with others, the probe disagrees.
+    """
+    content = read_sealed(path := Path(path))
+    manifest = parse_manifest(path, content)
+    tensors = safetensors.torch.load(member(content, TENSORS))
+    potential = _build(manifest)
+    potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
+    graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff)
+    deviation = probe_deviation(evaluate(in_double(potential), graph), manifest.probe)
+    if not deviation <= ALLOWED_DEVIATION["double"]:
+        raise ModelFileError(
+            f"{path}: its weights give other numbers in this version of mlpot than in the one that wrote it (relative "
+            f"deviation {deviation:.1e} on its probe): it can be evaluated, but not trained further; train it anew"
+        )
+    return potential.to(PRECISIONS[manifest.precision])
+
+
+@contextmanager
+def _torchscript() -> Iterator[None]:
+    """TorchScript is the format that was chosen: that torch would rather have another is no news to the user."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
+        yield
+
+
+def _build(manifest: Manifest) -> AnyPotential:
+    """Build a module of the kind that a file holds, with random weights."""
+    arguments = (
+        manifest.config,
+        manifest.atomic_numbers,
+        manifest.reference_energies,
+        manifest.energy_scale,
+        manifest.average_neighbors,
+    )
+    committee = manifest.committee
+    with torch.random.fork_rng(devices=[]):
+        if committee is None:
+            return Potential(*arguments)
+        if committee.kind == "shallow":
+            return ShallowCommittee(*arguments, committee.n_members)
+        return DeepCommittee([Potential(*arguments) for _ in range(committee.n_members)])
+
+
+def in_double(potential: AnyModel) -> AnyModel:
+    """Copy of a potential in float64, whose constants were never rounded to float32; on the CPU, without gradients.
+
+    Parameters
+    ----------
+    potential : Potential or DeepCommittee
+
+    Returns
+    -------
+    Potential or DeepCommittee
+    """
+    double = _twin(potential)
+    double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
+    if isinstance(double, ShallowCommittee) and next(potential.parameters()).dtype != torch.float64:
+        # Their sum was zero before they were rounded.
+        double.deviations.data -= double.deviations.data.mean(0)
+    for parameter in double.parameters():
+        parameter.requires_grad_(False)
+    double.eval()
+    return cast(AnyModel, double)
+
+
+def _twin(potential: AnyPotential) -> AnyPotential:
+    """Build a module of the same kind in float64 with random weights."""
+    if isinstance(potential, DeepCommittee):
+        return DeepCommittee([cast(Potential, _twin(cast(Potential, member))) for member in potential.members])
+    arguments = (
+        potential.config,
+        potential.atomic_numbers,
+        potential.reference_energies.tolist(),
+        potential.energy_scale,
+        potential.average_neighbors,
+    )
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(potential, ShallowCommittee):
+            return ShallowCommittee(*arguments, potential.n_members)
+        return Potential(*arguments)
+
+
+def plain_tensors(potential: AnyPotential, more: Mapping[str, torch.Tensor] | None = None) -> bytes:
+    """Weights and constants of a potential by name, in the safetensors format.
+
+    Parameters
+    ----------
+    potential : Potential or DeepCommittee
+    more : mapping, optional
+        Other tensors by name.
+
+    Returns
+    -------
+    bytes
+    """
+    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers()) | dict(more or {})
+    for name, module in potential.named_modules():
+        if isinstance(module, Repulsion):  # plain attributes of the module, for its own reasons
+            tensors |= {f"{name}.charge": module.charge, f"{name}.radius": module.radius}
+    return safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+
+
+def _manifest(potential: AnyPotential, double: AnyPotential, training: dict[str, Any], license: str) -> Manifest:
+    try:
+        json.dumps(training, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"`training` must be plain JSON without NaN: {error}") from error
+    dtype = next(potential.parameters()).dtype
+    precision = next(name for name, known in PRECISIONS.items() if known == dtype)
+    return Manifest(
+        creator=f"mlpot {__version__}",
+        atomic_numbers=potential.atomic_numbers,
+        elements=[chemical_symbols[z] for z in potential.atomic_numbers],
+        cutoff=potential.cutoff,
+        n_layers=potential.n_layers,
+        feature_width=potential.feature_width,
+        message_width=potential.message_width,
+        n_parameters=sum(parameter.numel() for parameter in potential.parameters()),
+        precision=precision,
+        config=potential.config,
+        reference_energies=potential.reference_energies.tolist(),
+        energy_scale=potential.energy_scale,
+        average_neighbors=potential.average_neighbors,
+        training=training,
+        license=license,
+        probe=_probe(double),
+        committee=_committee_info(potential),
+    )
+
+
+def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
+    if not isinstance(potential, Committee):
+        return None
+    kind = "deep" if isinstance(potential, DeepCommittee) else "shallow"
+    return CommitteeInfo(kind=kind, n_members=potential.n_members)
+
+
+def _probe(double: AnyPotential) -> Probe:
+    """Two atoms of each element (at most 16), shaken, no denser than the data: float32 is poor in far denser matter."""
+    rng = np.random.default_rng(0)
+    numbers = np.resize(double.atomic_numbers, min(16, max(4, 2 * len(double.atomic_numbers))))
+    spacing = 2.2 * float(np.mean(covalent_radii[numbers]))
+    side = int(np.ceil(len(numbers) ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[: len(numbers)]
+    positions = spacing * (grid + rng.uniform(-0.12, 0.12, (len(numbers), 3)))
+    of_data = double.cutoff * float(np.cbrt(len(numbers) * 4.0 / 3.0 * np.pi / double.average_neighbors))
+    cell = max(side * spacing, of_data) * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
+    atoms = Atoms(numbers, positions, cell=cell, pbc=True)
+    graph = graph_from_atoms(atoms, double.atomic_numbers, double.cutoff)
+    answer = evaluate(double, graph)
+    return Probe(
+        numbers=numbers.tolist(),
+        positions=positions.tolist(),
+        cell=cell.tolist(),
+        energy=answer.energy.item(),
+        forces=answer.forces.tolist(),
+        virial=answer.virial[0].tolist(),
+        members=_member_answers(double, graph) if isinstance(double, Committee) else None,
+    )
+
+
+def _member_answers(committee: Committee, graph: Graph) -> list[ProbeAnswer]:
+    answers = evaluate_members(committee, graph)
+    return [
+        ProbeAnswer(energy=energy.item(), forces=forces.tolist(), virial=virial[0].tolist())
+        for energy, forces, virial in zip(answers.energy, answers.forces, answers.virial, strict=True)
+    ]
+
+
+def _check_probe(loaded: LoadedModel, precision: Precision, device: torch.device | str) -> None:
+    path, manifest = loaded.path, loaded.manifest
+    graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
+    try:
+        worst = probe_deviation(loaded.evaluate(graph), manifest.probe)
+        if manifest.probe.members is not None:
+            worst = _max_or_nan([worst, *_member_deviations(loaded.evaluate_members(graph), manifest.probe.members)])
+    except (RuntimeError, AttributeError) as error:
+        raise ModelFileError(f"{path}: the module in it fails on its probe: {_first_line(error)}") from error
+    allowed = ALLOWED_DEVIATION[precision]
+    if not worst <= allowed:
+        raise ModelFileError(
+            f"{path}: the model disagrees with its own probe: relative deviation {worst:.1e}, "
+            f"expected below {allowed:.0e} in {precision} precision; do not use this file on this machine"
+        )
+
+
+def probe_deviation(answer: Prediction, probe: Probe) -> float:
+    """Largest deviation of energy, forces and virial from the probe, relative to their size."""
+    return _deviation((answer.energy[0], answer.forces, answer.virial[0]), probe)
+
+
+def _member_deviations(answers: MemberPredictions, expected: list[ProbeAnswer]) -> list[float]:
+    parts = zip(answers.energy[:, 0], answers.forces, answers.virial[:, 0], strict=True)
+    return [_deviation(got, wanted) for got, wanted in zip(parts, expected, strict=True)]
+
+
+def _deviation(got: tuple[torch.Tensor, ...], answer: ProbeAnswer) -> float:
+    deviations = []
+    for value, expected in zip(got, (answer.energy, answer.forces, answer.virial), strict=True):
+        wanted = torch.tensor(expected, dtype=torch.float64)
+        deviations.append(((value.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
+    return _max_or_nan(deviations)
+
+
+def _max_or_nan(values: list[float]) -> float:
+    """Largest of some numbers; a NaN does not hide behind ``max()``."""
+    return float("nan") if any(np.isnan(values)) else max(values)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,1 @@
+"""Neighbour lists: the only place that knows cells and periodic images."""

@@ -1,0 +1,170 @@
+"""ASE atoms to `Graph`: the only place that knows cells and periodic images.
+
+matscipy does the search. Any cell is accepted: none, one with fewer than three vectors, triclinic, smaller than
+the cutoff, atoms outside of it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import matscipy.neighbours
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from mlpot.errors import DataError
+
+if TYPE_CHECKING:
+    from mlpot.model.graph import Graph
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+COINCIDENT = 1e-6
+"""Two atoms closer than this (A) are one atom given twice, and are refused."""
+
+
+def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
+    """Full neighbour list, sorted by centre.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Finite positions; a periodic direction needs a cell vector.
+    cutoff : float, A
+
+    Returns
+    -------
+    i, j : (n_edges,)
+        Centre and neighbour.
+    D : (n_edges, 3), A
+        ``r_j - r_i + S @ cell``.
+    S : (n_edges, 3)
+        Periodic image of the neighbour.
+
+    Raises
+    ------
+    DataError
+        Positions or cell that are not finite, a periodic direction without volume, or two atoms at one place.
+    """
+    cell = search_cell(atoms)
+    if len(atoms) == 0:
+        empty = np.zeros(0, dtype=np.int64)
+        return empty, empty, np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+    i, j, D, S = matscipy.neighbours.neighbour_list(
+        "ijDS", positions=atoms.positions, cell=cell, pbc=atoms.pbc, cutoff=cutoff
+    )
+    order = np.argsort(i, kind="stable")
+    i, j, D, S = i[order], j[order], D[order], S[order]
+    coincident = np.flatnonzero(np.einsum("ij,ij->i", D, D) < COINCIDENT**2)
+    if len(coincident):
+        refuse_coincident(atoms, int(i[coincident[0]]), int(j[coincident[0]]))
+    return i.astype(np.int64), j.astype(np.int64), D, S.astype(np.int64)
+
+
+def refuse_coincident(atoms: Atoms, i: int, j: int) -> NoReturn:
+    """Raise the `DataError` for two atoms that are at the same place.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    i, j : int
+    """
+    raise DataError(
+        f"atoms {i} and {j} are at the same place ({atoms.positions[i]} A); expected distinct atoms, "
+        "got two on top of each other: remove one of them"
+    )
+
+
+def search_cell(atoms: Atoms) -> FloatArray:
+    """Cell with three independent vectors: missing ones, along which nothing repeats, are filled in.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+
+    Returns
+    -------
+    cell : (3, 3), A
+
+    Raises
+    ------
+    DataError
+        Positions or cell that are not finite, a periodic direction without volume.
+    """
+    if not np.isfinite(atoms.positions).all():
+        bad = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
+        raise DataError(f"`positions` must be finite, got {atoms.positions[bad]} for atom {bad}")
+    if not np.isfinite(atoms.cell.array).all():
+        raise DataError(f"`cell` must be finite, got {atoms.cell.array.tolist()}")
+    lengths = atoms.cell.lengths()
+    if np.any(atoms.pbc & (lengths < 1e-9)):
+        raise DataError(
+            f"`pbc` is {atoms.pbc.tolist()} but the cell vectors have lengths {lengths.tolist()} A: "
+            "give a cell vector to each periodic direction, or switch `pbc` off there"
+        )
+    # Only periodic vectors matter; replacing the others keeps a useless or degenerate one from breaking the search.
+    kept = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
+    _, scales, directions = np.linalg.svd(kept)
+    n_periodic = int(atoms.pbc.sum())
+    if np.count_nonzero(scales > 1e-9) < n_periodic:
+        raise DataError(f"the periodic cell vectors are linearly dependent: {atoms.cell.array.tolist()}")
+    if n_periodic < 3:
+        extent = np.ptp(atoms.positions, axis=0).max() if len(atoms) else 0.0
+        # The null space of the periodic vectors gives directions perpendicular to all of them.
+        kept[~atoms.pbc] = directions[n_periodic:] * (extent + 1.0)
+    return kept
+
+
+def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float) -> "Graph":
+    """Graph of one structure.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    atomic_numbers : sequence of int
+        The model's elements; `Graph.species` indexes into it.
+    cutoff : float, A
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    DataError
+        An element outside `atomic_numbers`, or what `neighbor_list` refuses.
+    """
+    import torch  # noqa: PLC0415  # the native engine does without, and torch takes seconds to load
+
+    from mlpot.model.graph import Graph  # noqa: PLC0415
+
+    species = species_of(atoms, atomic_numbers)
+    i, j, D, _ = neighbor_list(atoms, cutoff)
+    return Graph(
+        torch.from_numpy(species),
+        torch.from_numpy(np.stack([i, j])),
+        torch.from_numpy(D),
+        torch.zeros(len(atoms), dtype=torch.int64),
+        1,
+    )
+
+
+def species_of(atoms: Atoms, atomic_numbers: Sequence[int]) -> IntArray:
+    """Index of each atom's element in `atomic_numbers`; unknown elements are refused by name.
+
+    Returns
+    -------
+    species : (n_atoms,)
+    """
+    known = np.full(len(chemical_symbols), -1, dtype=np.int64)
+    known[list(atomic_numbers)] = np.arange(len(atomic_numbers))
+    species: IntArray = known[atoms.numbers]
+    if np.any(species < 0):
+        unknown = sorted({chemical_symbols[z] for z in atoms.numbers[species < 0]})
+        raise DataError(
+            f"the model knows {', '.join(chemical_symbols[z] for z in atomic_numbers)}; "
+            f"got atoms of {', '.join(unknown)}, which it was not trained on"
+        )
+    return species

@@ -1,0 +1,132 @@
+"""Stops a run that has left physics: `dynamics` asks after every step, and the frames that tell why stay on disk."""
+
+from typing import NoReturn
+
+import numpy as np
+from ase import Atoms, units
+from numpy.typing import NDArray
+
+from mlpot.errors import EngineError, MLPotError
+from mlpot.neighbors.matscipy import neighbor_list
+from mlpot.neighbors.overlap import OverlapSearch
+from mlpot.simulation.frames import known_frame, save_failure
+from mlpot.simulation.guard import describe_uncertain, exceeds, read_uncertainty, uncertainty_limits
+from mlpot.simulation.integrators import temperature_of
+from mlpot.simulation.records import RunFiles
+from mlpot.simulation.settings import MDSettings
+
+HOTTEST = 5000.0
+"""A run is stopped ten times above the temperature it was to have, plus this (K)."""
+
+FARTHEST = 1.0
+"""No atom moves farther than this (A) in one step of a sane run; a carbon atom at 1000 K moves 0.015 A in 1 fs."""
+
+
+class RunGuard:
+    """Compares every step with the one before.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        At the start, with velocities.
+    settings : MDSettings
+    files : RunFiles
+        Where to leave the frames.
+    """
+
+    def __init__(self, atoms: Atoms, settings: MDSettings, files: RunFiles) -> None:
+        self._settings = settings
+        self._files = files
+        self._hottest = HOTTEST + 10.0 * max(settings.temperature or 0.0, temperature_of(atoms))
+        self._alone = self._without_neighbors(atoms)
+        self._overlaps = OverlapSearch()
+        limits = {"max_sigma": settings.max_sigma, "max_distance": settings.max_distance}
+        has_limit = any(limit is not None for limit in limits.values())
+        self._limits = uncertainty_limits(atoms.calc, **limits) if has_limit else {}
+        self._good = known_frame(atoms)
+
+    def check_step(self, atoms: Atoms, step: int) -> None:
+        """Look for what happens from one step to the next.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            After the step.
+        step : int
+
+        Raises
+        ------
+        EngineError
+            Not a number, a leap or a temperature that no material has, atoms too close; frames are saved.
+        """
+        momenta = atoms.get_momenta()
+        if not (np.isfinite(atoms.positions).all() and np.isfinite(momenta).all()):
+            self.stop(atoms, step, "positions or velocities are not finite")
+        leaps = np.linalg.norm(momenta, axis=1) / atoms.get_masses() * self._settings.timestep * units.fs
+        if leaps.max(initial=0.0) > FARTHEST:
+            k = int(leaps.argmax())
+            self.stop(atoms, step, f"atom {k} ({atoms.symbols[k]}) moves {leaps[k]:.3g} A in one step")
+        temperature = temperature_of(atoms)
+        if temperature > self._hottest:
+            self.stop(atoms, step, f"the temperature is {temperature:.0f} K, above {self._hottest:.0f} K")
+        try:
+            overlap = self._overlaps.find(atoms)
+        except MLPotError as error:
+            self.stop(atoms, step, str(error))
+        if overlap is not None:
+            self.stop(atoms, step, overlap.describe(atoms))
+        self._good = known_frame(atoms)
+
+    def check_frame(self, atoms: Atoms, step: int) -> None:
+        """Look for atoms that have lost all others, and for atoms that the model is not sure of.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        step : int
+
+        Raises
+        ------
+        EngineError
+            A lost atom, an error bar above its limit; frames are saved.
+        """
+        if self._limits:
+            values = read_uncertainty(atoms, self._limits)
+            if exceeds(values, self._limits).any():
+                self.stop(atoms, step, describe_uncertain(atoms, values, self._limits))
+        lost = np.flatnonzero(self._without_neighbors(atoms) & ~self._alone)
+        if len(lost):
+            k = int(lost[0])
+            self.stop(
+                atoms,
+                step,
+                f"atom {k} ({atoms.symbols[k]}) is lost: no neighbour within {self._settings.lost_distance} A",
+            )
+
+    def stop(self, atoms: Atoms, step: int, why: str) -> NoReturn:
+        """Save the offending and the last good frame, and stop.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            The offending frame.
+        step : int
+        why : str
+
+        Raises
+        ------
+        EngineError
+            Always.
+        """
+        places = save_failure(atoms, self._files.failed_frame, self._good, self._files.last_good_frame)
+        raise EngineError(
+            f"stopped at step {step}: {why}. {places}. Try a shorter time step; if it stays, the model does not know "
+            "this region: add such structures to its training data"
+        )
+
+    def _without_neighbors(self, atoms: Atoms) -> NDArray[np.bool_]:
+        alone: NDArray[np.bool_] = np.zeros(len(atoms), dtype=np.bool_)
+        if self._settings.lost_distance is not None:
+            alone[:] = True
+            alone[neighbor_list(atoms, self._settings.lost_distance)[0]] = False
+        return alone

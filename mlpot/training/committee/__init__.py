@@ -1,0 +1,1 @@
+"""Committees: several models in one file, trained one by one or attached to a trained model."""

@@ -1,0 +1,34 @@
+"""The densities of the training set, beyond which later layers hear atoms no longer (`model.familiarity`)."""
+
+import torch
+
+from mlpot.model import Potential
+from mlpot.model.density_gate import UNBOUNDED
+from mlpot.training.batching import plan_evaluation
+from mlpot.training.samples import SampleSet
+
+
+@torch.no_grad()
+def note_densities(potential: Potential, samples: SampleSet, batch_atoms: int, device: torch.device) -> None:
+    """Write the largest density of each element into each layer of a trained potential.
+
+    Parameters
+    ----------
+    potential : Potential
+        Changed; its predictions for the samples are not.
+    samples : SampleSet
+        What it was trained on. An element without neighbours in any of them is heard like the loudest of the others.
+    batch_atoms : int
+        Largest number of atoms to evaluate at once.
+    device : torch.device
+    """
+    if potential.n_layers == 1:
+        return
+    largest = torch.zeros(potential.n_layers, len(potential.atomic_numbers), dtype=torch.float64, device=device)
+    for indices in plan_evaluation(samples.n_atoms, batch_atoms):
+        graph = samples.batch(indices).to(device).graph
+        squares = potential.densities(graph.species, graph.edge_index, graph.edge_vectors).double()
+        largest.scatter_reduce_(1, graph.species.expand(len(squares), -1), squares, "amax")
+    for layer, own in zip(potential.layers, largest, strict=True):
+        loudest = float(own.max()) or UNBOUNDED
+        layer.largest_density.copy_(torch.where(own > 0.0, own, loudest))  # type: ignore[operator]

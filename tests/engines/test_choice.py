@@ -1,0 +1,112 @@
+"""Which engine runs, on how many threads, and that the user is told."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+import mlpot
+from mlpot.engines.native import NativeModel, default_threads, open_model
+from mlpot.errors import EngineError, ModelFileError
+
+
+@pytest.fixture
+def without_native(monkeypatch):
+    """What a folder on the path is that was not installed: Python without the compiled module."""
+    monkeypatch.setitem(sys.modules, "mlpot._native", None)
+
+
+def messages(caplog):
+    return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "mlpot"]
+
+
+def test_the_engine_is_chosen_by_device_and_name(model_file):
+    assert isinstance(mlpot.MLPotCalculator(model_file).model, NativeModel)
+    assert not isinstance(mlpot.MLPotCalculator(model_file, engine="torch").model, NativeModel)
+    with pytest.raises(EngineError, match="runs on the cpu"):
+        open_model(model_file, "native", "cuda", None)
+    with pytest.raises(EngineError, match="must be native or torch"):
+        open_model(model_file, "tensorflow", "cpu", None)
+    with pytest.raises(ModelFileError, match="precision must be mixed or double, got half"):
+        NativeModel(model_file, "half")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, [": native engine (", "), double precision, 1 thread"]),
+        ({"precision": "mixed", "threads": 3}, [": native engine (", "), mixed precision, 3 threads"]),
+        ({"engine": "torch"}, [": torch engine (", ", cpu), double precision, "]),
+    ],
+)
+def test_the_log_says_once_which_engine_runs(model_file, caplog, monkeypatch, options, words):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with caplog.at_level(logging.INFO, logger="mlpot"):
+        calc = mlpot.MLPotCalculator(model_file, **options)
+        calc.get_forces(bulk("Si"))
+    [(level, message)] = messages(caplog)
+    assert level == "INFO"
+    assert message.startswith(str(model_file))
+    assert all(word in message for word in words), message
+    assert message.endswith(calc.engine_description)
+
+
+def test_the_log_is_silent_if_not_asked(model_file):
+    code = f"import mlpot; mlpot.load({str(model_file)!r})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_torch_in_the_place_of_the_native_engine_is_warned_of(model_file, caplog, without_native):
+    atoms = bulk("Si")
+    atoms.rattle(0.1, seed=0)
+    with caplog.at_level(logging.INFO, logger="mlpot"):
+        calc = mlpot.MLPotCalculator(model_file)
+        forces = calc.get_forces(atoms)
+        calc.get_stress(atoms)
+    (first, warning), (second, _) = messages(caplog)
+    assert (first, second) == ("WARNING", "INFO")
+    assert "native engine is not built" in warning
+    assert "Install mlpot with pip" in warning
+    assert calc.engine_description.startswith("torch engine")
+    assert np.abs(forces).max() > 0
+    caplog.clear()
+    mlpot.MLPotCalculator(model_file, engine="torch")  # as was asked for
+    assert not [message for level, message in messages(caplog) if level == "WARNING"]
+    with pytest.raises(EngineError, match="not built into this installation"):
+        mlpot.MLPotCalculator(model_file, engine="native")
+
+
+def test_the_native_engine_needs_no_torch(model_file):
+    code = (
+        "import sys, mlpot; from ase.build import bulk; import mlpot.simulation.terminal; "
+        f"calc = mlpot.load({str(model_file)!r}, precision='mixed'); calc.get_stresses(bulk('Si')); "
+        "calc.get_virial(bulk('Si')); print([name for name in ('torch', 'e3nn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", 3), ("2,1", 2), (" 5 ", 5)])
+def test_threads_follow_the_environment(monkeypatch, value, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert default_threads() == expected
+
+
+@pytest.mark.parametrize("value", ["", "0", "many", None])
+def test_threads_are_the_cores_without_it(monkeypatch, value):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if value is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert 1 <= default_threads() <= os.cpu_count()
+
+
+def test_impossible_threads_are_refused(model_file):
+    with pytest.raises(EngineError, match="`threads` must be at least 1, got 0"):
+        mlpot.MLPotCalculator(model_file, threads=0)
+    with pytest.raises(EngineError, match="for the native engine"):
+        mlpot.MLPotCalculator(model_file, engine="torch", threads=2)

@@ -1,0 +1,140 @@
+"""The native engine gives the numbers of the scripted model: any architecture in the family, any structure."""
+
+import platform
+
+import numpy as np
+import pytest
+from agreement import assert_exact, deviations
+from architectures import architectures
+from ase.build import bulk
+from ase.data import chemical_symbols
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structures import KINDS, random_structure
+
+import mlpot
+from mlpot.engines.native import NativeModel
+from mlpot.errors import ModelFileError
+from mlpot.model_file.torchscript import load_model, save_model
+from mlpot.neighbors.matscipy import graph_from_atoms
+from mlpot.simulation import MDSettings, run_md
+from potentials import ARCHITECTURES, random_potential
+
+PER_MODEL = 5
+"""Structures for each random model: a model takes much longer to make than to run."""
+
+
+def assert_random_model_is_exact(folder, fields, seed):
+    """In all kinds of structures, a part of them for each seed."""
+    path = folder / "model.pt"
+    save_model(path, random_potential(**fields))
+    scripted, native = load_model(path), NativeModel(path, "double", threads=1 + seed % 2)
+    symbols = [chemical_symbols[z] for z in fields["atomic_numbers"]]
+    for k in range(PER_MODEL):
+        kind = KINDS[(seed + k) % len(KINDS)]
+        atoms = random_structure(kind, 2 + (seed + 3 * k) % 11, symbols, seed + k)
+        graph = graph_from_atoms(atoms, fields["atomic_numbers"], fields["cutoff"])
+        expected = scripted.evaluate(graph, atomic_virials=True)
+        assert_exact(native.evaluate(graph, atomic_virials=True), expected)
+
+
+any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=any_folder)
+@given(fields=architectures(dearest=12), seed=st.integers(0, 2**31))
+def test_random_models_on_random_structures(tmp_path, fields, seed):
+    assert_random_model_is_exact(tmp_path, fields, seed)
+
+
+@pytest.mark.parametrize("lmax", [5, 6])
+def test_cubes_of_the_highest_degrees(lmax, tmp_path):
+    """Which the random models above do without."""
+    sizes = {"n_channels": 20, "message_channels": 12, "readout_width": 4, "cutoff": 4.0}
+    fields = {"n_layers": 2, "lmax": lmax, "correlation": 3, "message_lmax": 2, "atomic_numbers": [6, 14]}
+    assert_random_model_is_exact(tmp_path, fields | sizes, seed=lmax)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None, suppress_health_check=any_folder)
+@given(fields=architectures(dearest=16), seed=st.integers(0, 2**31))
+def test_thousands_of_random_structures(tmp_path, fields, seed):
+    assert_random_model_is_exact(tmp_path, fields, seed)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
+    save_model(tmp_path / "model.pt", random_potential(**ARCHITECTURES[name]))
+    double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    for seed, kind in enumerate(KINDS):
+        graph = graph_from_atoms(random_structure(kind, 8, seed=seed), [1, 8, 14], double.manifest.cutoff)
+        expected = double.evaluate(graph, atomic_virials=True)
+        assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
+
+
+@pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 300.0, 1e4])
+def test_hidden_values_of_any_size(scale, instructions, tmp_path, monkeypatch):
+    """The exponential in silu is the kernels' own: beyond 88 in float32, and 709 in float64, no number holds it."""
+    potential = random_potential(zbl=False, n_layers=1)
+    network = potential.layers[-1].readout_network
+    network[0].weight.data *= scale
+    network[2].weight.data /= scale
+    save_model(tmp_path / "model.pt", potential)
+    monkeypatch.setenv("MLPOT_INSTRUCTIONS", instructions)
+    try:
+        double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    except ModelFileError as error:
+        if "this processor" not in str(error):  # its probe, say, which the engine is checked with
+            raise
+        pytest.skip(str(error))
+    graph = graph_from_atoms(random_structure("crystal", 8, seed=3), [1, 8, 14], double.manifest.cutoff)
+    expected = load_model(tmp_path / "model.pt").evaluate(graph, atomic_virials=True)
+    assert_exact(double.evaluate(graph, atomic_virials=True), expected)
+    assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-5
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere they cost nothing")
+def test_subnormal_numbers_are_zero_inside_of_the_kernels_only(tmp_path):
+    """Float32 has no normal numbers of 1e-42, float64 has; the caller's arithmetic stays what it was."""
+    potential = random_potential(zbl=False)
+    last = potential.layers[-1]
+    last.readout.data *= 1e-42
+    last.readout_network[2].weight.data *= 1e-42
+    save_model(tmp_path / "model.pt", potential)
+    graph = graph_from_atoms(random_structure("crystal", 4, seed=1), [1, 8, 14], potential.cutoff)
+    double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    assert 0.0 < double.evaluate(graph).forces.abs().max() < 1e-39
+    assert mixed.evaluate(graph).forces.abs().max() == 0.0
+    assert (np.full(4, 1e-42, np.float32) * np.float32(1.0) > 0.0).all()
+
+
+def hot_silicon(seed, size=3):
+    atoms = bulk("Si", cubic=True) * (size, size, size)
+    atoms.rattle(0.15, seed=seed)  # mean square displacement at 1200 K
+    return atoms
+
+
+def test_mixed_precision_of_the_shipped_potential_on_hot_silicon():
+    double, mixed = (mlpot.load("Si-dft/fast", precision=precision) for precision in ("double", "mixed"))
+    for seed in range(3):
+        atoms = hot_silicon(seed)
+        expected = double.get_forces(atoms)
+        assert np.abs(expected).max() > 3.0
+        assert np.abs(mixed.get_forces(atoms) - expected).max() < 1e-5
+        assert abs(mixed.get_potential_energy(atoms) - double.get_potential_energy(atoms)) / len(atoms) < 1e-6
+        np.testing.assert_allclose(mixed.get_stress(atoms), double.get_stress(atoms), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_mixed_precision_conserves_energy_like_double(tmp_path):
+    """10 ps of hot silicon: rounding may not add to what the time step costs."""
+    drift = {}
+    for precision in ("double", "mixed"):
+        atoms = bulk("Si", cubic=True) * (2, 2, 2)
+        atoms.calc = mlpot.load("Si-dft/fast", precision=precision)
+        heated = MDSettings("nve", 10_000, temperature=2000.0, timestep=1.0)
+        result = run_md(atoms, heated, tmp_path / f"{precision}.traj")
+        assert result.temperature > 600.0
+        drift[precision] = abs(result.energy_drift)
+    assert drift["mixed"] < drift["double"] + 1e-6, drift
