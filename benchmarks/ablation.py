@@ -180,8 +180,8 @@ def name_of(line: dict[str, str]) -> str:
 
 
 def timed_as(model: dict[str, Any]) -> str:
-    """Return an architecture as it stands in the table of costs: the stretch of the radial functions costs nothing."""
-    return json.dumps(ModelConfig(**{**model, "stretch": 1.0}).model_dump(), sort_keys=True)
+    """Return an architecture as it stands in the table of costs: the distance transform costs nothing."""
+    return json.dumps(ModelConfig(**{**model, "distance_transform": 1.0}).model_dump(), sort_keys=True)
 
 
 def add(name: str, split: str, summary: dict[str, Any]) -> None:

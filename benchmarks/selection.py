@@ -1,10 +1,10 @@
 r"""How many labels active selection saves, on pools whose labels are known.
 
     python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name "silicon, mlearn" \
-        --set training.steps=3000 --set model.stretch=0
+        --set training.steps=3000 --set model.distance_transform=0
     python benchmarks/selection.py run train_mixedT.extxyz train_mixedT.extxyz --name "3BPA at 300, 600, 1200 K" \
         --preset balanced --first 10 --batch 15 --most 85 \
-        --set training.steps=1500 --set model.stretch=2 --set model.cutoff=4
+        --set training.steps=1500 --set model.distance_transform=2 --set model.cutoff=4
     python benchmarks/selection.py run li6ps5cl.extxyz li6ps5cl.extxyz --name "Li6PS5Cl, 600 K and other volumes" \
         --first 4 --batch 4 --most 16 --largest-test 32 --set training.steps=1500
     python benchmarks/selection.py run lips_1000.extxyz lips_1000.extxyz --name "LiPS, 520 K" \
@@ -180,7 +180,7 @@ def _select(case: Case, chosen: list[int], model: Path) -> list[int]:
     for index in left:
         atoms = case.pool[index].atoms
         far = features(atoms)
-        spread = calculator.get_property("forces_spread", atoms) * np.sqrt(np.linalg.norm(far, axis=1))
+        spread = calculator.get_property("forces_ensemble_std", atoms) * np.sqrt(np.linalg.norm(far, axis=1))
         candidates.append(Candidate(atoms, far, spread))
     known = {number: np.concatenate(blocks) for number, blocks in pool.items() if blocks}
     selection = select_batch(candidates, known, case.batch)

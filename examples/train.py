@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlpot.config import DataConfig, FitConfig, ModelSection, RunConfig, TrainConfig
+from mlpot.config import DataConfig, ModelSection, OptimizationConfig, RunConfig, TrainConfig
 from mlpot.training import train
 
 SILICON = Path(__file__).parent.parent / "potentials" / "Si-dft" / "data"
@@ -29,7 +29,7 @@ def main() -> None:
     config = TrainConfig(
         data=DataConfig(train=[options.data], validation=0.1),
         model=ModelSection(preset=options.preset, n_channels=options.channels),
-        training=FitConfig(epochs=options.epochs, batch_atoms=64),
+        training=OptimizationConfig(epochs=options.epochs, batch_atoms=64),
         run=RunConfig(output=options.output, device="cpu"),
     )
     result = train(config, console=Console())

@@ -5,8 +5,8 @@ Data flow: ASE atoms -> `atoms_engine` (neighbours, kept between calls; native o
 Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
 per-atom virials divided by the volume of the whole cell, so they sum to ``stress``.
 
-A committee has more: ``forces_spread`` and its like always, ``forces_std`` and its like where it is calibrated, each
-computed when it is asked for (`mlpot.uncertainty.properties`).
+A committee has more: ``forces_ensemble_std`` and its like always, ``forces_std`` and its like where it is calibrated,
+each computed when it is asked for (`mlpot.uncertainty.properties`).
 
 Stress needs a volume. It is given for three periodic directions, where the volume is that of the cell: of a slab in a
 box periodic in all directions the vacuum counts (multiply by cell height / slab thickness for the stress inside the
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 FailureHook = Callable[[Atoms, MLPotError], None]
 
-STRESSES = {"stress", "stresses", "stress_std", "stress_spread"}
+STRESSES = {"stress", "stresses", "stress_std", "stress_ensemble_std"}
 """Properties that need a volume."""
 
 

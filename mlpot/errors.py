@@ -14,7 +14,7 @@ class ConfigError(MLPotError):
 
 
 class ModelFileError(MLPotError):
-    """A model file that is damaged, foreign, of another format, or that fails its own probe."""
+    """A model file that is damaged, foreign, of another format, or that fails its own self-test structure."""
 
 
 class EngineError(MLPotError):

@@ -21,7 +21,7 @@ def architectures(draw, dearest):
         "vector_correlation": draw(powers),
         "n_channels": draw(st.integers(1, 40)),
         "n_radial": draw(st.integers(1, 12)),
-        "stretch": draw(st.floats(0.0, 8.0)),
+        "distance_transform": draw(st.floats(0.0, 8.0)),
         "envelope_power": draw(st.integers(3, 12)),
         "message_channels": draw(st.integers(1, 12)),
         "message_lmax": draw(st.sampled_from([0, 1, 2])),

@@ -1,4 +1,4 @@
-"""Model files with changed bytes, sealed as if they had been written so: only the reader itself can tell."""
+"""Model files with changed bytes, with a checksum as if they had been written so: only the reader itself can tell."""
 
 import io
 import json
@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 
-def sealed(content):
+def with_checksum(content):
     """The file with the checksum of its bytes at the end."""
     return content[:-8] + b"%08x" % zlib.crc32(content[:-8])
 
@@ -35,7 +35,7 @@ def damaged(content, number, seed=0):
             changed[place] = rng.choice([rng.integers(256), rng.choice(list(b'0123456789-e.,"[]{}'))])
         if n % 10 == 9:
             del changed[rng.integers(len(content) // 2) : -30 if n % 20 == 9 else -8]
-        yield sealed(bytes(changed))
+        yield with_checksum(bytes(changed))
 
 
 def with_manifest(content, change):
@@ -47,6 +47,6 @@ def with_manifest(content, change):
             if entry.endswith("mlpot.json"):
                 data = json.dumps(change(json.loads(data))).encode()
             archive.writestr(entry, data)
-    seal = b"mlpot-crc32:"
-    body = target.getvalue()[:-2] + struct.pack("<H", len(seal) + 8) + seal
+    mark = b"mlpot-crc32:"
+    body = target.getvalue()[:-2] + struct.pack("<H", len(mark) + 8) + mark
     return body + b"%08x" % zlib.crc32(body)

@@ -21,7 +21,7 @@ ARCHITECTURES = {
 }
 
 
-def random_potential(seed=0, atomic_numbers=(1, 8, 14), largest_density=0.8, **fields):
+def random_potential(seed=0, atomic_numbers=(1, 8, 14), max_density=0.8, **fields):
     """Float64 potential with random weights, larger readouts than at the start of a training.
 
     Of a few dozen atoms, some are heard by later layers in full, some in part, and some not at all.
@@ -33,5 +33,5 @@ def random_potential(seed=0, atomic_numbers=(1, 8, 14), largest_density=0.8, **f
         potential = Potential(ModelConfig(**(defaults | fields)), atomic_numbers, energies, 0.7, 12.0)
     for layer in potential.layers:
         layer.readout.data *= 10.0
-        layer.largest_density.fill_(largest_density)
+        layer.max_density.fill_(max_density)
     return potential

@@ -11,7 +11,7 @@ from ase.data import atomic_numbers
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
-from mlpot.config import Duration, FitConfig, LossConfig, ModelSection, ReferenceMethod, StrictModel
+from mlpot.config import Duration, LossConfig, ModelSection, OptimizationConfig, ReferenceMethod, StrictModel
 from mlpot.errors import ConfigError
 
 
@@ -138,8 +138,9 @@ class LearnSettings(StrictModel):
 
     model: ModelSection = Field(ModelSection(), description="as in `mlpot train`")
     loss: LossConfig = Field(LossConfig(), description="as in `mlpot train`")
-    training: FitConfig = Field(
-        FitConfig(), description="as in `mlpot train`, for the first potential; `seed` is that of the loop unless given"
+    training: OptimizationConfig = Field(
+        OptimizationConfig(),
+        description="as in `mlpot train`, for the first potential; `seed` is that of the loop unless given",
     )
     reference_energies: dict[str, float] | ReferenceMethod = Field(
         "least_squares_min_norm", description="as data.reference_energies of `mlpot train`"

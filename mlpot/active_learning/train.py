@@ -23,7 +23,7 @@ from mlpot.active_learning.selection.uncertainty_model import LEVEL
 from mlpot.active_learning.store.export import labelled_atoms
 from mlpot.active_learning.store.records import LabelledJob
 from mlpot.active_learning.store.store import Store
-from mlpot.config import DataConfig, FitConfig, RunConfig, TrainConfig
+from mlpot.config import DataConfig, OptimizationConfig, RunConfig, TrainConfig
 from mlpot.data import LabelledStructure, read_structures
 from mlpot.engines.native import open_model
 from mlpot.errors import DataError
@@ -172,7 +172,7 @@ def _train(
     return None if result.stopped is not None else result.model
 
 
-def _training(config: LoopConfig, previous: Path | None, structures: Sequence[LabelledStructure]) -> FitConfig:
+def _training(config: LoopConfig, previous: Path | None, structures: Sequence[LabelledStructure]) -> OptimizationConfig:
     """Make this training warm, if the last potential knows all elements and has this architecture."""
     settings, training = config.learn, config.learn.training
     if "seed" not in training.model_fields_set:

@@ -16,7 +16,8 @@ LANES = 16
 """float32 numbers in a vector of AVX-512."""
 
 # Counted in plugins/native, per neighbour.
-# Unit vectors, stretch, sine, cosine and envelope; then one radial function and its slope by the addition theorems.
+# Unit vectors, distance transform, sine, cosine and envelope; then one radial function and its derivative by the
+# addition theorems.
 _RADIAL_START = 66
 _RADIAL_EACH = 12
 # Forces and virial of one neighbour, in float64.

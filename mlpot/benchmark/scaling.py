@@ -51,7 +51,7 @@ class Speedup:
 
 
 def growths(report: Report) -> list[Growth]:
-    """Fit a power law to every potential that was run at several sizes on one core.
+    """Trainer a power law to every potential that was run at several sizes on one core.
 
     Parameters
     ----------

@@ -287,7 +287,7 @@ def _torch_engine() -> list[Check]:
 
 
 def _potentials() -> list[Check]:
-    """Whether each shipped potential reproduces its own probe."""
+    """Whether each shipped potential reproduces its own self-test structure."""
     names = [f"{name}/{preset}" for name, presets in shipped.known_potentials().items() for preset in presets]
     if not names:
         return [Check("shipped potentials", "absent", "none are installed")]

@@ -35,7 +35,7 @@ class ModelConfig(StrictModel):
         description="the same for vectors and tensors in messages, where high powers are the dearest part",
     )
     n_radial: int = Field(8, ge=1, le=32, description="radial basis functions")
-    stretch: float = Field(
+    distance_transform: float = Field(
         1.0,
         ge=0.0,
         le=8.0,
@@ -252,7 +252,7 @@ class DistillConfig(StrictModel):
 _DISTILLED_EPOCHS, _DISTILLED_LR = 12, 0.006
 
 
-class FitConfig(StrictModel):
+class OptimizationConfig(StrictModel):
     """Optimizer, schedule and length of the run."""
 
     epochs: int | None = Field(
@@ -307,12 +307,12 @@ class FitConfig(StrictModel):
 _MEMBER_STRIDE = 1_000_003
 
 
-def member_seed(training: FitConfig) -> int:
+def member_seed(training: OptimizationConfig) -> int:
     """Seed of initial weights and of the order of the data: that of the run, another for each member of a committee.
 
     Parameters
     ----------
-    training : FitConfig
+    training : OptimizationConfig
 
     Returns
     -------
@@ -342,5 +342,5 @@ class TrainConfig(StrictModel):
     data: DataConfig = Field(description="structures with labels, and how they are divided")
     model: ModelSection = Field(ModelSection(), description="architecture: a preset and what departs from it")
     loss: LossConfig = Field(LossConfig(), description="what is minimised")
-    training: FitConfig = Field(FitConfig(), description="optimizer, schedule and length of the run")
+    training: OptimizationConfig = Field(OptimizationConfig(), description="optimizer, schedule and length of the run")
     run: RunConfig = Field(RunConfig(), description="where and how the run is carried out")

@@ -1,7 +1,8 @@
 """Python face of the native engine: `model.pt` evaluated by the C++ of ``plugins/native``, without libtorch.
 
 Data flow: species, positions, neighbours -> `NativeModel.compute` -> `AtomsAnswer` for one structure that moves, all
-NumPy; or `Graph` -> `NativeModel.evaluate` -> `Prediction`, in the place of `LoadedModel.evaluate`. The engine stores nothing of the size of the edges and builds no graph of operations, so it is many times faster than
+NumPy; or `Graph` -> `NativeModel.evaluate` -> `Prediction`, in the place of `LoadedModel.evaluate`. The engine stores
+nothing of the size of the edges and builds no graph of operations, so it is many times faster than
 torch; it runs on the CPU only and has no second derivatives. Torch is loaded only where it is asked for.
 """
 
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from mlpot.errors import EngineError, ModelFileError
 from mlpot.engines.results import MembersAnswer
+from mlpot.errors import EngineError, ModelFileError
 from mlpot.model_file.manifest import Manifest, Precision, read_manifest
 from mlpot.neighbors.matscipy import FloatArray
 

@@ -38,7 +38,7 @@ class Polynomials(NamedTuple):
 
 
 @functools.cache
-def symmetric_couplings(lmax: int, nu: int, L: int) -> Polynomials:
+def generalized_clebsch_gordan(lmax: int, nu: int, L: int) -> Polynomials:
     """Basis of the natural-parity couplings of ``nu`` equal tensors to ``L``.
 
     Only couplings whose parity is ``(-1)^L`` are kept: the density holds true tensors, so others would be

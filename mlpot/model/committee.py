@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
-from mlpot.model.readout import last_weights
 from mlpot.model.potential import Potential
+from mlpot.model.readout import last_weights
 
 
 class ShallowCommittee(Potential):
@@ -76,7 +76,7 @@ class ShallowCommittee(Potential):
 class DeepCommittee(nn.Module):
     """Whole potentials of one architecture, elements and reference energies.
 
-    Messages and features of `stage` are those of the members side by side.
+    Messages and features of `forward_layer` are those of the members side by side.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class DeepCommittee(nn.Module):
         return result
 
     @torch.jit.export
-    def stage(
+    def forward_layer(
         self,
         layer: int,
         n_local: int,
@@ -139,7 +139,7 @@ class DeepCommittee(nn.Module):
         features: Tensor,
         messages: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One layer of the mean on its own, as `Potential.stage`."""
+        """One layer of the mean on its own, as `Potential.forward_layer`."""
         energies: list[Tensor] = []
         outgoing_features: list[Tensor] = []
         outgoing: list[Tensor] = []

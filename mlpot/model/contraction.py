@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlpot.config import ModelConfig
-from mlpot.model.clebsch_gordan import symmetric_couplings
+from mlpot.model.clebsch_gordan import generalized_clebsch_gordan
 
 POWER_DECAY: Final = 0.5
 """Factor on the couplings for each further power of the density: what few atoms do together is learned first."""
@@ -107,7 +107,7 @@ def component_couplings(lmax: int, power: int, degree: int) -> list[tuple[list[M
     Up to degree 1 every monomial of real harmonics belongs to one component alone (reflections of x, y and z); some of
     degree 2 belong to two.
     """
-    polynomials = symmetric_couplings(lmax, power, degree)
+    polynomials = generalized_clebsch_gordan(lmax, power, degree)
     blocks = []
     for component in range(2 * degree + 1):
         values = polynomials.coefficients[:, component]

@@ -23,7 +23,7 @@ def mean_square(density: Tensor) -> Tensor:
     return density.square().sum(0).mean(1)
 
 
-def familiarity(square: Tensor, largest: Tensor) -> Tensor:
+def density_gate(square: Tensor, largest: Tensor) -> Tensor:
     """Share ``(n_centers,)`` that is heard of each atom.
 
     Parameters

@@ -39,7 +39,7 @@ class EdgeEmbedding(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.radial = RadialBasis(config.n_radial, config.cutoff, config.stretch, config.envelope_power)
+        self.radial = RadialBasis(config.n_radial, config.cutoff, config.distance_transform, config.envelope_power)
         self.harmonics = SphericalHarmonics(config.lmax)
 
     def forward(

@@ -27,12 +27,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.model.contraction import SymmetricContraction
 from mlpot.model.density import MessageDensity, SpeciesDensity
-from mlpot.model.density_gate import UNBOUNDED, familiarity, mean_square
+from mlpot.model.density_gate import UNBOUNDED, density_gate, mean_square
 from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
 from mlpot.model.species_linear import map_by_element
 from mlpot.model.zbl import Repulsion
@@ -41,11 +42,11 @@ from mlpot.model.zbl import Repulsion
 class Layer(nn.Module):
     """One layer: density, contraction, update of the features, messages for the next layer.
 
-    `largest_density` holds the largest mean square of the mixed density of each element in the training set, which is
+    `max_density` holds the largest mean square of the mixed density of each element in the training set, which is
     known after training; `UNBOUNDED` until then.
     """
 
-    largest_density: Tensor
+    max_density: Tensor
 
     def __init__(self, config: ModelConfig, index: int, n_species: int, average_neighbors: float) -> None:
         super().__init__()
@@ -68,16 +69,9 @@ class Layer(nn.Module):
         self.message_embedding = nn.Parameter(torch.randn(n_species, n_messages))
         self.readout = nn.Parameter(0.1 * torch.randn(width) / math.sqrt(width))
         known = torch.full((n_species,), UNBOUNDED)
-        self.register_buffer("largest_density", known, persistent=config.n_layers > 1)
-        self.readout_network = (
-            nn.Sequential(
-                nn.Linear(width, config.readout_width, bias=False),
-                nn.SiLU(),
-                nn.Linear(config.readout_width, 1, bias=False),
-            )
-            if self.is_last
-            else None
-        )
+        self.register_buffer("max_density", known, persistent=config.n_layers > 1)
+        self.readout_hidden = nn.Linear(width, config.readout_width, bias=False) if self.is_last else None
+        self.readout_output = nn.Linear(config.readout_width, 1, bias=False) if self.is_last else None
 
     def forward(
         self, species: Tensor, passed: Tensor, messages: Tensor, edges: EdgeFeatures
@@ -90,31 +84,30 @@ class Layer(nn.Module):
         features = map_by_element(contracted[0], self.update, centers)
         heard = features
         if not (self.is_first and self.is_last):
-            share = familiarity(square, self.largest_density[centers]).unsqueeze(1)
+            share = density_gate(square, self.max_density[centers]).unsqueeze(1)
             contracted, heard = contracted * share, features * share
         if not self.is_first:
             heard = heard + map_by_element(passed, self.skip, centers)
             features = heard
         energies = features @ self.readout
-        network = self.readout_network
-        if network is not None:
-            energies = energies + network(features).squeeze(1)
+        output = self.readout_output
+        if output is not None:
+            energies = energies + output(self.hidden(features)).squeeze(1)
         return energies, features, heard, self.outgoing(contracted, centers), square
 
     def hidden(self, features: Tensor) -> Tensor:
         """Values ``(n_centers, readout_width)`` to which the last weights of the readout apply; no columns before."""
-        network = self.readout_network
-        if network is None:
+        hidden = self.readout_hidden
+        if hidden is None:
             return features.new_zeros([features.size(0), 0])
-        result: Tensor = network[1](network[0](features))
-        return result
+        return functional.silu(hidden(features))
 
     def last_weights(self) -> Tensor:
         """Weights of the features and of the hidden values in the energy."""
-        network = self.readout_network
-        if network is None:
+        output = self.readout_output
+        if output is None:
             return self.readout
-        return torch.cat([self.readout, network[2].weight[0]])  # type: ignore[index]
+        return torch.cat([self.readout, output.weight[0]])
 
     def outgoing(self, contracted: Tensor, centers: Tensor) -> Tensor:
         """Messages ``(n_centers, n_components * n_message_channels)``; no columns after the last layer."""
@@ -126,11 +119,11 @@ class Layer(nn.Module):
             message = map_by_element(components, self.message[:, degree], centers)
             if degree == 0:
                 message = message + self.message_embedding[centers].unsqueeze(1)
-            parts.append(faded(message))
+            parts.append(damp_messages(message))
         return torch.cat(parts, 1).flatten(1)
 
 
-def faded(messages: Tensor) -> Tensor:
+def damp_messages(messages: Tensor) -> Tensor:
     """Messages of a degree ``(n_centers, 2 degree + 1, n_message_channels)``: those much longer than 3 are silenced."""
     size = (1.0 / 9.0) * messages.square().sum(1, keepdim=True)
     return messages / (1.0 + size.square().square())
@@ -213,7 +206,7 @@ class Potential(nn.Module):
         return energies
 
     @torch.jit.export
-    def stage(
+    def forward_layer(
         self,
         layer: int,
         n_local: int,
@@ -288,10 +281,10 @@ class Potential(nn.Module):
         return self.describe(species, edge_index, edge_vectors)[2]
 
     @torch.jit.unused
-    def hear_everything(self) -> None:
+    def disable_gate(self) -> None:
         """Forget the densities of the training set: in training every atom is heard in full."""
         for layer in self.layers:
-            layer.largest_density.fill_(UNBOUNDED)  # type: ignore[operator]
+            layer.max_density.fill_(UNBOUNDED)  # type: ignore[operator]
 
     def prepare(
         self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int

@@ -35,7 +35,7 @@ def envelope(ratio: Tensor, power: int) -> Tensor:
 class RadialBasis(nn.Module):
     """Bessel functions of a stretched distance, ``2 s sin(n pi x) / (n r)``, times the envelope.
 
-    The stretch a, ``x = (1 + a) r / (cutoff + a r)``, gives them a higher resolution in bonds, with a = 1
+    The distance_transform a, ``x = (1 + a) r / (cutoff + a r)``, gives them a higher resolution in bonds, with a = 1
     two to three times that at the cutoff, where what neighbours do changes slowly. They are of order one at
     bond lengths; ``s`` keeps their sum of squares that of functions without the ``1 / n``. That factor
     lets the model learn smooth functions of the distance first: at the same weights, a function that
@@ -45,10 +45,10 @@ class RadialBasis(nn.Module):
     frequencies: Tensor
     scale: Tensor
 
-    def __init__(self, n_radial: int, cutoff: float, stretch: float, envelope_power: int) -> None:
+    def __init__(self, n_radial: int, cutoff: float, distance_transform: float, envelope_power: int) -> None:
         super().__init__()
         self.cutoff = cutoff
-        self.stretch = stretch
+        self.distance_transform = distance_transform
         self.envelope_power = envelope_power
         frequencies = torch.arange(1, n_radial + 1, dtype=torch.float64) * math.pi
         self.register_buffer("frequencies", frequencies, persistent=False)
@@ -58,5 +58,5 @@ class RadialBasis(nn.Module):
     def forward(self, distance: Tensor) -> Tensor:
         """Basis ``(n_edges, n_radial)`` at distances ``(n_edges, 1)`` in A."""
         decay = envelope(distance / self.cutoff, self.envelope_power)
-        stretched = (1.0 + self.stretch) * distance / (self.cutoff + self.stretch * distance)
+        stretched = (1.0 + self.distance_transform) * distance / (self.cutoff + self.distance_transform * distance)
         return self.scale * torch.sin(self.frequencies * stretched) / distance * decay

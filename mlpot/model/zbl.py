@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mlpot.model.radial import envelope
 
-HAND_OVER: Final = 0.7
+SWITCHING_RADIUS: Final = 0.7
 """Distance at which the repulsion is zero, as a fraction of the sum of the covalent radii; double and triple bonds are
 longer."""
 
@@ -40,7 +40,7 @@ class Repulsion(nn.Module):
         super().__init__()
         # Plain attributes, not buffers: they stay float64 when the module is cast to float32.
         self.charge = torch.tensor([float(z) for z in atomic_numbers], dtype=torch.float64)
-        radii = [HAND_OVER * float(covalent_radii[z]) for z in atomic_numbers]
+        radii = [SWITCHING_RADIUS * float(covalent_radii[z]) for z in atomic_numbers]
         self.radius = torch.tensor(radii, dtype=torch.float64)
         self.cutoff = cutoff
         self.inverse_length = 1.0 / (0.8854 * BOHR)

@@ -11,7 +11,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from mlpot.model_file.manifest import TENSORS, member, read_sealed
+from mlpot.model_file.manifest import TENSORS, member, read_checked
 
 FloatArray = NDArray[np.float64]
 PREFIX = "distance."
@@ -138,5 +138,5 @@ def distance_from_file(path: Path) -> FeatureDistance:
     -------
     FeatureDistance
     """
-    tensors = safetensors.numpy.load(member(read_sealed(path), TENSORS))
+    tensors = safetensors.numpy.load(member(read_checked(path), TENSORS))
     return FeatureDistance(*(tensors[PREFIX + name].astype(np.float64) for name in FeatureDistance._fields))

@@ -1,4 +1,4 @@
-"""What a `model.pt` says of itself, without torch: the sealed file, its members, its manifest.
+"""What a `model.pt` says of itself, without torch: the file with its checksum, its members, its manifest.
 
 `export` writes and reads the rest of the file and says how it is laid out; the native engine of `engine` needs no more
 than this, so that ASE runs without loading torch.
@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
-FORMAT_VERSION = 7
-"""The format that is written, and the only one that is read: distances from clusters came with it."""
+FORMAT_VERSION = 8
+"""The format that is written, and the only one that is read: names of today came with it."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
-SEAL = b"mlpot-crc32:"
+CHECKSUM = b"mlpot-crc32:"
 
 Precision = Literal["mixed", "double"]
 _OPTIONAL = ("committee", "calibration", "feature_distance")
@@ -35,15 +35,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ProbeAnswer(_Strict):
-    """What a model says of the structure of the probe: eV, eV/A, eV."""
+class ReferenceResults(_Strict):
+    """What a model says of the structure of the self-test structure: eV, eV/A, eV."""
 
     energy: float
     forces: list[list[float]]
     virial: list[list[float]]
 
 
-class Probe(ProbeAnswer):
+class SelfTest(ReferenceResults):
     """A structure and what the model answers for it in float64; every engine must reproduce it.
 
     `members` holds the answers of the members of a committee.
@@ -52,10 +52,10 @@ class Probe(ProbeAnswer):
     numbers: list[int]
     positions: list[list[float]]
     cell: list[list[float]]
-    members: list[ProbeAnswer] | None = None
+    members: list[ReferenceResults] | None = None
 
     def atoms(self) -> Atoms:
-        """Structure of the probe, periodic."""
+        """Structure of the self-test structure, periodic."""
         return Atoms(self.numbers, self.positions, cell=self.cell, pbc=True)
 
 
@@ -122,7 +122,7 @@ class Manifest(_Strict):
     average_neighbors: float
     training: dict[str, Any] = {}
     license: str = ""
-    probe: Probe
+    self_test: SelfTest
     committee: CommitteeInfo | None = None
     calibration: Calibration | None = None
     feature_distance: DistanceInfo | None = None
@@ -130,8 +130,8 @@ class Manifest(_Strict):
     def to_json(self) -> str:
         """Text for the file, without what is not there."""
         absent = {name for name in _OPTIONAL if getattr(self, name) is None}
-        probe = {"members"} if self.probe.members is None else set()
-        return self.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "probe": probe})
+        self_test = {"members"} if self.self_test.members is None else set()
+        return self.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "self_test": self_test})
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -140,12 +140,12 @@ def read_manifest(path: str | Path) -> Manifest:
     Raises
     ------
     ModelFileError
-        As for `load_model`, but for the probe.
+        As for `load_model`, but for the self-test structure.
     """
-    return parse_manifest(Path(path), read_sealed(Path(path)))
+    return parse_manifest(Path(path), read_checked(Path(path)))
 
 
-def seal(archive: bytes) -> bytes:
+def add_checksum(archive: bytes) -> bytes:
     """Archive with its checksum as the zip comment.
 
     Parameters
@@ -159,11 +159,11 @@ def seal(archive: bytes) -> bytes:
     """
     if archive[-22:-18] != b"PK\x05\x06":
         raise ModelFileError("torch wrote an archive that does not end with a plain end-of-directory record")
-    body = archive[:-2] + struct.pack("<H", len(SEAL) + 8) + SEAL
+    body = archive[:-2] + struct.pack("<H", len(CHECKSUM) + 8) + CHECKSUM
     return body + b"%08x" % zlib.crc32(body)
 
 
-def read_sealed(path: Path) -> bytes:
+def read_checked(path: Path) -> bytes:
     """All bytes of a model file, if they are those that were written.
 
     Parameters
@@ -185,7 +185,7 @@ def read_sealed(path: Path) -> bytes:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
     if not content.startswith(b"PK"):
         raise ModelFileError(f"{path}: is not an mlpot model file (a zip archive that `mlpot train` writes)")
-    if content[-len(SEAL) - 8 : -8] != SEAL:
+    if content[-len(CHECKSUM) - 8 : -8] != CHECKSUM:
         raise ModelFileError(f"{path}: has no mlpot checksum at its end: it is cut off or was not written by mlpot")
     if content[-8:] != b"%08x" % zlib.crc32(content[:-8]):
         raise ModelFileError(f"{path}: is damaged: its checksum does not match; copy it again from its source")
@@ -198,7 +198,7 @@ def member(content: bytes, name: str) -> bytes:
     Parameters
     ----------
     content : bytes
-        Of `read_sealed`.
+        Of `read_checked`.
     name : str
 
     Returns
@@ -217,7 +217,7 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
     path : Path
         For error messages.
     content : bytes
-        Of `read_sealed`.
+        Of `read_checked`.
 
     Returns
     -------
@@ -257,13 +257,13 @@ def replace_extras(path: Path, target: Path, manifest: Manifest, tensors: bytes)
     changed = {MANIFEST: manifest.to_json().encode(), TENSORS: tensors}
     archive = io.BytesIO()
     with (
-        zipfile.ZipFile(io.BytesIO(read_sealed(path))) as source,
+        zipfile.ZipFile(io.BytesIO(read_checked(path))) as source,
         zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as copy,
     ):
         for entry in source.namelist():
             _, _, name = entry.rpartition("/extra/")
             copy.writestr(entry, changed.get(name) or source.read(entry))
-    write_atomically(target, seal(archive.getvalue()))
+    write_atomically(target, add_checksum(archive.getvalue()))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

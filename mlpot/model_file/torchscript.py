@@ -4,7 +4,7 @@ The file is a TorchScript archive, that is a zip with stored entries, and its me
 
 - the scripted module (one potential or a committee) in float64, plain ATen operators only (float32 weights are exact
   in it);
-- ``extra/mlpot.json``: the `Manifest`, with a probe structure and what the model must answer for it;
+- ``extra/mlpot.json``: the `Manifest`, with a self-test structure and what the model must answer for it;
 - ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
 
 The zip comment, the last bytes of the file, is ``mlpot-crc32:`` and eight hexadecimal digits: the CRC-32 of all
@@ -49,18 +49,18 @@ from mlpot.model_file.manifest import (
     DistanceInfo,
     Manifest,
     Precision,
-    Probe,
-    ProbeAnswer,
+    ReferenceResults,
+    SelfTest,
+    add_checksum,
     member,
     parse_manifest,
-    read_sealed,
-    seal,
+    read_checked,
     write_atomically,
 )
 from mlpot.neighbors.matscipy import graph_from_atoms
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
-ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `probe_deviation` has it
+ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `self_test_deviation` has it
 AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
 
@@ -132,12 +132,12 @@ def save_model(
     buffer = io.BytesIO()
     with _torchscript():
         torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
-    write_atomically(Path(path), seal(buffer.getvalue()))
+    write_atomically(Path(path), add_checksum(buffer.getvalue()))
     return manifest
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu", precision: Precision | None = None) -> LoadedModel:
-    """Read a model file and check it against its own probe.
+    """Read a model file and check it against its own self-test structure.
 
     Parameters
     ----------
@@ -154,10 +154,10 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
     Raises
     ------
     ModelFileError
-        The file is missing, cut, changed, foreign, of another format, or its numbers disagree with the probe.
+        The file is missing, cut, changed, foreign, of another format, or fails its self-test.
     """
     path = Path(path)
-    content = read_sealed(path)
+    content = read_checked(path)
     manifest = parse_manifest(path, content)
     try:
         with _torchscript():
@@ -172,7 +172,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     loaded = LoadedModel(module, manifest, path)
-    _check_probe(loaded, chosen, device)
+    _check_self_test(loaded, chosen, device)
     return loaded
 
 
@@ -187,19 +187,19 @@ def potential_from_file(path: str | Path) -> AnyPotential:
     Raises
     ------
     ModelFileError
-        As for `load_model`. Constants are those of this version, not of the file: with others, the probe disagrees.
+        As for `load_model`. Constants are those of this version, not of the file: with others, the self-test fails.
     """
-    content = read_sealed(path := Path(path))
+    content = read_checked(path := Path(path))
     manifest = parse_manifest(path, content)
     tensors = safetensors.torch.load(member(content, TENSORS))
     potential = _build(manifest)
     potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
-    graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff)
-    deviation = probe_deviation(evaluate(in_double(potential), graph), manifest.probe)
+    graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff)
+    deviation = self_test_deviation(evaluate(in_double(potential), graph), manifest.self_test)
     if not deviation <= ALLOWED_DEVIATION["double"]:
         raise ModelFileError(
             f"{path}: its weights give other numbers in this version of mlpot than in the one that wrote it (relative "
-            f"deviation {deviation:.1e} on its probe): it can be evaluated, but not trained further; train it anew"
+            f"deviation {deviation:.1e} in its self-test): it can be evaluated, but not trained further; train it again"
         )
     return potential.to(PRECISIONS[manifest.precision])
 
@@ -312,7 +312,7 @@ def _manifest(potential: AnyPotential, double: AnyPotential, training: dict[str,
         average_neighbors=potential.average_neighbors,
         training=training,
         license=license,
-        probe=_probe(double),
+        self_test=_self_test(double),
         committee=_committee_info(potential),
     )
 
@@ -324,7 +324,7 @@ def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
     return CommitteeInfo(kind=kind, n_members=potential.n_members)
 
 
-def _probe(double: AnyPotential) -> Probe:
+def _self_test(double: AnyPotential) -> SelfTest:
     """Two atoms of each element (at most 16), shaken, no denser than the data: float32 is poor in far denser matter."""
     rng = np.random.default_rng(0)
     numbers = np.resize(double.atomic_numbers, min(16, max(4, 2 * len(double.atomic_numbers))))
@@ -337,7 +337,7 @@ def _probe(double: AnyPotential) -> Probe:
     atoms = Atoms(numbers, positions, cell=cell, pbc=True)
     graph = graph_from_atoms(atoms, double.atomic_numbers, double.cutoff)
     answer = evaluate(double, graph)
-    return Probe(
+    return SelfTest(
         numbers=numbers.tolist(),
         positions=positions.tolist(),
         cell=cell.tolist(),
@@ -348,42 +348,46 @@ def _probe(double: AnyPotential) -> Probe:
     )
 
 
-def _member_answers(committee: Committee, graph: Graph) -> list[ProbeAnswer]:
+def _member_answers(committee: Committee, graph: Graph) -> list[ReferenceResults]:
     answers = evaluate_members(committee, graph)
     return [
-        ProbeAnswer(energy=energy.item(), forces=forces.tolist(), virial=virial[0].tolist())
+        ReferenceResults(energy=energy.item(), forces=forces.tolist(), virial=virial[0].tolist())
         for energy, forces, virial in zip(answers.energy, answers.forces, answers.virial, strict=True)
     ]
 
 
-def _check_probe(loaded: LoadedModel, precision: Precision, device: torch.device | str) -> None:
+def _check_self_test(loaded: LoadedModel, precision: Precision, device: torch.device | str) -> None:
     path, manifest = loaded.path, loaded.manifest
-    graph = graph_from_atoms(manifest.probe.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
+    graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
     try:
-        worst = probe_deviation(loaded.evaluate(graph), manifest.probe)
-        if manifest.probe.members is not None:
-            worst = _max_or_nan([worst, *_member_deviations(loaded.evaluate_members(graph), manifest.probe.members)])
+        worst = self_test_deviation(loaded.evaluate(graph), manifest.self_test)
+        if manifest.self_test.members is not None:
+            worst = _max_or_nan(
+                [worst, *_member_deviations(loaded.evaluate_members(graph), manifest.self_test.members)]
+            )
     except (RuntimeError, AttributeError) as error:
-        raise ModelFileError(f"{path}: the module in it fails on its probe: {_first_line(error)}") from error
+        raise ModelFileError(
+            f"{path}: the module in it fails on its self-test structure: {_first_line(error)}"
+        ) from error
     allowed = ALLOWED_DEVIATION[precision]
     if not worst <= allowed:
         raise ModelFileError(
-            f"{path}: the model disagrees with its own probe: relative deviation {worst:.1e}, "
+            f"{path}: the model disagrees with its own self-test structure: relative deviation {worst:.1e}, "
             f"expected below {allowed:.0e} in {precision} precision; do not use this file on this machine"
         )
 
 
-def probe_deviation(answer: Prediction, probe: Probe) -> float:
-    """Largest deviation of energy, forces and virial from the probe, relative to their size."""
-    return _deviation((answer.energy[0], answer.forces, answer.virial[0]), probe)
+def self_test_deviation(answer: Prediction, self_test: SelfTest) -> float:
+    """Largest deviation of energy, forces and virial from the self-test structure, relative to their size."""
+    return _deviation((answer.energy[0], answer.forces, answer.virial[0]), self_test)
 
 
-def _member_deviations(answers: MemberPredictions, expected: list[ProbeAnswer]) -> list[float]:
+def _member_deviations(answers: MemberPredictions, expected: list[ReferenceResults]) -> list[float]:
     parts = zip(answers.energy[:, 0], answers.forces, answers.virial[:, 0], strict=True)
     return [_deviation(got, wanted) for got, wanted in zip(parts, expected, strict=True)]
 
 
-def _deviation(got: tuple[torch.Tensor, ...], answer: ProbeAnswer) -> float:
+def _deviation(got: tuple[torch.Tensor, ...], answer: ReferenceResults) -> float:
     deviations = []
     for value, expected in zip(got, (answer.energy, answer.forces, answer.virial), strict=True):
         wanted = torch.tensor(expected, dtype=torch.float64)

@@ -7,7 +7,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 
-def bare_frame(atoms: Atoms) -> Atoms:
+def without_calculator(atoms: Atoms) -> Atoms:
     """Atoms without calculator, constraints and info: what is written of a step.
 
     Parameters
@@ -28,7 +28,7 @@ def bare_frame(atoms: Atoms) -> Atoms:
     )
 
 
-def known_frame(atoms: Atoms) -> Atoms:
+def with_forces(atoms: Atoms) -> Atoms:
     """Bare frame with the forces, if the calculator has them already.
 
     Parameters
@@ -39,7 +39,7 @@ def known_frame(atoms: Atoms) -> Atoms:
     -------
     ase.Atoms
     """
-    frame = bare_frame(atoms)
+    frame = without_calculator(atoms)
     if atoms.calc is not None and not atoms.calc.calculation_required(atoms, ["forces"]):
         frame.calc = SinglePointCalculator(frame, forces=atoms.calc.results["forces"].copy())
     return frame
@@ -62,7 +62,7 @@ def save_failure(failed: Atoms, failed_path: Path, good: Atoms | None, good_path
         A sentence that says where they are, or why not.
     """
     try:
-        write(failed_path, bare_frame(failed), format="extxyz")
+        write(failed_path, without_calculator(failed), format="extxyz")
         if good is None:
             return f"The offending frame is in {failed_path}; it is the first one"
         write(good_path, good, format="extxyz")

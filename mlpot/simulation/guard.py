@@ -23,7 +23,7 @@ from mlpot.calculator import MLPotCalculator
 from mlpot.errors import ConfigError, EngineError, MLPotError, UncertaintyError
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.neighbors.overlap import CLOSEST, OverlapSearch
-from mlpot.simulation.frames import known_frame, save_failure
+from mlpot.simulation.frames import save_failure, with_forces
 
 Action = Literal["halt", "dump", "warn"]
 LOGGER = logging.getLogger("mlpot")
@@ -45,8 +45,8 @@ class Guard:
     action : {"halt", "dump", "warn"}
         What happens above a limit: an error, a frame in the file, or a warning in the log of mlpot.
     file : str or Path
-        Frames above a limit are appended to it, with ``forces_std`` (or ``forces_spread``), ``feature_distance`` and
-        ``uncertain`` for each atom.
+        Frames above a limit are appended to it, with ``forces_std`` (or ``forces_ensemble_std``), ``feature_distance``
+        and ``uncertain`` for each atom.
     name : str or Path
         A failure leaves ``name.failed.xyz`` and ``name.last-good.xyz``.
     closest : float
@@ -105,7 +105,7 @@ class Guard:
             self._stop(overlap.describe(self._atoms))
         if self._limits and self._calls % self._every == 0:
             self._look()
-        self._good = known_frame(self._atoms)
+        self._good = with_forces(self._atoms)
         self._calls += 1
 
     def _look(self) -> None:
@@ -155,7 +155,7 @@ def uncertainty_limits(
         Limits that are not positive, or that the model has no numbers for.
     """
     known = calculator.implemented_properties
-    bars = "forces_std" if "forces_std" in known else "forces_spread"
+    bars = "forces_std" if "forces_std" in known else "forces_ensemble_std"
     limits = {
         name: limit for name, limit in ((bars, max_sigma), ("feature_distance", max_distance)) if limit is not None
     }
@@ -238,7 +238,7 @@ def uncertain_frame(atoms: Atoms, values: dict[str, FloatArray], uncertain: NDAr
     -------
     ase.Atoms
     """
-    frame = known_frame(atoms)
+    frame = with_forces(atoms)
     for name, array in values.items():
         frame.set_array(name, array)
     frame.set_array("uncertain", uncertain)

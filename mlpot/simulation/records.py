@@ -19,7 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import Trajectory, write
 
 from mlpot.errors import ConfigError, DataError
-from mlpot.simulation.frames import bare_frame
+from mlpot.simulation.frames import without_calculator
 
 FRAME_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 
@@ -117,7 +117,7 @@ class RunFiles:
             With results.
         row : LogRow
         """
-        frame = bare_frame(atoms)
+        frame = without_calculator(atoms)
         wanted = ("energy", "free_energy", "forces", "stress")
         results = {name: atoms.calc.results[name] for name in wanted if name in atoms.calc.results}
         frame.calc = SinglePointCalculator(frame, **results)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mlpot.errors import EngineError, MLPotError
 from mlpot.neighbors.matscipy import neighbor_list
 from mlpot.neighbors.overlap import OverlapSearch
-from mlpot.simulation.frames import known_frame, save_failure
+from mlpot.simulation.frames import save_failure, with_forces
 from mlpot.simulation.guard import describe_uncertain, exceeds, read_uncertainty, uncertainty_limits
 from mlpot.simulation.integrators import temperature_of
 from mlpot.simulation.records import RunFiles
@@ -43,7 +43,7 @@ class RunGuard:
         limits = {"max_sigma": settings.max_sigma, "max_distance": settings.max_distance}
         has_limit = any(limit is not None for limit in limits.values())
         self._limits = uncertainty_limits(atoms.calc, **limits) if has_limit else {}
-        self._good = known_frame(atoms)
+        self._good = with_forces(atoms)
 
     def check_step(self, atoms: Atoms, step: int) -> None:
         """Look for what happens from one step to the next.
@@ -75,7 +75,7 @@ class RunGuard:
             self.stop(atoms, step, str(error))
         if overlap is not None:
             self.stop(atoms, step, overlap.describe(atoms))
-        self._good = known_frame(atoms)
+        self._good = with_forces(atoms)
 
     def check_frame(self, atoms: Atoms, step: int) -> None:
         """Look for atoms that have lost all others, and for atoms that the model is not sure of.

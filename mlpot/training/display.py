@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mlpot.training.loss import LABELS, METRIC_UNITS
-from mlpot.training.trainer import Fit
+from mlpot.training.trainer import Trainer
 
 _REFRESH_SECONDS = 0.2
 _LINE_SECONDS = 10.0
@@ -57,7 +57,7 @@ class Display:
         if self.console is not None:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def stepped(self, fit: Fit, loss: float) -> None:
+    def stepped(self, fit: Trainer, loss: float) -> None:
         """Move the bar; called after every step, so it looks at the clock first."""
         now = time.monotonic()
         if self._bar is None or now - self._refreshed < _REFRESH_SECONDS:
@@ -70,7 +70,7 @@ class Display:
             status=f"loss {loss:.3g}  {self._errors}",
         )
 
-    def validated(self, fit: Fit, row: Mapping[str, float]) -> None:
+    def validated(self, fit: Trainer, row: Mapping[str, float]) -> None:
         """Show the errors of a validation."""
         self._errors = describe_errors(row)
         now = time.monotonic()
@@ -88,12 +88,12 @@ def describe_errors(report: Mapping[str, float]) -> str:
     return f"validation rmse {', '.join(parts)}" if parts else ""
 
 
-def _share_done(fit: Fit) -> float:
+def _share_done(fit: Trainer) -> float:
     budget = fit.settings.time_budget
     return fit.state.plan.progress(fit.state.step) if budget is None else min(1.0, fit.elapsed() / budget)
 
 
-def _position(fit: Fit) -> str:
+def _position(fit: Trainer) -> str:
     if fit.settings.epochs is not None:
         return f"epoch {fit.state.epoch}/{fit.settings.epochs}"
     return f"epoch {fit.state.epoch}, step {fit.state.step}"

@@ -8,8 +8,8 @@ what they are, and forces change by a part in ten thousand of themselves.
 
 import torch
 
-from mlpot.model.readout import last_weights
 from mlpot.model import Potential
+from mlpot.model.readout import last_weights
 from mlpot.training.batching import plan_evaluation
 from mlpot.training.samples import SampleSet
 

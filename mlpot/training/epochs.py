@@ -9,15 +9,15 @@ from mlpot.running.stopping import StopRequest
 from mlpot.training.checkpoint import CHECKPOINT_NAME, write_checkpoint
 from mlpot.training.display import Display
 from mlpot.training.metrics import MetricsLog
-from mlpot.training.trainer import Fit
+from mlpot.training.trainer import Trainer
 
 
-class Keeper:
+class Checkpointer:
     """Writes checkpoints; the first process only.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Trainer
     folder : Path
     identity : mapping
         What the run is: configuration and data hashes, stored with each checkpoint.
@@ -25,7 +25,7 @@ class Keeper:
         Longest time between checkpoints.
     """
 
-    def __init__(self, fit: Fit, folder: Path, identity: Mapping[str, Any], interval: float) -> None:
+    def __init__(self, fit: Trainer, folder: Path, identity: Mapping[str, Any], interval: float) -> None:
         self.fit, self.path, self.identity, self.interval = fit, folder / CHECKPOINT_NAME, identity, interval
         self._last = time.monotonic()
 
@@ -41,7 +41,7 @@ class Keeper:
             self.save()
 
 
-def run_epochs(fit: Fit, stop: StopRequest, keeper: Keeper, log: MetricsLog, display: Display) -> str | None:
+def run_epochs(fit: Trainer, stop: StopRequest, keeper: Checkpointer, log: MetricsLog, display: Display) -> str | None:
     """Train until all steps are done or a stop is asked for; a checkpoint is written in both cases.
 
     Returns
@@ -74,6 +74,6 @@ def run_epochs(fit: Fit, stop: StopRequest, keeper: Keeper, log: MetricsLog, dis
     return None
 
 
-def _record(fit: Fit, row: Mapping[str, float], log: MetricsLog, display: Display) -> None:
+def _record(fit: Trainer, row: Mapping[str, float], log: MetricsLog, display: Display) -> None:
     log.add(row)
     display.validated(fit, row)

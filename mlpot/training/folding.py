@@ -35,7 +35,7 @@ def folded_tables(potential: Potential, coefficients: Sequence[Tensor]) -> list[
         tables += [*_density_tables(layer.density), energy, hidden]
         if not layer.is_last:
             tables += [layer.message, layer.message_embedding]
-    tables.append(layers[-1].readout_network[2].weight * potential.energy_scale)
+    tables.append(layers[-1].readout_output.weight * potential.energy_scale)
     for layer, matrix in zip(layers, coefficients, strict=True):
         weights = torch.cat([coupling.weights for coupling in layer.contraction.couplings])
         values = matrix @ weights.flatten(1)
@@ -53,7 +53,7 @@ def _density_tables(density: nn.Module) -> list[Tensor]:
 
 def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[Tensor]]:
     """Fold what turns the contracted density of each layer into its energy and the last hidden values, by element."""
-    hidden = layers[-1].readout_network[0].weight.T
+    hidden = layers[-1].readout_hidden.weight.T
     energy = torch.zeros_like(hidden[:, 0])
     to_energy: list[Tensor] = []
     to_hidden: list[Tensor] = []

@@ -76,7 +76,7 @@ def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Se
     if manifest.config != architecture:
         raise ConfigError(f"`training.start`: {path} has another architecture than `model`: make them the same")
     potential = single_potential(path)
-    potential.hear_everything()
+    potential.disable_gate()
     return potential
 
 
@@ -102,6 +102,6 @@ def teacher_to_start_from(
             potential = (
                 cast(Potential, whole.members[0]) if isinstance(whole, DeepCommittee) else single_potential(path)
             )
-            potential.hear_everything()
+            potential.disable_gate()
             return potential
     return None

@@ -9,7 +9,7 @@ from mlpot.training.samples import SampleSet
 
 
 @torch.no_grad()
-def note_densities(potential: Potential, samples: SampleSet, batch_atoms: int, device: torch.device) -> None:
+def record_max_density(potential: Potential, samples: SampleSet, batch_atoms: int, device: torch.device) -> None:
     """Write the largest density of each element into each layer of a trained potential.
 
     Parameters
@@ -31,4 +31,4 @@ def note_densities(potential: Potential, samples: SampleSet, batch_atoms: int, d
         largest.scatter_reduce_(1, graph.species.expand(len(squares), -1), squares, "amax")
     for layer, own in zip(potential.layers, largest, strict=True):
         loudest = float(own.max()) or UNBOUNDED
-        layer.largest_density.copy_(torch.where(own > 0.0, own, loudest))  # type: ignore[operator]
+        layer.max_density.copy_(torch.where(own > 0.0, own, loudest))  # type: ignore[operator]

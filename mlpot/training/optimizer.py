@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from mlpot.config import FitConfig
+from mlpot.config import OptimizationConfig
 from mlpot.model import Potential
 from mlpot.model.density import MessageDensity, SpeciesDensity
 
@@ -31,13 +31,13 @@ again."""
 _ITERATIONS = 5
 
 
-def make_optimizers(potential: Potential, settings: FitConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(potential: Potential, settings: OptimizationConfig) -> list[torch.optim.Optimizer]:
     """Optimizers for all weights of a potential.
 
     Parameters
     ----------
     potential : Potential
-    settings : FitConfig
+    settings : OptimizationConfig
 
     Returns
     -------
@@ -68,8 +68,8 @@ def linear_maps(potential: Potential) -> Iterator[nn.Parameter]:
             yield density.radial
             yield from density.mix
         candidates = [layer.update, layer.skip, layer.message]
-        if layer.readout_network is not None:
-            candidates.append(layer.readout_network[0].weight)
+        if layer.readout_hidden is not None:
+            candidates.append(layer.readout_hidden.weight)
         yield from (weights for weights in candidates if weights.numel())
 
 

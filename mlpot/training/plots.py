@@ -27,7 +27,7 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
     Parameters
     ----------
     history : sequence of rows
-        See `fit.FitState`.
+        See `fit.TrainerState`.
     path : Path
         PNG file.
     """

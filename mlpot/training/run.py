@@ -24,14 +24,14 @@ from mlpot.training.committee.assemble import make_shallow
 from mlpot.training.display import Display
 from mlpot.training.distillation import teach
 from mlpot.training.energy_offset import remove_energy_offset
-from mlpot.training.epochs import Keeper, run_epochs
-from mlpot.training.max_density import note_densities
+from mlpot.training.epochs import Checkpointer, run_epochs
+from mlpot.training.max_density import record_max_density
 from mlpot.training.metrics import MetricsLog
 from mlpot.training.plots import plot_learning_curve, plot_parity
 from mlpot.training.samples import SampleSet
 from mlpot.training.scoring import predict_labels
-from mlpot.training.setup import Problem, initial_potential, prepare, training_parts
-from mlpot.training.trainer import FailedBatchError, Fit
+from mlpot.training.setup import TrainingSetup, initial_potential, prepare, training_parts
+from mlpot.training.trainer import FailedBatchError, Trainer
 
 MODEL_NAME = "model.pt"
 SUMMARY_NAME = "summary.json"
@@ -113,7 +113,7 @@ def train(
         problem = prepare(config, console)
         identity = {"config": config.model_dump(mode="json"), "data": problem.hashes}
         potential = initial_potential(config, problem, fabric.device)
-        fit = Fit(fabric, config, potential, problem.train, problem.validation, problem.scale)
+        fit = Trainer(fabric, config, potential, problem.train, problem.validation, problem.scale)
         if resume:
             content = read_checkpoint(folder / CHECKPOINT_NAME, fabric.device)
             refuse_changes(content, config, problem.hashes)
@@ -125,7 +125,7 @@ def train(
         if fit.engine == "native":
             # What is left to torch is small, and its threads would wait in a loop on the cores of the kernels.
             torch.set_num_threads(1)
-        keeper = Keeper(fit, folder, identity, config.run.checkpoint_every)
+        keeper = Checkpointer(fit, folder, identity, config.run.checkpoint_every)
         stopped = _run(fit, stop, keeper, folder, console)
         result = _conclude(fit, problem, folder, stopped)
     if committee is not None and committee.kind == "shallow" and stopped is None and fabric.is_global_zero:
@@ -176,7 +176,7 @@ def _claim_folder(config: TrainConfig, resume: bool) -> Path:
     return folder
 
 
-def _run(fit: Fit, stop: StopRequest, keeper: Keeper, folder: Path, console: Console | None) -> str | None:
+def _run(fit: Trainer, stop: StopRequest, keeper: Checkpointer, folder: Path, console: Console | None) -> str | None:
     """Train; a batch that fails is saved beside the last checkpoint."""
     is_first = fit.fabric.is_global_zero
     log = MetricsLog(folder if is_first else None, fit.state.history, fit.config.run.tensorboard)
@@ -208,7 +208,7 @@ def _save_structures(samples: SampleSet, indices: list[int], path: Path) -> None
     ase.io.write(path, frames, format="extxyz")
 
 
-def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> TrainingResult:
+def _conclude(fit: Trainer, problem: TrainingSetup, folder: Path, stopped: str | None) -> TrainingResult:
     """Take out the offset of energies, score, export, plot and summarise."""
     batch_atoms = 4 * fit.settings.batch_atoms
     offset = remove_energy_offset(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
@@ -226,7 +226,7 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
     )
     if fit.fabric.is_global_zero:
         summary = _summary(result, fit, problem) | {"energy_offset_correction": offset}
-        note_densities(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
+        record_max_density(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         if stopped is None and fit.config.run.plots:
@@ -235,7 +235,7 @@ def _conclude(fit: Fit, problem: Problem, folder: Path, stopped: str | None) -> 
     return result
 
 
-def _summary(result: TrainingResult, fit: Fit, problem: Problem) -> dict[str, Any]:
+def _summary(result: TrainingResult, fit: Trainer, problem: TrainingSetup) -> dict[str, Any]:
     """Plain data about the run, for `summary.json` and for the manifest of the model."""
     return {
         "complete": result.stopped is None,
@@ -260,7 +260,7 @@ def _summary(result: TrainingResult, fit: Fit, problem: Problem) -> dict[str, An
     }
 
 
-def _plot(fit: Fit, problem: Problem, folder: Path) -> None:
+def _plot(fit: Trainer, problem: TrainingSetup, folder: Path) -> None:
     plot_learning_curve(fit.state.history, folder / "learning_curve.png")
     for name, samples in {"validation": problem.validation, "test": problem.test}.items():
         if samples is not None:

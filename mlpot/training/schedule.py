@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlpot.config import FitConfig, ScheduleConfig
+from mlpot.config import OptimizationConfig, ScheduleConfig
 
 # Fractions of a time budget, or of the run, at which its length is set anew.
 REPLAN_MARKS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
@@ -77,12 +77,12 @@ class Plan:
         return asdict(self)
 
 
-def initial_plan(config: FitConfig, n_batches: int) -> Plan:
+def initial_plan(config: OptimizationConfig, n_batches: int) -> Plan:
     """Plan of a run that begins.
 
     Parameters
     ----------
-    config : FitConfig
+    config : OptimizationConfig
     n_batches : int
         Steps in an epoch.
     """
@@ -117,12 +117,12 @@ class Plateau:
         return asdict(self)
 
 
-def learning_rate(config: FitConfig, plan: Plan, plateau: Plateau, step: int, stage_step: int = 0) -> float:
+def learning_rate(config: OptimizationConfig, plan: Plan, plateau: Plateau, step: int, stage_step: int = 0) -> float:
     """Learning rate of optimizer step `step` (counted from 0).
 
     Parameters
     ----------
-    config : FitConfig
+    config : OptimizationConfig
     plan : Plan
     plateau : Plateau
     step : int

@@ -44,7 +44,7 @@ _NO_STRESSES = (
 
 
 @dataclass(frozen=True)
-class Problem:
+class TrainingSetup:
     """What is to be learned.
 
     Attributes
@@ -77,7 +77,7 @@ class Problem:
     summary: dict[str, Any]
 
 
-def prepare(config: TrainConfig, console: Console | None) -> Problem:
+def prepare(config: TrainConfig, console: Console | None) -> TrainingSetup:
     """Read and check the data of a run.
 
     Parameters
@@ -112,7 +112,7 @@ def prepare(config: TrainConfig, console: Console | None) -> Problem:
         train_set = _sample_set([*train_set.structures, *taught], atomic_numbers, config)
         hashes["taught"] = dataset_hash(taught)
     test = None if config.data.test is None else _read(config.data, config.data.test, console)
-    return Problem(
+    return TrainingSetup(
         atomic_numbers=atomic_numbers,
         references=references,
         train=train_set,
@@ -140,7 +140,7 @@ def _leaves_bulk_modulus_open(config: TrainConfig, train: Structures) -> bool:
     return found
 
 
-def initial_potential(config: TrainConfig, problem: Problem, device: torch.device) -> Potential:
+def initial_potential(config: TrainConfig, problem: TrainingSetup, device: torch.device) -> Potential:
     """Potential with weights drawn from the run's seed, or those that it begins from.
 
     The global random state is left as it was.

@@ -63,7 +63,7 @@ class StepResult(NamedTuple):
 
 
 @dataclass
-class FitState:
+class TrainerState:
     """Where a run is; together with weights and optimizer all that a checkpoint holds.
 
     Attributes
@@ -100,12 +100,12 @@ class FitState:
         return {**vars(self), "plan": self.plan.to_dict(), "plateau": self.plateau.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "FitState":
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainerState":
         """Build the state from a checkpoint."""
         return cls(**{**values, "plan": plan_from(values["plan"]), "plateau": plateau_from(values["plateau"])})
 
 
-class Fit:
+class Trainer:
     """A training run in memory: weights, their average, optimizer, data and state.
 
     Parameters
@@ -135,7 +135,7 @@ class Fit:
         self.train, self.validation = train, validation
         self.settings = config.training
         self.n_batches = count_batches(train.n_atoms, self.settings.batch_atoms)
-        self.state = FitState(initial_plan(self.settings, self.n_batches))
+        self.state = TrainerState(initial_plan(self.settings, self.n_batches))
         self.evaluate, self.engine = choose_derivatives(potential, self.settings.engine)
         self.threads = torch.get_num_threads()
         self.weights = FlatParameters(potential)
@@ -340,7 +340,7 @@ class Fit:
 
     def load_state_dict(self, content: Mapping[str, Any]) -> None:
         """Go back to the state of a checkpoint."""
-        self.state = FitState.from_dict(content["state"])
+        self.state = TrainerState.from_dict(content["state"])
         self.potential.load_state_dict(content["weights"])
         self.average.module.load_state_dict(content["average"])
         for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from mlpot.data import LabelledStructure, dataset_hash, read_structures
 from mlpot.engines.native import open_model
-from mlpot.model_file.manifest import TENSORS, Calibration, DistanceInfo, Manifest, member, read_manifest, read_sealed
+from mlpot.model_file.manifest import TENSORS, Calibration, DistanceInfo, Manifest, member, read_checked, read_manifest
 from mlpot.model_file.manifest import replace_extras as _replace_extras
 from mlpot.uncertainty.calibration import calibrate
 from mlpot.uncertainty.collection import collect_errors, distance_of_training_set
@@ -124,7 +124,7 @@ def _write_distance(model: Path, target: Path, training: Structures, device: str
         distance, n_atoms = distance_of_training_set(opened, training, device=device, on_structure=advance)
     info = DistanceInfo(n_structures=len(training), n_atoms=n_atoms, data_hash=dataset_hash(training))
     manifest = opened.manifest.model_copy(update={"feature_distance": info, "calibration": None})
-    tensors = safetensors.numpy.load(member(read_sealed(model), TENSORS)) | distance.tensors()
+    tensors = safetensors.numpy.load(member(read_checked(model), TENSORS)) | distance.tensors()
     _replace_extras(model, target, manifest, safetensors.numpy.save(tensors))
 
 
@@ -134,7 +134,7 @@ def _write_calibration(model: Path, target: Path, held_out: Structures, device: 
         table = collect_errors(opened, held_out, device=device, on_structure=advance)
     calibration = calibrate(table, len(opened.manifest.atomic_numbers), dataset_hash(held_out))
     manifest = opened.manifest.model_copy(update={"calibration": calibration})
-    _replace_extras(model, target, manifest, member(read_sealed(model), TENSORS))
+    _replace_extras(model, target, manifest, member(read_checked(model), TENSORS))
 
 
 @contextmanager

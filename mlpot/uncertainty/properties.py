@@ -1,6 +1,6 @@
 """Error bars as properties that ASE asks a calculator for.
 
-    energy_spread, forces_spread, stress_spread     of any committee: how much its members disagree
+    energy_ensemble_std, forces_ensemble_std, stress_ensemble_std     of any committee: how much its members disagree
     energy_std, forces_std, stress_std              of a calibrated one: error bars, one standard deviation
     energy_members, forces_members                  what each member says
     feature_distance                                of a file that has it
@@ -41,7 +41,13 @@ def available_properties(manifest: Manifest) -> list[str]:
     """
     names: list[str] = []
     if manifest.committee is not None:
-        names += ["energy_spread", "forces_spread", "stress_spread", "energy_members", "forces_members"]
+        names += [
+            "energy_ensemble_std",
+            "forces_ensemble_std",
+            "stress_ensemble_std",
+            "energy_members",
+            "forces_members",
+        ]
         calibration = manifest.calibration
         if calibration is not None:
             parts = {"energy": calibration.energy, "forces": calibration.forces, "stress": calibration.stress}
@@ -125,7 +131,7 @@ class Uncertainty:
     def _of_energies(self, members: FloatArray) -> dict[str, Any]:
         spread = float(members.std(ddof=1))
         calibration = self._manifest.calibration
-        results: dict[str, Any] = {"energy_members": members, "energy_spread": spread}
+        results: dict[str, Any] = {"energy_members": members, "energy_ensemble_std": spread}
         if calibration is not None and calibration.energy is not None:
             results["energy_std"] = spread * calibration.energy.scale[0]
         return results
@@ -136,11 +142,11 @@ class Uncertainty:
         distances = answer.neighborhood_distances
         if distances is not None or not self._needs_distances():
             bars = error_bars(self._manifest, spread, species_of(atoms, self._manifest.atomic_numbers), distances)
-        results: dict[str, Any] = {"forces_members": answer.member_forces, "forces_spread": spread.forces}
+        results: dict[str, Any] = {"forces_members": answer.member_forces, "forces_ensemble_std": spread.forces}
         if "forces" in bars:
             results["forces_std"] = bars["forces"]
         if atoms.pbc.all():
-            for name, virial in (("stress_spread", spread.virial), ("stress_std", bars.get("virial"))):
+            for name, virial in (("stress_ensemble_std", spread.virial), ("stress_std", bars.get("virial"))):
                 if virial is not None:
                     results[name] = full_3x3_to_voigt_6_stress(virial / atoms.cell.volume)
         return results

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlpot.plotting import new_figure
-from mlpot.simulation.frames import bare_frame
+from mlpot.simulation.frames import without_calculator
 from mlpot.validation.result import Panel, Status, Verdict
 
 STYLES: dict[Status, str] = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -78,7 +78,7 @@ def write_structures(verdicts: Sequence[Verdict], folder: Path) -> list[Path]:
     for verdict in verdicts:
         if verdict.structures:
             path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', verdict.name)}.xyz"
-            write(path, [bare_frame(atoms) for atoms in verdict.structures], format="extxyz")
+            write(path, [without_calculator(atoms) for atoms in verdict.structures], format="extxyz")
             written.append(path)
     return written
 

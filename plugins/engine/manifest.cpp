@@ -11,36 +11,36 @@ namespace mlpot {
 
 namespace {
 
-  constexpr int FORMAT_VERSION = 7;
+  constexpr int FORMAT_VERSION = 8;
 
-  ProbeAnswer read_answer(const Json &json, std::size_t size)
+  ReferenceResults read_answer(const Json &json, std::size_t size)
   {
-    const ProbeAnswer answer = {json.at("energy").number(), json.at("forces").numbers(),
-                                json.at("virial").numbers()};
+    const ReferenceResults answer = {json.at("energy").number(), json.at("forces").numbers(),
+                                     json.at("virial").numbers()};
     if (answer.forces.size() != size || answer.virial.size() != 9)
-      throw std::runtime_error("the probe has arrays of different lengths");
+      throw std::runtime_error("the self-test structure has arrays of different lengths");
     return answer;
   }
 
-  Probe read_probe(const Json &json, const std::vector<int> &atomic_numbers)
+  SelfTest read_self_test(const Json &json, const std::vector<int> &atomic_numbers)
   {
-    Probe probe;
+    SelfTest self_test;
     for (const Json &number : json.at("numbers").items()) {
       const auto found = std::find(atomic_numbers.begin(), atomic_numbers.end(), number.integer());
       if (found == atomic_numbers.end())
-        throw std::runtime_error("the probe has a foreign element");
-      probe.species.push_back(static_cast<int>(found - atomic_numbers.begin()));
+        throw std::runtime_error("the self-test structure has a foreign element");
+      self_test.species.push_back(static_cast<int>(found - atomic_numbers.begin()));
     }
-    probe.positions = json.at("positions").numbers();
-    probe.cell = json.at("cell").numbers();
-    const std::size_t size = 3 * probe.species.size();
-    if (probe.positions.size() != size || probe.cell.size() != 9)
-      throw std::runtime_error("the probe has arrays of different lengths");
-    static_cast<ProbeAnswer &>(probe) = read_answer(json, size);
+    self_test.positions = json.at("positions").numbers();
+    self_test.cell = json.at("cell").numbers();
+    const std::size_t size = 3 * self_test.species.size();
+    if (self_test.positions.size() != size || self_test.cell.size() != 9)
+      throw std::runtime_error("the self-test structure has arrays of different lengths");
+    static_cast<ReferenceResults &>(self_test) = read_answer(json, size);
     if (json.has("members"))
       for (const Json &member : json.at("members").items())
-        probe.members.push_back(read_answer(member, size));
-    return probe;
+        self_test.members.push_back(read_answer(member, size));
+    return self_test;
   }
 
   bool is_deep(const std::string &kind)
@@ -59,12 +59,13 @@ namespace {
     manifest.precision = json.at("precision").string();
     for (const double z : json.at("atomic_numbers").numbers())
       manifest.atomic_numbers.push_back(static_cast<int>(z));
-    manifest.probe = read_probe(json.at("probe"), manifest.atomic_numbers);
+    manifest.self_test = read_self_test(json.at("self_test"), manifest.atomic_numbers);
     manifest.error_bars = ErrorBars(json, static_cast<int>(manifest.atomic_numbers.size()));
     const auto n_members = static_cast<std::size_t>(manifest.error_bars.n_members);
     manifest.is_deep = n_members > 1 && is_deep(json.at("committee").at("kind").string());
-    if (manifest.probe.members.size() != (n_members > 1 ? n_members : 0))
-      throw std::runtime_error("the probe must have one answer for each member of the committee");
+    if (manifest.self_test.members.size() != (n_members > 1 ? n_members : 0))
+      throw std::runtime_error(
+          "the self-test structure must have one answer for each member of the committee");
     return manifest;
   }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   What a model file says of itself (extra/mlpot.json): what engines need, and the probe, a periodic
+   What a model file says of itself (extra/mlpot.json): what engines need, and the self-test structure, a periodic
    structure with the answers that every engine must reproduce. */
 
 #ifndef MLPOT_MANIFEST_H
@@ -16,15 +16,15 @@
 
 namespace mlpot {
 
-struct ProbeAnswer {
+struct ReferenceResults {
   double energy;                         // eV
   std::vector<double> forces, virial;    // eV/A, eV
 };
 
-struct Probe : ProbeAnswer {
+struct SelfTest : ReferenceResults {
   std::vector<int> species;
-  std::vector<double> positions, cell;    // A, row major; cell vectors are rows
-  std::vector<ProbeAnswer> members;       // of a committee
+  std::vector<double> positions, cell;      // A, row major; cell vectors are rows
+  std::vector<ReferenceResults> members;    // of a committee
 };
 
 struct Manifest {
@@ -32,7 +32,7 @@ struct Manifest {
   int n_layers, message_width;
   std::vector<int> atomic_numbers;
   std::string precision;    // in which the model was trained: "mixed" or "double"
-  Probe probe;
+  SelfTest self_test;
   bool is_deep;    // a committee of whole members
   ErrorBars error_bars;
 };
@@ -46,10 +46,10 @@ mlpot_description describe(const Manifest &manifest, const char *engine, const c
 using Compute =
     std::function<void(const mlpot_atoms &, const mlpot_communicator &, mlpot_result &)>;
 
-/* Runs the probe through an engine; throws std::runtime_error if the numbers disagree, those of the
+/* Runs the self-test structure through an engine; throws std::runtime_error if the numbers disagree, those of the
    members included where the engine can give them. */
-void check_probe(const Manifest &manifest, const std::string &precision, bool with_members,
-                 const Compute &compute);
+void check_self_test(const Manifest &manifest, const std::string &precision, bool with_members,
+                     const Compute &compute);
 
 }    // namespace mlpot
 

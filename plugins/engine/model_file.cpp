@@ -19,8 +19,8 @@ namespace {
   constexpr std::uint32_t LOCATOR64 = 0x07064b50;
   constexpr std::uint64_t WIDE = 0xffffffff;    // the value stands in the 64-bit extra field
 
-  const std::string SEAL = "mlpot-crc32:";
-  const std::uint64_t SEAL_SIZE = SEAL.size() + 8;
+  const std::string CHECKSUM = "mlpot-crc32:";
+  const std::uint64_t CHECKSUM_SIZE = CHECKSUM.size() + 8;
 
   std::array<std::uint32_t, 256> make_crc_table()
   {
@@ -49,7 +49,7 @@ ModelFile::ModelFile(const std::string &path) : path_(path)
   std::ifstream stream(path, std::ios::binary);
   if (!stream) refuse("cannot be read");
   bytes_.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
-  check_seal();
+  check_checksum();
 }
 
 void ModelFile::refuse(const std::string &why) const
@@ -57,11 +57,11 @@ void ModelFile::refuse(const std::string &why) const
   throw std::runtime_error("model file " + path_ + " " + why);
 }
 
-void ModelFile::check_seal() const
+void ModelFile::check_checksum() const
 {
   if (bytes_.compare(0, 2, "PK") != 0) refuse("is not an mlpot model");
-  if (bytes_.size() < SEAL_SIZE + 22 ||
-      bytes_.compare(bytes_.size() - SEAL_SIZE, SEAL.size(), SEAL) != 0)
+  if (bytes_.size() < CHECKSUM_SIZE + 22 ||
+      bytes_.compare(bytes_.size() - CHECKSUM_SIZE, CHECKSUM.size(), CHECKSUM) != 0)
     refuse("has no mlpot checksum at its end: it is cut off or was not written by mlpot");
   char digits[9];
   std::snprintf(digits, sizeof(digits), "%08x", crc32(bytes_.data(), bytes_.size() - 8));
@@ -82,7 +82,7 @@ std::uint64_t ModelFile::number(std::uint64_t offset, int n_bytes) const
 
 void ModelFile::find_directory(std::uint64_t &offset, std::uint64_t &n_members) const
 {
-  const std::uint64_t end = bytes_.size() - SEAL_SIZE - 22;
+  const std::uint64_t end = bytes_.size() - CHECKSUM_SIZE - 22;
   if (number(end, 4) != END_OF_DIRECTORY) refuse("is an archive without a directory");
   offset = number(end + 16, 4);
   n_members = number(end + 10, 2);

@@ -28,7 +28,7 @@ class ModelFile {
 
   [[noreturn]] void refuse(const std::string &why) const;
   std::uint64_t number(std::uint64_t offset, int n_bytes) const;
-  void check_seal() const;
+  void check_checksum() const;
   void find_directory(std::uint64_t &offset, std::uint64_t &n_members) const;
   std::string content(std::uint64_t directory_entry) const;
 };

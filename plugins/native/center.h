@@ -11,7 +11,7 @@
 #include <cstring>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* E and dE/dz of the hidden values z: weight silu(z). The values are replaced by the derivatives. */
   template <typename T> double readout(const Task<T> &task, T *hidden)
@@ -138,7 +138,7 @@ namespace MLPOT_INSTRUCTIONS {
     return energy;
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -10,7 +10,7 @@
 #include "center.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   template <typename T> Task<T> as_one_model(const Task<T> &task, int center)
   {
@@ -63,7 +63,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

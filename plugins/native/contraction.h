@@ -18,7 +18,7 @@
 #include <type_traits>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* Nodes with children of their own have fewer factors than the highest correlation. */
   constexpr int DEEPEST = 3;
@@ -212,7 +212,7 @@ namespace MLPOT_INSTRUCTIONS {
     });
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -11,7 +11,7 @@
 #include "product.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   template <typename N> inline void clear(N *values, std::size_t size)
   {
@@ -178,7 +178,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

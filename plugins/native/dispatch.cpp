@@ -44,11 +44,11 @@ namespace {
 const Kernels &choose_kernels()
 {
   const std::vector<const Kernels *> available = available_kernels();
-  const char *wanted = std::getenv("MLPOT_INSTRUCTIONS");
+  const char *wanted = std::getenv("MLPOT_ISA");
   if (!wanted || !*wanted) return *available.front();
   for (const Kernels *kernels : available)
     if (std::string(kernels->name) == wanted) return *kernels;
-  throw std::runtime_error(std::string("MLPOT_INSTRUCTIONS asks for ") + wanted +
+  throw std::runtime_error(std::string("MLPOT_ISA asks for ") + wanted +
                            ", which this processor or this build of mlpot does not have");
 }
 

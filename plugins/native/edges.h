@@ -16,7 +16,7 @@
 #include <cmath>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   struct Edges {
     int n_groups, n_edges;    // n_edges with empty ones
@@ -203,16 +203,18 @@ namespace MLPOT_INSTRUCTIONS {
     using T = Real<N>;
     using V = Vector<N>;
     constexpr T PI = static_cast<T>(3.14159265358979323846);
-    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff), stretch = model.stretch;
+    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff),
+            distance_transform = model.distance_transform;
     for (int e = 0; e < n_edges; e += Simd<N>::LANES) {
       const V u = load(work.ratio + e), inverse = load(work.inverse + e);
       V sine, cosine, decay, decay_slope;
-      const V shrunk = reciprocal<T>((T(1) + stretch) - stretch * u);
+      const V shrunk = reciprocal<T>((T(1) + distance_transform) - distance_transform * u);
       sine_and_cosine<T, V>(PI * (u * shrunk), sine, cosine);
       envelope<T, V>(model.envelope_power, u, decay, decay_slope);
       const V factor = decay * inverse;
       const V factor_slope = (inverse_cutoff * decay_slope - factor) * inverse;
-      const V wave = ((T(1) + stretch) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
+      const V wave =
+          ((T(1) + distance_transform) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
       V s = sine, c = T(0) - cosine;    // sin and cos of n pi x
       cosine = c;
       for (int n = 0; n < model.n_radial; n++) {
@@ -321,7 +323,7 @@ namespace MLPOT_INSTRUCTIONS {
     return energy;
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -12,7 +12,7 @@
 #include <type_traits>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* e^x = 2^n e^r with x = n log 2 + r, |r| <= log(2) / 2, to the last bit or two; infinity where the result is
      larger than all numbers, 0 where it is smaller than four times the smallest normal one. */
@@ -50,7 +50,7 @@ namespace MLPOT_INSTRUCTIONS {
     return T(1) / (T(1) + exponential<T>(-z));
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

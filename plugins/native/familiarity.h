@@ -19,7 +19,7 @@
 #include <cstddef>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   template <typename T> inline double dot(int n, const T *a, const T *b)
   {
@@ -69,7 +69,7 @@ namespace MLPOT_INSTRUCTIONS {
       task.workspace->mixed_adjoint[k] += weight * task.workspace->mixed[k];
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

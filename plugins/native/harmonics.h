@@ -14,7 +14,7 @@
 #include "simd.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* By Newton's method: that of the C++ library is not for constants. */
   constexpr double square_root(double x)
@@ -118,7 +118,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
 
    One layer of a model over a range of centres, one centre at a time. Compiled once for each
-   instruction set; MLPOT_INSTRUCTIONS is the namespace and the name of the set. */
+   instruction set; MLPOT_ISA is the namespace and the name of the set. */
 
 #include "committee.h"
 
 #include <cmath>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* dE/dr_ij, [x, y, z][edge], from the adjoints of harmonics and distances */
   template <int LMAX, typename T>
@@ -325,8 +325,8 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   extern const Kernels kernels;
-  const Kernels kernels = {MLPOT_STRING(MLPOT_INSTRUCTIONS), MLPOT_VECTOR_BYTES,
+  const Kernels kernels = {MLPOT_STRING(MLPOT_ISA), MLPOT_VECTOR_BYTES,
                            MLPOT_VECTOR_BYTES * MLPOT_PACK_VECTORS, run<float>, run<double>};
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot

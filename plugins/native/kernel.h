@@ -92,7 +92,7 @@ template <typename T> struct ModelTables {
   // padded
   int radial_width, n_channels, message_channels, hidden_width;
   double cutoff;
-  T stretch;                           // of the radial functions
+  T distance_transform;                // of the radial functions
   const double *reference_energies;    // [species], eV
   const double *charge, *radius;       // [species]: of the nucleus; A; null without core repulsion
   const T *radial_scale;               // [radial]: prefactors of the Bessel functions
@@ -251,7 +251,7 @@ struct TrainingKernels {
   void (*run_double)(const Task<Dual<double>> &);
 };
 
-/* The best that this processor can run, or those that the variable MLPOT_INSTRUCTIONS names. */
+/* The best that this processor can run, or those that the variable MLPOT_ISA names. */
 const Kernels &choose_kernels();
 const TrainingKernels &choose_training_kernels();
 

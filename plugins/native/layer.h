@@ -14,7 +14,7 @@
 #include "subnormals.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* Reals as numbers. */
   template <typename T> inline void store_reals(T *place, const Vector<T> &values)
@@ -111,7 +111,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

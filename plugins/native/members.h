@@ -16,7 +16,7 @@
 #include <limits>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   inline void fail(Sums &sums, int center, bool energy)
   {
@@ -321,7 +321,7 @@ namespace MLPOT_INSTRUCTIONS {
       }
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -10,7 +10,7 @@
 #include "density.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* Row of an atom in an array of messages. */
   template <typename N> inline std::size_t message_row(const Task<N> &task, int atom)
@@ -237,7 +237,7 @@ namespace MLPOT_INSTRUCTIONS {
     ADJOINTS[model.lmax](task, edges, adjoints_in, out);
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -10,7 +10,7 @@
 #include "simd.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* a.b / 9 */
   template <typename N>
@@ -54,7 +54,7 @@ namespace MLPOT_INSTRUCTIONS {
     }
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

@@ -22,7 +22,7 @@ endif()
 set(kernel_objects "")
 function(add_kernels name)
   add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp" "${native_dir}/training_kernel.cpp")
-  target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_INSTRUCTIONS=${name})
+  target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_ISA=${name})
   target_compile_options(mlpot_kernels_${name} PRIVATE
     ${kernel_optimization} -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
   set_target_properties(mlpot_kernels_${name} PROPERTIES
@@ -59,7 +59,7 @@ add_library(mlpot_native STATIC
   "${engine_dir}/json.cpp"
   "${engine_dir}/manifest.cpp"
   "${engine_dir}/model_file.cpp"
-  "${engine_dir}/probe.cpp"
+  "${engine_dir}/self_test.cpp"
   ${kernel_objects})
 set_target_properties(mlpot_native PROPERTIES
   CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)

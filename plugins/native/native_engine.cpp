@@ -56,7 +56,7 @@ void NativeEngine::load(const ModelFile &file, int n_threads)
   if (a.cutoff != said.cutoff || a.n_layers != said.n_layers)
     throw std::runtime_error("its manifest contradicts itself");
   evaluator = make_evaluator(precision, std::move(members), n_threads);
-  check_probe(
+  check_self_test(
       said, precision, true,
       [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
         compute(atoms, comm, result);

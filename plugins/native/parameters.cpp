@@ -50,7 +50,7 @@ namespace {
     a.correlation = integer(config, "correlation", 1, 4);
     a.n_radial = integer(config, "n_radial", 1, 32);
     a.envelope_power = integer(config, "envelope_power", 3, 12);
-    a.stretch = between(config, "stretch", 0.0, 8.0);
+    a.distance_transform = between(config, "distance_transform", 0.0, 8.0);
     a.message_channels = integer(config, "message_channels", 1, 256);
     a.message_lmax = integer(config, "message_lmax", 0, 2);
     a.readout_width = integer(config, "readout_width", 1, 512);
@@ -96,7 +96,7 @@ namespace {
           numbers("message", {a.n_species, last ? 0 : a.message_lmax + 1, width, messages});
       layer.message_embedding = numbers("message_embedding", {a.n_species, messages});
       layer.readout = numbers("readout", {width});
-      if (a.n_layers > 1) layer.largest_density = numbers("largest_density", {a.n_species});
+      if (a.n_layers > 1) layer.max_density = numbers("max_density", {a.n_species});
       return layer;
     }
 
@@ -204,11 +204,11 @@ namespace {
     Reader reader(tensors, a, path);
     for (int n = 0; n < a.n_layers; n++) parameters.layers.push_back(reader.layer(n));
     read_repulsion(tensors, manifest.at("config"), path, parameters);
-    const std::string network =
-        path + "layers." + std::to_string(a.n_layers - 1) + ".readout_network.";
+    const std::string last = path + "layers." + std::to_string(a.n_layers - 1) + ".";
     parameters.first_readout =
-        tensors.numbers(network + "0.weight", {a.readout_width, a.n_channels});
-    parameters.second_readout = tensors.numbers(network + "2.weight", {1, a.readout_width});
+        tensors.numbers(last + "readout_hidden.weight", {a.readout_width, a.n_channels});
+    parameters.second_readout =
+        tensors.numbers(last + "readout_output.weight", {1, a.readout_width});
     return parameters;
   }
 

@@ -17,7 +17,7 @@ namespace mlpot {
 using Numbers = std::vector<double>;
 
 struct Architecture {
-  double cutoff, stretch;
+  double cutoff, distance_transform;
   int n_layers, n_channels, lmax, correlation, vector_correlation, n_radial, envelope_power;
   int message_channels, message_lmax, readout_width, n_species;
   int n_mixes;    // in the first layer: one for each element of the centre, or one for all
@@ -57,7 +57,7 @@ struct LayerParameters {
   Numbers message;                      // [species][l][channel][message channel]
   Numbers message_embedding;            // [species][message channel]
   Numbers readout;                      // [channel]
-  Numbers largest_density;              // [species]: mean square of the mixed one; several layers
+  Numbers max_density;                  // [species]: mean square of the mixed one; several layers
 };
 
 struct Parameters {

@@ -13,7 +13,7 @@
 #include <type_traits>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   template <typename A> struct Matrix {
     const A *values;               // at a vector
@@ -160,7 +160,7 @@ namespace MLPOT_INSTRUCTIONS {
     product_of<T, true>(rows, n, columns, a, w, w_row, c, c_row);
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

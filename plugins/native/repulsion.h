@@ -11,7 +11,7 @@
 #include <cmath>
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* Derivatives with respect to the distance. */
   struct CorePair {
@@ -48,7 +48,7 @@ namespace MLPOT_INSTRUCTIONS {
     return pair;
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

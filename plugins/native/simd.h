@@ -44,7 +44,7 @@
 #endif
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   template <typename T> struct DualVector;
 
@@ -234,7 +234,7 @@ namespace MLPOT_INSTRUCTIONS {
       store<Real<N>>(p + k * Simd<N>::LANES, load(p + k * Simd<N>::LANES) + a.v[k] * b.v[k]);
   }
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

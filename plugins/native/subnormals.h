@@ -12,7 +12,7 @@
 #endif
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* While one of these lives, this thread takes subnormal numbers for zero. */
   class FlushSubnormals {
@@ -35,7 +35,7 @@ namespace MLPOT_INSTRUCTIONS {
 #endif
   };
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot
 
 #endif

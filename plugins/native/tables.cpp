@@ -47,7 +47,7 @@ template <typename T> void Tables<T>::set_up_sizes()
   model.n_species = a.n_species;
   model.n_radial = a.n_radial;
   model.envelope_power = a.envelope_power;
-  model.stretch = static_cast<T>(a.stretch);
+  model.distance_transform = static_cast<T>(a.distance_transform);
   model.n_message_degrees = a.message_lmax + 1;
   model.radial_width = padded(a.n_radial, lanes);
   model.n_channels = padded(a.n_channels, pack);
@@ -66,7 +66,7 @@ template <typename T> void Tables<T>::add_familiarity()
   for (int index = 0; index < a.n_layers; index++)
     for (int species = 0; species < a.n_species; species++)
       elements[index][species].largest_square =
-          a.n_channels * parameters.layers[index].largest_density[species];
+          a.n_channels * parameters.layers[index].max_density[species];
   const LayerParameters &first = parameters.layers[0];
   for (int species = 0; species < a.n_species; species++) {
     const Numbers own = scaled(multiply(part(first.update, species, a.n_species), first.readout,

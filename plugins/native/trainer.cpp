@@ -104,7 +104,7 @@ std::unique_ptr<Trainer> make_trainer(Parameters parameters, const std::string &
 {
   // In training every atom is heard, as in mlpot/model/density_gate.py.
   for (LayerParameters &layer : parameters.layers)
-    layer.largest_density.assign(layer.largest_density.size(), 1e30);
+    layer.max_density.assign(layer.max_density.size(), 1e30);
   if (precision == "double")
     return std::make_unique<TrainerOf<double>>(std::move(parameters), n_threads);
   if (precision == "mixed")

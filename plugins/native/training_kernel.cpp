@@ -14,7 +14,7 @@
 #include "layer.h"
 
 namespace mlpot {
-namespace MLPOT_INSTRUCTIONS {
+namespace MLPOT_ISA {
 
   /* Where the gradient with respect to a table is added up. */
   template <typename T> T *gradient_of(const Task<Dual<T>> &task, const T *table)
@@ -190,8 +190,7 @@ namespace MLPOT_INSTRUCTIONS {
   }
 
   extern const TrainingKernels training_kernels;
-  const TrainingKernels training_kernels = {MLPOT_STRING(MLPOT_INSTRUCTIONS), run<float>,
-                                            run<double>};
+  const TrainingKernels training_kernels = {MLPOT_STRING(MLPOT_ISA), run<float>, run<double>};
 
-}    // namespace MLPOT_INSTRUCTIONS
+}    // namespace MLPOT_ISA
 }    // namespace mlpot

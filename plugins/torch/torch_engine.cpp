@@ -98,7 +98,7 @@ TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) 
                           mlpot_result &result) {
     compute(atoms, comm, result);
   };
-  check_probe(said, precision, false, run);
+  check_self_test(said, precision, false, run);
 }
 
 /* As Python does it: indices stay integers (Module::to would change them as well). */

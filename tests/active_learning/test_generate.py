@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
-from mlpot.active_learning import generate
+from mlpot.active_learning.exploration import generate
 from mlpot.active_learning.exploration.sanity import unphysical
 from mlpot.errors import DataError
 

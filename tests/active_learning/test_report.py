@@ -5,7 +5,7 @@ from loops import loop_config
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
-from mlpot.active_learning import report
+from mlpot.active_learning.reporting import report
 from mlpot.active_learning.reporting.overview import iteration_rows, overhead
 from mlpot.active_learning.store.history import SelectionRecord
 from mlpot.active_learning.store.store import Store

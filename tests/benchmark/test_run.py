@@ -139,7 +139,7 @@ def test_untrained_models_leave_random_states_alone(tmp_path):
     manifest = read_manifest(path)
     assert (manifest.elements, manifest.n_layers, manifest.precision) == (["H", "O"], 2, "mixed")
     assert manifest.average_neighbors == 40.0
-    load_model(path)  # runs its own probe
+    load_model(path)  # runs its own self-test structure
 
 
 def test_interruption_leaves_what_was_measured_and_no_process(tmp_path):

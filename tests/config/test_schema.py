@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mlpot.config import PRESETS, FitConfig, LossConfig, ModelConfig, ModelSection, TrainConfig, parse_duration
+from mlpot.config import PRESETS, LossConfig, ModelConfig, ModelSection, OptimizationConfig, TrainConfig, parse_duration
 from mlpot.errors import ConfigError
 
 
@@ -49,11 +49,11 @@ def test_any_text_is_a_positive_duration_or_refused(text):
 
 
 def test_length_is_given_once_and_has_a_default():
-    assert FitConfig().epochs == 200
-    assert FitConfig(steps=5).epochs is None
-    assert FitConfig(time_budget="30m").time_budget == 1800
+    assert OptimizationConfig().epochs == 200
+    assert OptimizationConfig(steps=5).epochs is None
+    assert OptimizationConfig(time_budget="30m").time_budget == 1800
     with pytest.raises(ValidationError, match="one of epochs, steps, time_budget"):
-        FitConfig(epochs=1, steps=1)
+        OptimizationConfig(epochs=1, steps=1)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from committees import random_shallow, save_calibrated
 
-from mlpot.lammps import NATIVE_ENGINE, plugin_directory
 from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps.launcher import NATIVE_ENGINE, plugin_directory
 from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
 
 pytestmark = pytest.mark.lammps
@@ -54,7 +54,7 @@ class Api(Structure):
         ("memory_usage", ctypes.CFUNCTYPE(c_double, c_void_p)),
         ("destroy", ctypes.CFUNCTYPE(None, c_void_p)),
         ("force_spread", c_void_p),
-        ("energy_spread", c_void_p),
+        ("energy_ensemble_std", c_void_p),
     ]
 
 
@@ -99,16 +99,16 @@ def test_a_changed_byte_is_always_refused(api, model_file, tmp_path, n_changed):
 
 
 def test_a_model_that_disagrees_with_its_probe_is_refused(api, model_file, tmp_path):
-    """Changed on purpose, with the checksum made good: only the probe can tell."""
+    """Changed on purpose, with the checksum made good: only the self-test structure can tell."""
     content = model_file.read_bytes()
-    probe = content.index(b'"energy":', content.index(b'"probe"')) + len(b'"energy":') + 1
+    probe = content.index(b'"energy":', content.index(b'"self_test"')) + len(b'"energy":') + 1
     digit = next(n for n in range(probe, probe + 20) if content[n : n + 1].isdigit())
     changed = content[:digit] + (b"7" if content[digit : digit + 1] != b"7" else b"5") + content[digit + 1 :]
     path = tmp_path / "disagrees.pt"
-    path.write_bytes(sealed(changed))
+    path.write_bytes(with_checksum(changed))
     handle, _, message = create(api, path)
     assert not handle
-    assert "disagrees with its own probe" in message
+    assert "disagrees with its own self-test structure" in message
 
 
 @pytest.mark.parametrize(("version", "remedy"), [(9, "upgrade mlpot"), (2, "train it anew")])
@@ -117,13 +117,13 @@ def test_another_format_is_refused_with_what_to_do(api, model_file, tmp_path, ve
     own = b'"format_version": %d,' % FORMAT_VERSION
     assert content.count(own) == 1
     path = tmp_path / "other.pt"
-    path.write_bytes(sealed(content.replace(own, b'"format_version": %d,' % version)))
+    path.write_bytes(with_checksum(content.replace(own, b'"format_version": %d,' % version)))
     handle, _, message = create(api, path)
     assert not handle
     assert f"format {version}; this mlpot reads format {FORMAT_VERSION}: {remedy}" in message
 
 
-def sealed(content):
+def with_checksum(content):
     """The file with the checksum of its bytes at the end."""
     return content[:-8] + b"%08x" % zlib.crc32(content[:-8])
 
@@ -147,10 +147,10 @@ def test_error_bars_are_those_of_python(native, tmp_path):
     forces, sums, energies = rng.normal(size=(4, 7, 3)), rng.uniform(0.1, 3.0, (5, 2)), rng.normal(size=4)
     spread, sigma, energy = np.zeros(5), np.zeros(5), np.zeros(2)
     force_spread = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, *[c_void_p] * 2, c_size_t, *[c_void_p] * 4)
-    energy_spread = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 5)
+    energy_ensemble_std = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 5)
     arrays = [array.ctypes.data for array in (species, forces, sums, spread, sigma)]
     assert force_spread(native.force_spread)(handle, 5, *arrays[:2], 7, *arrays[2:], None) == 0
-    assert energy_spread(native.energy_spread)(handle, energies.ctypes.data, *_two(energy), None) == 0
+    assert energy_ensemble_std(native.energy_ensemble_std)(handle, energies.ctypes.data, *_two(energy), None) == 0
     expected = np.sqrt(forces[:, :4].var(axis=0, ddof=1).mean(axis=1))
     np.testing.assert_allclose(spread, [*expected, 0.0], rtol=1e-13)
     scaling = manifest.calibration.forces
@@ -166,9 +166,9 @@ def test_a_single_model_has_no_error_bars(native, model_file):
     handle, description, _ = create(native, model_file)
     assert (description.n_members, description.calibrated) == (1, 0)
     text, spread = create_string_buffer(200), np.zeros(2)
-    energy_spread = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 4, POINTER(Message))(native.energy_spread)
+    energy_ensemble_std = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 4, POINTER(Message))(native.energy_ensemble_std)
     message = Message(ctypes.addressof(text), 200)
-    assert energy_spread(handle, spread.ctypes.data, spread.ctypes.data, None, byref(message)) == 1
+    assert energy_ensemble_std(handle, spread.ctypes.data, spread.ctypes.data, None, byref(message)) == 1
     assert "has no spread" in text.value.decode()
     native.destroy(handle)
 

@@ -77,15 +77,15 @@ def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
 def test_hidden_values_of_any_size(scale, instructions, tmp_path, monkeypatch):
     """The exponential in silu is the kernels' own: beyond 88 in float32, and 709 in float64, no number holds it."""
     potential = random_potential(zbl=False, n_layers=1)
-    network = potential.layers[-1].readout_network
-    network[0].weight.data *= scale
-    network[2].weight.data /= scale
+    last = potential.layers[-1]
+    last.readout_hidden.weight.data *= scale
+    last.readout_output.weight.data /= scale
     save_model(tmp_path / "model.pt", potential)
-    monkeypatch.setenv("MLPOT_INSTRUCTIONS", instructions)
+    monkeypatch.setenv("MLPOT_ISA", instructions)
     try:
         double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
     except ModelFileError as error:
-        if "this processor" not in str(error):  # its probe, say, which the engine is checked with
+        if "this processor" not in str(error):  # its self-test structure, say, which the engine is checked with
             raise
         pytest.skip(str(error))
     graph = graph_from_atoms(random_structure("crystal", 8, seed=3), [1, 8, 14], double.manifest.cutoff)
@@ -100,7 +100,7 @@ def test_subnormal_numbers_are_zero_inside_of_the_kernels_only(tmp_path):
     potential = random_potential(zbl=False)
     last = potential.layers[-1]
     last.readout.data *= 1e-42
-    last.readout_network[2].weight.data *= 1e-42
+    last.readout_output.weight.data *= 1e-42
     save_model(tmp_path / "model.pt", potential)
     graph = graph_from_atoms(random_structure("crystal", 4, seed=1), [1, 8, 14], potential.cutoff)
     double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))

@@ -11,7 +11,7 @@ from architectures import architectures
 from ase.build import bulk
 from ase.data import chemical_symbols
 from committees import random_deep, random_shallow, save_calibrated
-from damaged_files import damaged, header, sealed, with_manifest
+from damaged_files import damaged, header, with_checksum, with_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlpot._native import NativeEngine, NeighborRows
@@ -129,7 +129,7 @@ def test_precisions_threads_and_instruction_sets(committee_file, instructions, m
     expected = atoms_engine(NativeModel(committee_file, "double", threads=1), 0.3, "cpu").compute(
         silicon(4), EVERYTHING
     )
-    monkeypatch.setenv("MLPOT_INSTRUCTIONS", instructions)
+    monkeypatch.setenv("MLPOT_ISA", instructions)
     for precision, limit in (("double", 1e-12), ("mixed", 1e-4)):
         try:
             model = NativeModel(committee_file, precision, threads=3)
@@ -156,11 +156,13 @@ def test_energies_of_members_come_with_every_evaluation(committee_file):
     atoms.calc = mlpot.load(committee_file, precision="double")
     atoms.get_forces()
     results = atoms.calc.results
-    assert {"energy_spread", "energy_std"} <= results.keys()
+    assert {"energy_ensemble_std", "energy_std"} <= results.keys()
     assert "forces_std" not in results
-    assert results["energy_spread"] == pytest.approx(results["energy_members"].std(ddof=1), rel=1e-14)
+    assert results["energy_ensemble_std"] == pytest.approx(results["energy_members"].std(ddof=1), rel=1e-14)
     calibration = atoms.calc.model.manifest.calibration
-    assert results["energy_std"] == pytest.approx(calibration.energy.scale[0] * results["energy_spread"], rel=1e-14)
+    assert results["energy_std"] == pytest.approx(
+        calibration.energy.scale[0] * results["energy_ensemble_std"], rel=1e-14
+    )
 
 
 def test_error_bars_need_no_torch(committee_file):
@@ -220,9 +222,9 @@ def with_part(name, **changes):
         (with_part("committee", n_members=4), "one answer for each member"),
         (with_part("committee", kind="wide"), "shallow or deep"),
         (with_part("committee", kind="deep"), "there is no members.0"),
-        (with_part("probe", members=[]), "one answer for each member"),
+        (with_part("self_test", members=[]), "one answer for each member"),
         (kept(feature_distance=None), "needs a feature distance"),
-        (kept(committee=None, probe={}), "no readable manifest"),
+        (kept(committee=None, self_test={}), "no readable manifest"),
         (with_part("calibration", forces={"scale": [1.0, 2.0]}), "one scale for each element"),
         (with_part("calibration", forces={"scale": [1.0, -2.0, 1.0]}), "not a positive number"),
         (with_part("calibration", energy={"scale": []}), "one scale of the energy"),
@@ -251,7 +253,7 @@ def test_tensors_that_are_wrong_are_refused(name, shift, message, small_file, tm
     (value,) = struct.unpack("<d", content[place : place + 8])
     content[place : place + 8] = struct.pack("<d", value + shift)
     path = tmp_path / "changed.pt"
-    path.write_bytes(sealed(bytes(content)))
+    path.write_bytes(with_checksum(bytes(content)))
     with pytest.raises(RuntimeError, match=message):
         NativeEngine(str(path))
 
@@ -260,11 +262,11 @@ def test_members_that_disagree_with_the_probe_are_refused(small_file, tmp_path):
     path = tmp_path / "changed.pt"
 
     def change(manifest):
-        manifest["probe"]["members"][1]["forces"][0][0] += 1e-3
+        manifest["self_test"]["members"][1]["forces"][0][0] += 1e-3
         return manifest
 
     path.write_bytes(with_manifest(small_file.read_bytes(), change))
-    with pytest.raises(RuntimeError, match="its committee disagrees with its own probe"):
+    with pytest.raises(RuntimeError, match="its committee disagrees with its own self-test structure"):
         NativeEngine(str(path), "double")
 
 

@@ -75,7 +75,7 @@ def test_one_model_serves_many_threads(models):
 @pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
 def test_instruction_sets_agree(models, instructions, monkeypatch):
     _, model, _ = models
-    monkeypatch.setenv("MLPOT_INSTRUCTIONS", instructions)
+    monkeypatch.setenv("MLPOT_ISA", instructions)
     try:
         other = NativeModel(model.path, "double")
     except ModelFileError as error:

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from damaged_files import header, sealed
+from damaged_files import header, with_checksum
 from mlpot._native import NativeEngine
 
 from mlpot.engines.native import NativeModel
@@ -13,7 +13,7 @@ from mlpot.errors import ModelFileError
 
 def load(path, content):
     """Empty if the engine takes the file, else what it says."""
-    path.write_bytes(sealed(bytes(content)))
+    path.write_bytes(with_checksum(bytes(content)))
     try:
         NativeEngine(str(path))
     except RuntimeError as error:
@@ -70,5 +70,5 @@ def test_a_foreign_factor_is_refused(deep_model_file, tmp_path):
 
 
 def write(path, content):
-    path.write_bytes(sealed(content))
+    path.write_bytes(with_checksum(content))
     return path

@@ -56,7 +56,7 @@ def build(folder, **settings):
 
 def run(program, files, instructions="vectors_of_16"):
     """First word of each answer; whatever a sanitizer finds ends the program with another status."""
-    options = {"UBSAN_OPTIONS": "print_stacktrace=1", "MLPOT_INSTRUCTIONS": instructions}
+    options = {"UBSAN_OPTIONS": "print_stacktrace=1", "MLPOT_ISA": instructions}
     done = subprocess.run(
         [program, *files], check=False, capture_output=True, text=True, errors="replace", env=os.environ | options
     )

@@ -12,7 +12,7 @@ from structures import random_structure, structures
 from mlpot.errors import ConfigError, ModelFileError
 from mlpot.model import DeepCommittee, evaluate, evaluate_members
 from mlpot.model.committee import members_of, shallow_committee
-from mlpot.model_file.manifest import FORMAT_VERSION, TENSORS, member, read_manifest, read_sealed
+from mlpot.model_file.manifest import FORMAT_VERSION, TENSORS, member, read_checked, read_manifest
 from mlpot.model_file.torchscript import load_model, potential_from_file, save_model
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import random_potential
@@ -94,7 +94,7 @@ def test_stages_of_a_deep_committee_add_up_to_the_whole():
     features = messages = torch.zeros(6, 0, dtype=torch.float64)
     total = torch.zeros(6, dtype=torch.float64)
     for layer in range(committee.n_layers):
-        energies, features, messages = committee.stage(
+        energies, features, messages = committee.forward_layer(
             layer, 6, graph.species, graph.edge_index, graph.edge_vectors, features, messages
         )
         total += energies
@@ -109,7 +109,7 @@ def test_a_committee_comes_back_from_its_file(files, name):
     manifest = read_manifest(committee.path)
     assert manifest.format_version == FORMAT_VERSION
     assert manifest.committee.kind == name.split(",")[0]
-    assert manifest.committee.n_members == len(singles) == len(manifest.probe.members)
+    assert manifest.committee.n_members == len(singles) == len(manifest.self_test.members)
     again = potential_from_file(committee.path)
     assert type(again) is type(EAGER[name])
     for key, value in EAGER[name].state_dict().items():
@@ -119,7 +119,7 @@ def test_a_committee_comes_back_from_its_file(files, name):
 def test_a_shallow_file_has_the_tensors_of_a_single_model(files):
     committee, _ = files["shallow, one layer"]
     single, tensors = (
-        safetensors.torch.load(member(read_sealed(path), TENSORS))
+        safetensors.torch.load(member(read_checked(path), TENSORS))
         for path in (files["shallow, one layer"][1][0].path, committee.path)
     )
     assert set(tensors) - set(single) == {"deviations"}
@@ -130,12 +130,12 @@ def test_a_file_whose_members_disagree_with_the_probe_is_refused(files, tmp_path
     """The mean alone would not tell."""
 
     def change(fields):
-        fields["probe"]["members"][1]["forces"][0][0] += 0.1
+        fields["self_test"]["members"][1]["forces"][0][0] += 0.1
         return fields
 
     content = files["shallow, one layer"][0].path.read_bytes()
     (tmp_path / "model.pt").write_bytes(with_manifest(content, change))
-    with pytest.raises(ModelFileError, match="disagrees with its own probe"):
+    with pytest.raises(ModelFileError, match="disagrees with its own self-test structure"):
         load_model(tmp_path / "model.pt")
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mlpot.config import ModelConfig
-from mlpot.model.clebsch_gordan import symmetric_couplings
+from mlpot.model.clebsch_gordan import generalized_clebsch_gordan
 from mlpot.model.contraction import POWER_DECAY, SymmetricContraction, component_couplings
 
 
@@ -24,7 +24,7 @@ def test_contraction_equals_sum_over_monomials(lmax, correlation, vector_correla
     species = torch.tensor([0, 1, 1, 0, 1])
     expected = np.zeros(((output_lmax + 1) ** 2, 5, 3))
     for coupling in contraction.couplings:
-        polynomials = symmetric_couplings(lmax, coupling.power, coupling.degree)
+        polynomials = generalized_clebsch_gordan(lmax, coupling.power, coupling.degree)
         monomials = density.numpy()[polynomials.monomials].prod(axis=1)
         weights = coupling.weights.detach().numpy()[:, species]
         first = coupling.degree**2

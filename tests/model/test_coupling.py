@@ -8,7 +8,7 @@ import torch
 from e3nn import o3
 from structures import random_rotation
 
-from mlpot.model.clebsch_gordan import symmetric_couplings, wigner_3j
+from mlpot.model.clebsch_gordan import generalized_clebsch_gordan, wigner_3j
 from mlpot.model.edges import SphericalHarmonics
 
 
@@ -30,7 +30,7 @@ def polynomial_values(polynomials, components):
 )
 def test_couplings_are_equivariant(lmax, nu, degree):
     rng = np.random.default_rng(nu)
-    polynomials = symmetric_couplings(lmax, nu, degree)
+    polynomials = generalized_clebsch_gordan(lmax, nu, degree)
     for improper in (False, True):
         rotation = random_rotation(rng, improper)
         components = rng.normal(size=(lmax + 1) ** 2)
@@ -45,11 +45,11 @@ def test_couplings_are_as_many_as_e3nn_finds(lmax, nu, degree):
     irreps = o3.Irreps("+".join(f"{ell}{'eo'[ell % 2]}" for ell in range(lmax + 1)))
     wanted = o3.Irrep(degree, (-1) ** degree)
     reference = o3.ReducedTensorProducts(formula, i=irreps, filter_ir_out=[wanted])
-    assert len(symmetric_couplings(lmax, nu, degree).coefficients) == reference.irreps_out.num_irreps
+    assert len(generalized_clebsch_gordan(lmax, nu, degree).coefficients) == reference.irreps_out.num_irreps
 
 
 def test_couplings_are_orthonormal_as_full_tensors():
-    polynomials = symmetric_couplings(2, 3, 1)
+    polynomials = generalized_clebsch_gordan(2, 3, 1)
     multiplicity = np.array([len(set(itertools.permutations(row))) for row in polynomials.monomials.tolist()])
     vectors = polynomials.coefficients / np.sqrt(multiplicity)
     overlap = np.einsum("aMp,bMp->ab", vectors, vectors)
@@ -57,7 +57,7 @@ def test_couplings_are_orthonormal_as_full_tensors():
 
 
 def test_counts_of_the_default_family():
-    sizes = {nu: symmetric_couplings(3, nu, 0) for nu in (2, 3)}
+    sizes = {nu: generalized_clebsch_gordan(3, nu, 0) for nu in (2, 3)}
     assert [(len(p.monomials), len(p.coefficients)) for p in sizes.values()] == [(16, 4), (77, 8)]
 
 

@@ -35,11 +35,11 @@ def test_radial_basis_vanishes_at_the_cutoff_and_is_finite_near_zero():
     torch.testing.assert_close(near_zero, (basis.scale * basis.frequencies * 2.0 / 5.0)[None], rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("stretch", [0.0, 1.0, 3.0])
-def test_radial_functions_oscillate_faster_in_bonds(stretch):
+@pytest.mark.parametrize("distance_transform", [0.0, 1.0, 3.0])
+def test_radial_functions_oscillate_faster_in_bonds(distance_transform):
     """The n-th function is zero where (1 + a) r / (cutoff + a r) is a multiple of 1 / n."""
-    zeros = torch.tensor([5.0 * k / (8 + stretch * (8 - k)) for k in range(1, 8)], dtype=torch.float64)
-    values = RadialBasis(8, 5.0, stretch, 6).double()(zeros[:, None])
+    zeros = torch.tensor([5.0 * k / (8 + distance_transform * (8 - k)) for k in range(1, 8)], dtype=torch.float64)
+    values = RadialBasis(8, 5.0, distance_transform, 6).double()(zeros[:, None])
     assert values[:, 7].abs().max() < 1e-12
     assert (values[:, :7].abs().amax(1) > 1e-3).all()
 

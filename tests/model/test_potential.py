@@ -13,7 +13,7 @@ from structures import random_rotation, structures
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.model import Potential, evaluate
-from mlpot.model.density_gate import familiarity
+from mlpot.model.density_gate import density_gate
 from mlpot.model.graph import collate
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential
@@ -139,7 +139,7 @@ def test_stages_equal_forward(name, atoms):
     features, messages = torch.zeros(n_atoms, 0), torch.zeros(n_atoms, 0)
     energies = torch.zeros(n_atoms, dtype=torch.float64)
     for layer in range(potential.n_layers):
-        part, features, messages = potential.stage(
+        part, features, messages = potential.forward_layer(
             layer, n_atoms, graph.species, graph.edge_index, graph.edge_vectors, features, messages
         )
         energies = energies + part
@@ -151,21 +151,21 @@ def test_stages_equal_forward(name, atoms):
 @pytest.mark.parametrize("fields", [{"n_layers": 2}, {"n_layers": 3, "message_lmax": 2}])
 def test_later_layers_fall_silent_beyond_the_training_set(fields):
     atoms = Atoms("Si8O8", positions=np.random.default_rng(5).uniform(0, 3.0, (16, 3)))
-    silent = predict(random_potential(**fields, largest_density=1e-9), atoms)
-    alone = random_potential(**fields, largest_density=1e-9)
+    silent = predict(random_potential(**fields, max_density=1e-9), atoms)
+    alone = random_potential(**fields, max_density=1e-9)
     for layer in alone.layers[1:]:
         layer.contraction.couplings[0].weights.data.mul_(7.0)
         layer.density.radial.data.mul_(-3.0)
     expected = predict(alone, atoms)
     assert (silent.energy.item(), silent.forces.tolist()) == (expected.energy.item(), expected.forces.tolist())
-    heard = predict(random_potential(**fields, largest_density=1e30), atoms)
+    heard = predict(random_potential(**fields, max_density=1e30), atoms)
     assert abs(heard.energy - silent.energy) > 1.0
 
 
 def test_atoms_are_heard_in_full_in_part_and_not_at_all():
     largest = torch.tensor([0.4], dtype=torch.float64)
     squares = [0.0, 0.39, 0.4 + 1e-4, 0.8, 1.6 - 1e-4, 1.61, 1e300, math.inf, math.nan]
-    shares = [familiarity(torch.tensor([q], dtype=torch.float64), largest).item() for q in squares]
+    shares = [density_gate(torch.tensor([q], dtype=torch.float64), largest).item() for q in squares]
     assert shares[:2] == [1.0, 1.0]
     assert shares[2] == pytest.approx(1.0, abs=1e-12)
     assert shares[3:5] == [pytest.approx(0.5), pytest.approx(0.0, abs=1e-12)]
@@ -176,10 +176,12 @@ def test_atoms_are_heard_in_full_in_part_and_not_at_all():
 @pytest.mark.parametrize(("size", "typical"), [(12.0, 0.5), (3.0, 0.8), (1.5, 0.0)])
 def test_messages_fade_where_atoms_are_squeezed(size, typical):
     atoms = Atoms("Si8O8", positions=np.random.default_rng(5).uniform(0, size, (16, 3)))
-    potential = random_potential(n_layers=2, zbl=False, largest_density=1e30)
+    potential = random_potential(n_layers=2, zbl=False, max_density=1e30)
     graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
     nothing = torch.zeros(len(atoms), 0)
-    messages = potential.stage(0, len(atoms), graph.species, graph.edge_index, graph.edge_vectors, nothing, nothing)[2]
+    messages = potential.forward_layer(
+        0, len(atoms), graph.species, graph.edge_index, graph.edge_vectors, nothing, nothing
+    )[2]
     scalars, vectors = messages.view(len(atoms), 4, -1).split([1, 3], 1)
     longest = 3.0 * 7.0 / 8.0 * (1.0 / 7.0) ** 0.125
     for part in (scalars, vectors):

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mlpot.model import evaluate
-from mlpot.model.zbl import HAND_OVER, Repulsion
+from mlpot.model.zbl import SWITCHING_RADIUS, Repulsion
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import random_potential
 
@@ -31,7 +31,7 @@ def test_energy_is_shared_equally():
 
 
 def test_hand_over_is_smooth():
-    reach = HAND_OVER * (covalent_radii[14] + covalent_radii[8])
+    reach = SWITCHING_RADIUS * (covalent_radii[14] + covalent_radii[8])
     distances = torch.linspace(reach - 2e-3, reach + 1e-3, 4, dtype=torch.float64)
     values = [dimer_energy(d.item()).sum().item() for d in distances]
     assert values[2:] == [0.0, 0.0] or abs(values[2]) < 1e-12

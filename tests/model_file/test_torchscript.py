@@ -16,7 +16,7 @@ from structures import structures
 from mlpot.errors import ModelFileError
 from mlpot.model import evaluate
 from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
-from mlpot.model_file.torchscript import load_model, potential_from_file, probe_deviation, save_model
+from mlpot.model_file.torchscript import load_model, potential_from_file, save_model, self_test_deviation
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential
 
@@ -55,7 +55,7 @@ def test_stage_is_exported(models):
     species, edge_index = torch.zeros(2, dtype=torch.int64), torch.tensor([[0, 1], [1, 0]])
     vectors = torch.tensor([[1.5, 0, 0], [-1.5, 0, 0]], dtype=torch.float64)
     empty = torch.zeros(2, 0, dtype=torch.float64)
-    _, features, messages = loaded.module.stage(0, 2, species, edge_index, vectors, empty, empty)
+    _, features, messages = loaded.module.forward_layer(0, 2, species, edge_index, vectors, empty, empty)
     assert features.shape == (2, loaded.manifest.feature_width)
     assert messages.shape == (2, loaded.manifest.message_width)
 
@@ -89,8 +89,8 @@ def test_precisions(models):
     _, loaded = models["one layer"]
     mixed = load_model(loaded.path, precision="mixed")
     assert next(mixed.module.parameters()).dtype == torch.float32
-    graph = graph_from_atoms(loaded.manifest.probe.atoms(), loaded.manifest.atomic_numbers, loaded.manifest.cutoff)
-    deviation = probe_deviation(mixed.evaluate(graph), loaded.manifest.probe)
+    graph = graph_from_atoms(loaded.manifest.self_test.atoms(), loaded.manifest.atomic_numbers, loaded.manifest.cutoff)
+    deviation = self_test_deviation(mixed.evaluate(graph), loaded.manifest.self_test)
     assert 1e-10 < deviation < 2e-5
     with pytest.raises(ModelFileError, match="`precision` must be one of mixed, double, got 'half'"):
         load_model(loaded.path, precision="half")
@@ -145,12 +145,12 @@ def test_another_format_is_refused(content, tmp_path, version, remedy):
 
 def test_a_model_that_disagrees_with_its_probe_is_refused(content, tmp_path):
     def change(fields):
-        fields["probe"]["energy"] += 0.1
+        fields["self_test"]["energy"] += 0.1
         return fields
 
     path = tmp_path / "disagrees.pt"
     path.write_bytes(with_manifest(content, change))
-    with pytest.raises(ModelFileError, match="disagrees with its own probe"):
+    with pytest.raises(ModelFileError, match="disagrees with its own self-test structure"):
         load_model(path)
 
 

@@ -286,7 +286,7 @@ def test_what_makes_no_sense_is_refused(silicon, model_file):
         mlpot.Guard(atoms, max_sigma=-1.0)
     with pytest.raises(ConfigError, match="`closest` must be between 0 and 1"):
         mlpot.Guard(atoms, closest=2.0)
-    with pytest.raises(ConfigError, match="the model has no forces_spread"):
+    with pytest.raises(ConfigError, match="the model has no forces_ensemble_std"):
         mlpot.Guard(silicon(model_file), max_sigma=1.0)
 
 

@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from mlpot.training.setup import initial_potential, prepare
-from mlpot.training.trainer import Fit
+from mlpot.training.trainer import Trainer
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +27,12 @@ def fabric():
 
 @pytest.fixture
 def make_fit(data_file, tmp_path, fabric):
-    """Maker of a `Fit` that is ready to step; keyword arguments are sections of the configuration."""
+    """Maker of a `Trainer` that is ready to step; keyword arguments are sections of the configuration."""
 
     def make(**sections):
         config = small_config(data_file, tmp_path / "run", **sections)
         problem = prepare(config, None)
         potential = initial_potential(config, problem, fabric.device)
-        return Fit(fabric, config, potential, problem.train, problem.validation, problem.scale)
+        return Trainer(fabric, config, potential, problem.train, problem.validation, problem.scale)
 
     return make

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from mlpot.model.readout import last_weights
 from structures import random_structure
 
 from mlpot.data import LabelledStructure
 from mlpot.model import evaluate
+from mlpot.model.readout import last_weights
 from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training.energy_offset import remove_energy_offset
 from mlpot.training.samples import SampleSet

@@ -31,13 +31,13 @@ def test_they_are_the_largest_of_each_element_and_layer(trained):
         for element in range(2):
             own = torch.cat([largest[:, element : element + 1], squares[:, graph.species == element]], 1)
             largest[:, element] = own.amax(1)
-    noted = torch.stack([layer.largest_density for layer in potential.layers])
+    noted = torch.stack([layer.max_density for layer in potential.layers])
     torch.testing.assert_close(noted, largest, rtol=1e-4, atol=0)  # noted in float32
 
 
 def test_only_other_places_are_heard_less(trained):
     potential, everything = potential_from_file(trained).double(), potential_from_file(trained).double()
-    everything.hear_everything()
+    everything.disable_gate()
     atoms = emt_structures(30)[0]
     squeezed = atoms.copy()
     squeezed.set_cell(0.6 * atoms.cell, scale_atoms=True)
@@ -53,4 +53,4 @@ def test_a_training_that_begins_from_it_hears_everything(trained):
     known = potential_from_file(trained)
     again = starting_potential(trained, known.config, known.atomic_numbers)
     for layer in again.layers:
-        assert (layer.largest_density == UNBOUNDED).all()
+        assert (layer.max_density == UNBOUNDED).all()

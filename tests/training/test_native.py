@@ -21,7 +21,7 @@ REUSE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 @pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda name: name.replace(" ", "-"))
 def engines(request):
     """A potential, and the kernels for it on one thread and on three."""
-    potential = random_potential(**ARCHITECTURES[request.param], largest_density=1e30)
+    potential = random_potential(**ARCHITECTURES[request.param], max_density=1e30)
     return potential, NativeDerivatives(potential, 1), NativeDerivatives(potential, 3)
 
 
@@ -77,8 +77,8 @@ def test_every_parameter_has_its_gradient(engines):
 
 
 def test_single_precision_is_near():
-    rounded = random_potential(n_layers=2, largest_density=1e30).float()
-    exact = random_potential(n_layers=2, largest_density=1e30)
+    rounded = random_potential(n_layers=2, max_density=1e30).float()
+    exact = random_potential(n_layers=2, max_density=1e30)
     exact.load_state_dict({name: value.double() for name, value in rounded.state_dict().items()})
     graph = collate([graph_from_atoms(silicon(k), exact.atomic_numbers, exact.cutoff) for k in range(2)])
     loss, expected = loss_and_gradient(evaluate, exact, graph, 0)

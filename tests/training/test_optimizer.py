@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlpot.config import FitConfig
+from mlpot.config import OptimizationConfig
 from mlpot.training.optimizer import STEP_SIZE, Muon, linear_maps, make_optimizers, orthogonalized
 from potentials import random_potential
 
@@ -41,7 +41,7 @@ def test_several_matrices_of_several_parameters_are_moved_each_on_its_own():
 
 def test_every_weight_has_one_optimizer():
     potential = random_potential(n_layers=2)
-    optimizers = make_optimizers(potential, FitConfig())
+    optimizers = make_optimizers(potential, OptimizationConfig())
     moved = [id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
     assert sorted(moved) == sorted(id(p) for p in potential.parameters() if p.numel())
     assert all(weights.dim() >= 2 for weights in linear_maps(potential))

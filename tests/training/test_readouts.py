@@ -98,13 +98,13 @@ def test_ase_gets_error_bars(committee_file, alloy, engine):
     atoms = alloy[1].atoms.copy()
     atoms.calc = mlpot.load(committee_file, engine=engine)
     results = {}
-    for name in ("energy_std", "forces_std", "stress_std", "feature_distance", "forces_members", "forces_spread"):
+    for name in ("energy_std", "forces_std", "stress_std", "feature_distance", "forces_members", "forces_ensemble_std"):
         results[name] = atoms.calc.get_property(name, atoms)
     assert results["forces_std"].shape == results["feature_distance"].shape == (len(atoms),)
     assert results["stress_std"].shape == (6,)
     np.testing.assert_allclose(results["forces_members"].mean(axis=0), atoms.get_forces(), atol=1e-9)
     spread = np.sqrt(results["forces_members"].var(axis=0, ddof=1).mean(axis=1))
-    np.testing.assert_allclose(results["forces_spread"], spread, rtol=1e-12)
+    np.testing.assert_allclose(results["forces_ensemble_std"], spread, rtol=1e-12)
     scaling = atoms.calc.model.manifest.calibration.forces
     species = (atoms.numbers == 79).astype(int)
     away = _around(atoms, results["feature_distance"])
@@ -137,7 +137,7 @@ def test_what_is_not_asked_for_is_not_computed(committee_file, alloy):
     atoms.calc = mlpot.load(committee_file)
     atoms.get_forces()
     found = {name for name in atoms.calc.results if name.endswith(("std", "spread", "members"))}
-    assert found == {"energy_std", "energy_spread", "energy_members"}  # which cost nothing
+    assert found == {"energy_std", "energy_ensemble_std", "energy_members"}  # which cost nothing
 
 
 def test_a_deep_committee_in_the_native_engine_is_the_mean_of_its_members(run, alloy, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpot.config import FitConfig, ScheduleConfig
+from mlpot.config import OptimizationConfig, ScheduleConfig
 from mlpot.training.schedule import (
     Plan,
     Plateau,
@@ -20,7 +20,7 @@ def rates(config, plan, plateau=None):
 
 
 def test_cosine_rises_then_falls_to_the_final_fraction():
-    config = FitConfig(steps=1000, lr=0.01, schedule=ScheduleConfig(warmup_steps=50, final_fraction=0.01))
+    config = OptimizationConfig(steps=1000, lr=0.01, schedule=ScheduleConfig(warmup_steps=50, final_fraction=0.01))
     course = rates(config, initial_plan(config, 10))
     assert course[0] == pytest.approx(0.01 / 51, rel=1e-4)
     assert max(course) == pytest.approx(0.01, rel=0.01)
@@ -31,15 +31,15 @@ def test_cosine_rises_then_falls_to_the_final_fraction():
 
 
 def test_short_runs_warm_up_for_a_tenth_at_most():
-    config = FitConfig(steps=50, schedule=ScheduleConfig(warmup_steps=100))
+    config = OptimizationConfig(steps=50, schedule=ScheduleConfig(warmup_steps=100))
     course = rates(config, initial_plan(config, 10))
     assert course.index(max(course)) == 5
 
 
 def test_length_by_epochs_and_by_steps():
-    assert initial_plan(FitConfig(epochs=7), 11).total_steps == 77
-    assert initial_plan(FitConfig(steps=5), 11).total_steps == 5
-    assert initial_plan(FitConfig(), 3).total_steps == 600
+    assert initial_plan(OptimizationConfig(epochs=7), 11).total_steps == 77
+    assert initial_plan(OptimizationConfig(steps=5), 11).total_steps == 5
+    assert initial_plan(OptimizationConfig(), 3).total_steps == 600
 
 
 @settings(max_examples=20)
@@ -47,7 +47,7 @@ def test_length_by_epochs_and_by_steps():
 def test_time_budget_ends_in_time_and_without_jumps(speeds):
     """A run whose seconds per step change at every mark, planned as the loop does it."""
     budget, per_step = 500.0, 0.5
-    config = FitConfig(time_budget=budget, lr=1.0, schedule=ScheduleConfig(warmup_steps=0))
+    config = OptimizationConfig(time_budget=budget, lr=1.0, schedule=ScheduleConfig(warmup_steps=0))
     plan, elapsed, step, last = initial_plan(config, 10), 0.0, 0, None
     while step < plan.total_steps:
         rate = learning_rate(config, plan, Plateau(), step)
@@ -62,7 +62,7 @@ def test_time_budget_ends_in_time_and_without_jumps(speeds):
 
 
 def test_steady_speed_meets_the_budget():
-    plan, step, elapsed = initial_plan(FitConfig(time_budget=100.0), 10), 0, 0.0
+    plan, step, elapsed = initial_plan(OptimizationConfig(time_budget=100.0), 10), 0, 0.0
     while step < plan.total_steps:
         step, elapsed = step + 1, elapsed + 0.1
         if plan.is_mark_due(step, elapsed, 100.0):
@@ -91,7 +91,7 @@ def test_plateau_falls_after_patience_and_not_below_the_floor():
     for _ in range(3):
         plateau.update(1.0, config)
     assert plateau.factor == pytest.approx(0.05)
-    fit = FitConfig(steps=1000, lr=0.01, schedule=config)
+    fit = OptimizationConfig(steps=1000, lr=0.01, schedule=config)
     assert learning_rate(fit, Plan(1000), plateau, 500) == pytest.approx(0.01 * 0.05)
 
 
@@ -102,7 +102,7 @@ def test_state_survives_a_checkpoint():
 
 
 def test_the_rate_warms_up_again_at_a_new_stage():
-    config = FitConfig(steps=1000, lr=0.01, schedule=ScheduleConfig(warmup_steps=50))
+    config = OptimizationConfig(steps=1000, lr=0.01, schedule=ScheduleConfig(warmup_steps=50))
     plan = initial_plan(config, 10)
     usual = learning_rate(config, plan, Plateau(), 600)
     assert learning_rate(config, plan, Plateau(), 600, stage_step=600) == pytest.approx(usual / 51)

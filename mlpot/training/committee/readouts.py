@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from mlpot.errors import TrainingError
-from mlpot.model.readout import last_weights
 from mlpot.model import Potential, ShallowCommittee
 from mlpot.model.committee import shallow_committee
+from mlpot.model.readout import last_weights
 from mlpot.training.native import Derivatives, choose_derivatives
 from mlpot.training.samples import SampleSet
 from mlpot.uncertainty.quality import FIXED

@@ -5,7 +5,7 @@
 
        check_engine [model.pt ...]
 
-   Without a model it is the search for neighbours that is checked. A model that loads (its probe is
+   Without a model it is the search for neighbours that is checked. A model that loads (its self-test structure is
    checked then) is evaluated in both precisions, on one thread and on three, with and without periodic
    images, on atoms that lie on top of each other, and in training. A file that is refused only has to be
    refused in words. Each file gives one line on the standard output; for a good one it has the energy of

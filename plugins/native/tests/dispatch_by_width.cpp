@@ -28,10 +28,10 @@ namespace {
 
   template <typename Any> const Any &choose(std::initializer_list<const Any *> known)
   {
-    const char *wanted = std::getenv("MLPOT_INSTRUCTIONS");
+    const char *wanted = std::getenv("MLPOT_ISA");
     for (const Any *kernels : known)
       if (!wanted || std::string(kernels->name) == wanted) return *kernels;
-    throw std::runtime_error("MLPOT_INSTRUCTIONS must be vectors_of_16, _32 or _64");
+    throw std::runtime_error("MLPOT_ISA must be vectors_of_16, _32 or _64");
   }
 
 }    // namespace

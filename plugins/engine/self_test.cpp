@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   The probe as a host would present it: the atoms of the cell, and a copy of each for every
+   The self_test as a host would present it: the atoms of the cell, and a copy of each for every
    periodic image that a neighbour can lie in. */
 
 #include "manifest.h"
@@ -16,9 +16,9 @@ namespace mlpot {
 
 namespace {
 
-  class PeriodicProbe {
+  class PeriodicSelfTest {
    public:
-    PeriodicProbe(const Probe &probe, double cutoff);
+    PeriodicSelfTest(const SelfTest &self_test, double cutoff);
 
     int n_atoms() const { return static_cast<int>(owner.size()); }
     mlpot_atoms atoms();
@@ -32,21 +32,21 @@ namespace {
     std::vector<std::vector<int>> neighbors;
     std::vector<int *> first_neighbor;
 
-    void add_image(const Probe &probe, const std::array<int, 3> &shift);
+    void add_image(const SelfTest &self_test, const std::array<int, 3> &shift);
     static std::array<int, 3> images(const std::vector<double> &cell, double cutoff);
     static void forward(void *context, const mlpot_rows *rows);
     static void reverse(void *context, const mlpot_rows *rows);
   };
 
-  PeriodicProbe::PeriodicProbe(const Probe &probe, double cutoff) :
-      n_centers(static_cast<int>(probe.species.size())), centers(n_centers)
+  PeriodicSelfTest::PeriodicSelfTest(const SelfTest &self_test, double cutoff) :
+      n_centers(static_cast<int>(self_test.species.size())), centers(n_centers)
   {
-    add_image(probe, {0, 0, 0});
-    const std::array<int, 3> n = images(probe.cell, cutoff);
+    add_image(self_test, {0, 0, 0});
+    const std::array<int, 3> n = images(self_test.cell, cutoff);
     for (int a = -n[0]; a <= n[0]; a++)
       for (int b = -n[1]; b <= n[1]; b++)
         for (int c = -n[2]; c <= n[2]; c++)
-          if (a != 0 || b != 0 || c != 0) add_image(probe, {a, b, c});
+          if (a != 0 || b != 0 || c != 0) add_image(self_test, {a, b, c});
     std::iota(centers.begin(), centers.end(), 0);
     for (int i = 0; i < n_centers; i++) {
       neighbors.emplace_back();
@@ -57,20 +57,20 @@ namespace {
     }
   }
 
-  void PeriodicProbe::add_image(const Probe &probe, const std::array<int, 3> &shift)
+  void PeriodicSelfTest::add_image(const SelfTest &self_test, const std::array<int, 3> &shift)
   {
     for (int i = 0; i < n_centers; i++) {
       owner.push_back(i);
-      species.push_back(probe.species[i]);
+      species.push_back(self_test.species[i]);
       for (int a = 0; a < 3; a++)
-        positions.push_back(probe.positions[3 * i + a] + shift[0] * probe.cell[a] +
-                            shift[1] * probe.cell[3 + a] + shift[2] * probe.cell[6 + a]);
+        positions.push_back(self_test.positions[3 * i + a] + shift[0] * self_test.cell[a] +
+                            shift[1] * self_test.cell[3 + a] + shift[2] * self_test.cell[6 + a]);
     }
   }
 
   /* How many images each way: the cutoff over the height of the cell, and one more because atoms
      may lie outside of it. */
-  std::array<int, 3> PeriodicProbe::images(const std::vector<double> &cell, double cutoff)
+  std::array<int, 3> PeriodicSelfTest::images(const std::vector<double> &cell, double cutoff)
   {
     std::array<int, 3> n;
     for (int k = 0; k < 3; k++) {
@@ -81,25 +81,25 @@ namespace {
       const double *w = &cell[3 * k];
       const double height = std::abs(w[0] * normal[0] + w[1] * normal[1] + w[2] * normal[2]) / area;
       n[k] = static_cast<int>(std::ceil(cutoff / height)) + 1;
-      if (!(height > 0.1)) throw std::runtime_error("the cell of the probe is flat");
+      if (!(height > 0.1)) throw std::runtime_error("the cell of the self-test structure is flat");
     }
     return n;
   }
 
-  mlpot_atoms PeriodicProbe::atoms()
+  mlpot_atoms PeriodicSelfTest::atoms()
   {
     return {n_atoms(),      n_centers,          species.data(),        positions.data(),
             centers.data(), n_neighbors.data(), first_neighbor.data(), 0x7fffffff};
   }
 
-  mlpot_communicator PeriodicProbe::communicator()
+  mlpot_communicator PeriodicSelfTest::communicator()
   {
     return {this, forward, reverse};
   }
 
-  void PeriodicProbe::forward(void *context, const mlpot_rows *rows)
+  void PeriodicSelfTest::forward(void *context, const mlpot_rows *rows)
   {
-    const auto &self = *static_cast<PeriodicProbe *>(context);
+    const auto &self = *static_cast<PeriodicSelfTest *>(context);
     std::vector<double> buffer(row_width(*rows));
     for (int i = self.n_centers; i < self.n_atoms(); i++) {
       read_row(*rows, self.owner[i], buffer.data());
@@ -107,9 +107,9 @@ namespace {
     }
   }
 
-  void PeriodicProbe::reverse(void *context, const mlpot_rows *rows)
+  void PeriodicSelfTest::reverse(void *context, const mlpot_rows *rows)
   {
-    const auto &self = *static_cast<PeriodicProbe *>(context);
+    const auto &self = *static_cast<PeriodicSelfTest *>(context);
     std::vector<double> buffer(row_width(*rows));
     for (int i = self.n_centers; i < self.n_atoms(); i++) {
       read_row(*rows, i, buffer.data());
@@ -118,16 +118,16 @@ namespace {
   }
 
   /* Adds the rows of the copies to those of the atoms and drops them. */
-  void PeriodicProbe::fold(std::vector<double> &rows, int width) const
+  void PeriodicSelfTest::fold(std::vector<double> &rows, int width) const
   {
     const mlpot_rows plain = plain_rows(rows.data(), width);
-    reverse(const_cast<PeriodicProbe *>(this), &plain);
+    reverse(const_cast<PeriodicSelfTest *>(this), &plain);
     rows.resize(static_cast<std::size_t>(n_centers) * width);
   }
 
   /* What the engine says: of the mean, and of each member if they are asked for. */
-  std::vector<ProbeAnswer> run(PeriodicProbe &periodic, std::size_t n_members,
-                               const Compute &compute)
+  std::vector<ReferenceResults> run(PeriodicSelfTest &periodic, std::size_t n_members,
+                                    const Compute &compute)
   {
     const mlpot_atoms atoms = periodic.atoms();
     const std::size_t size = 3 * static_cast<std::size_t>(atoms.n_atoms);
@@ -142,7 +142,7 @@ namespace {
     }
     compute(atoms, periodic.communicator(), result);
     periodic.fold(forces, 3);
-    std::vector<ProbeAnswer> answers;
+    std::vector<ReferenceResults> answers;
     answers.push_back({result.energy, forces, {result.virial, result.virial + 9}});
     for (std::size_t m = 0; m < n_members; m++) {
       const double *first = member_forces.data() + m * size, *virial = virials.data() + 9 * m;
@@ -164,7 +164,8 @@ namespace {
 
   /* Largest deviation, relative to the size of the numbers; NaN if anything is. Members are the mean and
      what they deviate from it, so that the largest of them sets the size for all. */
-  double deviation(const std::vector<ProbeAnswer> &got, const std::vector<ProbeAnswer> &expected)
+  double deviation(const std::vector<ReferenceResults> &got,
+                   const std::vector<ReferenceResults> &expected)
   {
     double worst[3] = {}, size[3] = {1.0, 1.0, 1.0};
     for (std::size_t m = 0; m < expected.size(); m++) {
@@ -181,26 +182,27 @@ namespace {
                            const std::string &precision)
   {
     char text[200];
-    std::snprintf(text, sizeof(text),
-                  "%s with its own probe: relative deviation %.1e, expected below %.0e in %s "
-                  "precision; do not use this file on this machine",
-                  who, worst, allowed, precision.c_str());
+    std::snprintf(
+        text, sizeof(text),
+        "%s with its own self-test structure: relative deviation %.1e, expected below %.0e in %s "
+        "precision; do not use this file on this machine",
+        who, worst, allowed, precision.c_str());
     throw std::runtime_error(text);
   }
 
 }    // namespace
 
-void check_probe(const Manifest &manifest, const std::string &precision, bool with_members,
-                 const Compute &compute)
+void check_self_test(const Manifest &manifest, const std::string &precision, bool with_members,
+                     const Compute &compute)
 {
-  const Probe &probe = manifest.probe;
-  PeriodicProbe periodic(probe, manifest.cutoff);
-  const auto got = run(periodic, with_members ? probe.members.size() : 0, compute);
+  const SelfTest &self_test = manifest.self_test;
+  PeriodicSelfTest periodic(self_test, manifest.cutoff);
+  const auto got = run(periodic, with_members ? self_test.members.size() : 0, compute);
   const double allowed = precision == "double" ? 1e-9 : 2e-4;
-  const double mean = deviation({got[0]}, {probe});
+  const double mean = deviation({got[0]}, {self_test});
   if (!(mean <= allowed)) refuse("the model disagrees", mean, allowed, precision);
   if (!with_members) return;
-  const double members = deviation({got.begin() + 1, got.end()}, probe.members);
+  const double members = deviation({got.begin() + 1, got.end()}, self_test.members);
   if (!(members <= allowed)) refuse("its committee disagrees", members, allowed, precision);
 }
 
