@@ -9,22 +9,20 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlpot"
 # Each module may import from rows above its own and from itself.
 LAYERS = [
-    {"errors", "figures", "frames", "graph"},
+    {"errors"},
+    {"plotting", "running"},
     {"config"},
-    {"config_file", "manifest", "neighbors", "shipped", "tuned_process"},
-    {"feature_distance", "members"},
-    {"skin", "model"},
-    {"data", "export", "overlap", "neighbor_rows", "torch_engine"},
-    {"engine"},
-    {"atoms_engine"},
+    {"model"},
+    {"neighbors"},
+    {"model_file"},
+    {"data"},
+    {"engines"},
     {"uncertainty"},
     {"calculator", "lammps"},
-    {"guard"},
     {"simulation"},
     {"training"},
-    {"benchmark", "evaluation", "info", "ood", "doctor"},
-    {"properties", "quickstart"},
-    {"active", "check", "cli_active", "cli_error_bars"},
+    {"evaluation", "ood", "benchmark", "properties"},
+    {"validation", "active_learning"},
     {"cli"},
     {"__main__"},
 ]
@@ -41,7 +39,9 @@ def part_of(path):
 def imported_parts(path):
     """Parts that a file imports when it is loaded; imports inside functions and for types do not count."""
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlpot."):
+        if isinstance(node, ast.ImportFrom) and node.module == "mlpot":
+            yield from (alias.name for alias in node.names if alias.name in LEVEL)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlpot."):
             yield node.module.split(".")[1]
         elif isinstance(node, ast.Import):
             yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mlpot."))

@@ -12,7 +12,7 @@ from mlpot.model_file import registry as shipped
 from mlpot.model_file.manifest import read_manifest
 from mlpot.model_file.torchscript import potential_from_file
 
-POTENTIALS = Path(__file__).parents[1] / "potentials"
+POTENTIALS = Path(__file__).parents[2] / "potentials"
 
 
 @pytest.fixture

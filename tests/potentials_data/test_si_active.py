@@ -11,7 +11,7 @@ from ase import Atoms
 from mlpot.active_learning.config import read_loop_config
 from mlpot.active_learning.store.identity import canonical_atoms, structure_id
 
-DATA = Path(__file__).parents[1] / "potentials" / "Si-active" / "data"
+DATA = Path(__file__).parents[2] / "potentials" / "Si-active" / "data"
 SIZES = {"train": 306, "held_out": 72, "test": 12}
 
 

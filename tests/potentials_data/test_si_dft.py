@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-DATA = Path(__file__).parents[1] / "potentials" / "Si-dft" / "data"
+DATA = Path(__file__).parents[2] / "potentials" / "Si-dft" / "data"
 SPLITS = ("train", "validation", "test")
 
 
