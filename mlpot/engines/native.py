@@ -23,7 +23,7 @@ from mlpot.neighbors.matscipy import FloatArray
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mlpot._native import NeighborRows
+    from mlpot._native import NeighborList
     from mlpot.model.derivatives import Prediction
     from mlpot.model.graph import Graph
     from mlpot.model_file.torchscript import LoadedModel
@@ -140,7 +140,7 @@ class NativeModel:
         self,
         species: "NDArray[np.int32]",
         positions: FloatArray,
-        rows: "NeighborRows",
+        rows: "NeighborList",
         extras: Collection[Extra] = (),
     ) -> AtomsAnswer:
         """Energies and their derivatives of one structure.
@@ -150,7 +150,7 @@ class NativeModel:
         species : (n_atoms,)
             Index of each atom's element in the manifest's.
         positions : (n_atoms, 3), A
-        rows : mlpot._native.NeighborRows
+        rows : mlpot._native.NeighborList
             All pairs inside the cutoff; those beyond it do no harm.
         extras : collection of str
             What else is wanted. Energies of the members cost next to nothing, their forces and virials as much as one
@@ -209,14 +209,14 @@ class NativeModel:
         return Prediction(energy, atomic_energies, forces, virial, shares if atomic_virials else None)
 
 
-def _rows_of(graph: "Graph") -> "NeighborRows":
-    from mlpot._native import NeighborRows  # noqa: PLC0415
+def _rows_of(graph: "Graph") -> "NeighborList":
+    from mlpot._native import NeighborList  # noqa: PLC0415
 
     center, neighbor = graph.edge_index.numpy()
     if (center[1:] < center[:-1]).any():
         raise EngineError("`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges")
     counts = np.bincount(center, minlength=len(graph.species))
-    return NeighborRows.of_vectors(
+    return NeighborList.from_vectors(
         counts.astype(np.int32), neighbor.astype(np.int32), np.ascontiguousarray(graph.edge_vectors.numpy())
     )
 

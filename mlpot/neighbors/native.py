@@ -1,6 +1,6 @@
 """The neighbour list of the native engine: searched in C++, kept there, and looked at by the engine itself.
 
-Data flow: ASE atoms -> `SkinRows.rows` -> `mlpot._native.NeighborRows` -> `engine`. No array of the size of the pairs
+Data flow: ASE atoms -> `SkinRows.rows` -> `mlpot._native.NeighborList` -> `engine`. No array of the size of the pairs
 passes through Python. The search takes what `neighbors.neighbor_list` takes and finds the same pairs.
 """
 
@@ -14,7 +14,7 @@ from mlpot.neighbors.matscipy import COINCIDENT, refuse_coincident, search_cell
 from mlpot.neighbors.verlet import Skin
 
 if TYPE_CHECKING:
-    from mlpot._native import NeighborRows
+    from mlpot._native import NeighborList
 
 
 class SkinRows:
@@ -36,11 +36,11 @@ class SkinRows:
         self._skin = Skin(cutoff, skin)
         # Room for pairs exactly at the cutoff, which the engine decides on.
         self._reach = (cutoff + skin) * (1.0 + 1e-9)
-        self._rows: NeighborRows | None = None
+        self._rows: NeighborList | None = None
         self._cell = np.zeros((3, 3))
         self.n_builds = 0
 
-    def rows(self, atoms: Atoms) -> "NeighborRows":
+    def rows(self, atoms: Atoms) -> "NeighborList":
         """Every pair inside the cutoff, and some beyond it, in order of (i, j, S).
 
         Parameters
@@ -49,7 +49,7 @@ class SkinRows:
 
         Returns
         -------
-        mlpot._native.NeighborRows
+        mlpot._native.NeighborList
             Changed by the next call.
 
         Raises
@@ -65,7 +65,7 @@ class SkinRows:
             closest_distance(self._rows, atoms)
         return self._rows
 
-    def _build(self, atoms: Atoms) -> "NeighborRows":
+    def _build(self, atoms: Atoms) -> "NeighborList":
         self._skin.forget()
         rows = search_rows(atoms, self._reach)
         self._place(rows, atoms)
@@ -73,12 +73,12 @@ class SkinRows:
         self.n_builds += 1
         return rows
 
-    def _place(self, rows: "NeighborRows", atoms: Atoms) -> None:
+    def _place(self, rows: "NeighborList", atoms: Atoms) -> None:
         self._cell = atoms.cell.array.copy()
         rows.place_images(self._cell)
 
 
-def search_rows(atoms: Atoms, cutoff: float) -> "NeighborRows":
+def search_rows(atoms: Atoms, cutoff: float) -> "NeighborList":
     """Full neighbour list.
 
     Parameters
@@ -89,28 +89,28 @@ def search_rows(atoms: Atoms, cutoff: float) -> "NeighborRows":
 
     Returns
     -------
-    mlpot._native.NeighborRows
+    mlpot._native.NeighborList
 
     Raises
     ------
     DataError
         Positions or cell that are not finite, a periodic direction without volume, a cell far too small.
     """
-    from mlpot._native import NeighborRows  # noqa: PLC0415  # there may be none
+    from mlpot._native import NeighborList  # noqa: PLC0415  # there may be none
 
     cell = search_cell(atoms)
     try:
-        return NeighborRows.search(atoms.positions, cell, atoms.pbc.tolist(), cutoff)
+        return NeighborList.search(atoms.positions, cell, atoms.pbc.tolist(), cutoff)
     except ValueError as error:
         raise DataError(f"no neighbour list can be made: {error}; the cell is {cell.tolist()} A") from error
 
 
-def closest_distance(rows: "NeighborRows", atoms: Atoms) -> float:
+def closest_distance(rows: "NeighborList", atoms: Atoms) -> float:
     """Distance of the two closest atoms in a list, A; infinite for an empty one.
 
     Parameters
     ----------
-    rows : mlpot._native.NeighborRows
+    rows : mlpot._native.NeighborList
     atoms : ase.Atoms
 
     Returns

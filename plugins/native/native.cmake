@@ -43,7 +43,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/folded.cpp"
   "${native_dir}/member_tables.cpp"
   "${native_dir}/native_engine.cpp"
-  "${native_dir}/neighbor_rows.cpp"
+  "${native_dir}/neighbor_list.cpp"
   "${native_dir}/neighbor_search.cpp"
   "${native_dir}/parameters.cpp"
   "${native_dir}/passes.cpp"

@@ -6,7 +6,7 @@
    run of atoms. Each atom is compared with the runs that the cutoff can reach, in all periodic images:
    in a small cell a run may be met many times. What is found of an atom is its row, once sorted. */
 
-#include "neighbor_rows.h"
+#include "neighbor_list.h"
 
 #include <algorithm>
 #include <array>
@@ -259,10 +259,10 @@ namespace {
 
 }    // namespace
 
-NeighborRows search_neighbors(int n_atoms, const double *positions, const double *cell,
+NeighborList search_neighbors(int n_atoms, const double *positions, const double *cell,
                               const bool *periodic, double cutoff)
 {
-  if (n_atoms == 0) return NeighborRows::with_images({}, {}, {}, {});
+  if (n_atoms == 0) return NeighborList::with_images({}, {}, {}, {});
   const Grid grid(n_atoms, positions, cell, periodic, cutoff);
   Images known;
   std::vector<int> counts, neighbors, images;
@@ -283,7 +283,7 @@ NeighborRows search_neighbors(int n_atoms, const double *positions, const double
     if (neighbors.size() > std::numeric_limits<int>::max())
       throw std::invalid_argument("there are more than two billion pairs of neighbours");
   }
-  return NeighborRows::with_images(std::move(counts), std::move(neighbors), std::move(images),
+  return NeighborList::with_images(std::move(counts), std::move(neighbors), std::move(images),
                                    std::move(known.table));
 }
 

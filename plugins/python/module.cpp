@@ -4,7 +4,7 @@
    and lets go of the interpreter while it computes. */
 
 #include "native_engine.h"
-#include "neighbor_rows.h"
+#include "neighbor_list.h"
 #include "training.h"
 
 #include <nanobind/nanobind.h>
@@ -57,16 +57,16 @@ template <typename T, typename Array> std::vector<T> copy_of(const Array &array)
 /* An array of the rows, to look at; nanobind keeps them alive as long as it. */
 using View = nb::ndarray<nb::numpy, const int>;
 
-mlpot::NeighborRows rows_of_vectors(const Vector<int> &counts, const Vector<int> &neighbors,
-                                    const Vectors<double> &vectors)
+mlpot::NeighborList list_from_vectors(const Vector<int> &counts, const Vector<int> &neighbors,
+                                      const Vectors<double> &vectors)
 {
-  return mlpot::NeighborRows::with_offsets(copy_of<int>(counts), copy_of<int>(neighbors),
+  return mlpot::NeighborList::with_offsets(copy_of<int>(counts), copy_of<int>(neighbors),
                                            copy_of<double>(vectors));
 }
 
 using Cell = nb::ndarray<const double, nb::shape<3, 3>, nb::c_contig, nb::device::cpu>;
 
-mlpot::NeighborRows search(const Vectors<double> &positions, const Cell &cell,
+mlpot::NeighborList search(const Vectors<double> &positions, const Cell &cell,
                            const std::array<bool, 3> &periodic, double cutoff)
 {
   if (positions.shape(0) >= INT_MAX) refuse("there are too many atoms");
@@ -77,7 +77,7 @@ mlpot::NeighborRows search(const Vectors<double> &positions, const Cell &cell,
   return rows;
 }
 
-std::tuple<double, int, int> closest_pair(const mlpot::NeighborRows &rows,
+std::tuple<double, int, int> closest_pair(const mlpot::NeighborList &rows,
                                           const Vectors<double> &positions)
 {
   if (positions.shape(0) != static_cast<std::size_t>(rows.n_atoms()))
@@ -87,7 +87,7 @@ std::tuple<double, int, int> closest_pair(const mlpot::NeighborRows &rows,
 }
 
 /* One row for each pair. */
-nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborRows &rows)
+nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborList &rows)
 {
   auto *values = new std::vector<mlpot::Image>;
   const nb::capsule owner(values, [](void *p) noexcept {
@@ -104,9 +104,9 @@ class PythonEngine {
   {
   }
 
-  /* The fields of mlpot.engines.native.AtomsAnswer, those of the extras included. */
+  /* The fields of mlpot.engines.native.AtomsAnswer, those of optional properties included. */
   nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
-                    const mlpot::NeighborRows &rows, const std::vector<std::string> &extras)
+                    const mlpot::NeighborList &rows, const std::vector<std::string> &properties)
   {
     check(species, positions, rows);
     const std::size_t n = species.shape(0);
@@ -117,7 +117,7 @@ class PythonEngine {
     answer["atomic_energies"] = zeros(result.atomic_energies, n);
     answer["forces"] = zeros(result.forces, n, 3);
     answer["virial"] = zeros(virial, 3, 3);
-    for (const std::string &name : extras)
+    for (const std::string &name : properties)
       answer[name.c_str()] = room_for(name, n, result, atoms.descriptors);
     compute(atoms, result);
     if (answer.contains("neighborhood_distances"))
@@ -153,7 +153,7 @@ class PythonEngine {
     if (name == "neighborhood_distances") return nb::cast(zeros(result.distance_sums, n, 2));
     if (name == "descriptors")
       return nb::cast(zeros(descriptors, n, static_cast<std::size_t>(engine.n_descriptors())));
-    refuse("the engine knows nothing of " + name);
+    refuse("unknown property of the native engine: " + name);
   }
 
   static nb::object neighborhood_distances(std::size_t n, const double *sums)
@@ -178,7 +178,7 @@ class PythonEngine {
   }
 
   void check(const Vector<int> &species, const Vectors<double> &positions,
-             const mlpot::NeighborRows &rows) const
+             const mlpot::NeighborList &rows) const
   {
     const auto n = static_cast<std::size_t>(rows.n_atoms());
     if (positions.shape(0) != n || species.shape(0) != n)
@@ -195,23 +195,23 @@ class PythonEngine {
 NB_MODULE(_native, module)
 {
   module.doc() = "The native engine of mlpot; see mlpot.engines.native.";
-  nb::class_<mlpot::NeighborRows>(module, "NeighborRows")
+  nb::class_<mlpot::NeighborList>(module, "NeighborList")
       .def_static("search", &search, nb::arg("positions"), nb::arg("cell"), nb::arg("periodic"),
                   nb::arg("cutoff"))
-      .def_static("of_vectors", &rows_of_vectors, nb::arg("counts"), nb::arg("neighbors"),
+      .def_static("from_vectors", &list_from_vectors, nb::arg("counts"), nb::arg("neighbors"),
                   nb::arg("vectors"))
       .def("place_images",
-           [](mlpot::NeighborRows &rows, const Cell &cell) {
+           [](mlpot::NeighborList &rows, const Cell &cell) {
              rows.place_images(cell.data());
            })
       .def("closest_pair", &closest_pair, nb::arg("positions"))
       .def_prop_ro("counts",
-                   [](const mlpot::NeighborRows &rows) {
+                   [](const mlpot::NeighborList &rows) {
                      const std::vector<int> &counts = rows.row_lengths();
                      return View(counts.data(), {counts.size()});
                    })
       .def_prop_ro("neighbors",
-                   [](const mlpot::NeighborRows &rows) {
+                   [](const mlpot::NeighborList &rows) {
                      const std::vector<int> &neighbors = rows.all_neighbors();
                      return View(neighbors.data(), {neighbors.size()});
                    })
@@ -220,7 +220,7 @@ NB_MODULE(_native, module)
       .def(nb::init<const std::string &, const std::string &, int>(), nb::arg("path"),
            nb::arg("precision") = "", nb::arg("n_threads") = 1)
       .def("evaluate", &PythonEngine::evaluate, nb::arg("species"), nb::arg("positions"),
-           nb::arg("rows"), nb::arg("extras") = std::vector<std::string>())
+           nb::arg("neighbors"), nb::arg("properties") = std::vector<std::string>())
       .def_prop_ro("atomic_numbers", &PythonEngine::atomic_numbers)
       .def_prop_ro("name",
                    [](const PythonEngine &engine) {

@@ -14,7 +14,7 @@ from committees import random_deep, random_shallow, save_calibrated
 from damaged_files import damaged, header, with_checksum, with_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlpot._native import NativeEngine, NeighborRows
+from mlpot._native import NativeEngine, NeighborList
 from structures import KINDS, random_rotation, random_structure
 
 import mlpot
@@ -188,7 +188,7 @@ def test_a_single_model_has_no_members(model_file):
 
 def test_members_that_are_not_finite_show(committee_file):
     species, ones = np.array([1, 2], np.int32), np.ones(2, np.int32)
-    rows = NeighborRows.of_vectors(ones, np.array([1, 0], np.int32), np.full((2, 3), np.nan))
+    rows = NeighborList.from_vectors(ones, np.array([1, 0], np.int32), np.full((2, 3), np.nan))
     answer = NativeModel(committee_file, "double").compute(species, np.zeros((2, 3)), rows, EVERYTHING)
     assert not np.isfinite(answer.forces).all()
     assert not np.isfinite(answer.member_forces).all()

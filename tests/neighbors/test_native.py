@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlpot._native import NativeEngine, NeighborRows
+from mlpot._native import NativeEngine, NeighborList
 
 from mlpot.errors import DataError
 from mlpot.neighbors.matscipy import neighbor_list
@@ -144,7 +144,7 @@ def test_what_cannot_be_searched_is_refused(atoms, message):
 def test_rows_that_are_none_are_refused(counts, neighbors, n_vectors, message):
     arrays = np.array(counts, np.int32), np.array(neighbors, np.int32), np.zeros((n_vectors, 3))
     with pytest.raises(ValueError, match=message):
-        NeighborRows.of_vectors(*arrays)
+        NeighborList.from_vectors(*arrays)
 
 
 def test_the_engine_takes_nothing_that_does_not_fit(model_file):

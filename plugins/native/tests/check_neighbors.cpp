@@ -2,7 +2,7 @@
 
 #include "check_neighbors.h"
 
-#include "neighbor_rows.h"
+#include "neighbor_list.h"
 
 #include <array>
 #include <cmath>
@@ -45,7 +45,7 @@ struct Box {
 
   int n_atoms() const { return static_cast<int>(species.size()); }
 
-  mlpot::NeighborRows search(double cutoff) const
+  mlpot::NeighborList search(double cutoff) const
   {
     auto rows =
         mlpot::search_neighbors(n_atoms(), positions.data(), cell.data(), periodic.data(), cutoff);
@@ -82,7 +82,7 @@ std::set<Pair> all_pairs(const Box &box, double cutoff, int reach)
   return pairs;
 }
 
-void check_rows(const mlpot::NeighborRows &rows, const std::set<Pair> &expected)
+void check_rows(const mlpot::NeighborList &rows, const std::set<Pair> &expected)
 {
   expect(rows.n_pairs() == expected.size(), "the search finds another number of pairs");
   auto pair = expected.begin();
@@ -109,7 +109,7 @@ struct Answer {
   double energy, force_sum;
 };
 
-Answer evaluate(mlpot::NativeEngine &engine, const Box &box, const mlpot::NeighborRows &rows)
+Answer evaluate(mlpot::NativeEngine &engine, const Box &box, const mlpot::NeighborList &rows)
 {
   const auto n = static_cast<std::size_t>(box.n_atoms());
   std::vector<double> energies(n), forces(3 * n), virials(9 * n);
@@ -163,7 +163,7 @@ void check_refusals()
           search(0.5, side, 3.0);
         },
         "a cell that is none is searched");
-  using Rows = mlpot::NeighborRows;
+  using Rows = mlpot::NeighborList;
   expect_refused(
       [] {
         Rows::with_offsets({1, 1}, {1, 2}, std::vector<double>(6));
@@ -197,7 +197,7 @@ void check_on_rows(mlpot::NativeEngine &engine)
   std::mt19937 random(2);
   for (int n = 0; n < 6; n++) {
     Box box(random, 1 + n % 5, n % 2 ? 3.5 : 7.0, engine.describe().n_elements);
-    mlpot::NeighborRows rows = box.search(cutoff + 1.0);
+    mlpot::NeighborList rows = box.search(cutoff + 1.0);
     expect(rows.closest_pair(box.positions.data()).distance > 0.01, "atoms lie on each other");
     for (int step = 0; step < 2; step++) {
       const Answer near = evaluate(engine, box, box.search(cutoff)),

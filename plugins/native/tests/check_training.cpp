@@ -27,7 +27,7 @@ struct Batch {
   std::vector<double> positions;
   std::vector<std::vector<int>> neighbors;
   std::vector<std::vector<double>> vectors;
-  std::vector<int *> neighbor_rows;
+  std::vector<int *> neighbor_list;
   std::vector<double *> vector_rows;
   std::vector<const double *> constant_rows;
 
@@ -41,7 +41,7 @@ struct Batch {
       for (int j = 0; j < N; j++)
         if (j != i) neighbors[i].push_back(j);
       for (int k = 0; k < 3 * (N - 1); k++) vectors[i].push_back(uniform(random));
-      neighbor_rows.push_back(neighbors[i].data());
+      neighbor_list.push_back(neighbors[i].data());
       vector_rows.push_back(vectors[i].data());
       constant_rows.push_back(vectors[i].data());
     }
@@ -50,7 +50,7 @@ struct Batch {
   mlpot::NativeAtoms atoms(const double *const *tangents, double *const *gradients) const
   {
     return {{N, N, species.data(), positions.data(), centers.data(), counts.data(),
-             neighbor_rows.data(), 0x7fffffff},
+             neighbor_list.data(), 0x7fffffff},
             nullptr,
             nullptr,
             tangents,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-#include "neighbor_rows.h"
+#include "neighbor_list.h"
 
 #include <cmath>
 #include <limits>
@@ -10,7 +10,7 @@
 
 namespace mlpot {
 
-NeighborRows::NeighborRows(std::vector<int> lengths, std::vector<int> list) :
+NeighborList::NeighborList(std::vector<int> lengths, std::vector<int> list) :
     counts(std::move(lengths)), neighbors(std::move(list)), centers(counts.size())
 {
   std::size_t total = 0;
@@ -25,10 +25,10 @@ NeighborRows::NeighborRows(std::vector<int> lengths, std::vector<int> list) :
   std::iota(centers.begin(), centers.end(), 0);
 }
 
-NeighborRows NeighborRows::with_images(std::vector<int> counts, std::vector<int> neighbors,
+NeighborList NeighborList::with_images(std::vector<int> counts, std::vector<int> neighbors,
                                        std::vector<int> images, std::vector<Image> table)
 {
-  NeighborRows rows(std::move(counts), std::move(neighbors));
+  NeighborList rows(std::move(counts), std::move(neighbors));
   if (images.size() != rows.n_pairs())
     throw std::invalid_argument("every neighbour must have an image");
   for (const int image : images)
@@ -41,10 +41,10 @@ NeighborRows NeighborRows::with_images(std::vector<int> counts, std::vector<int>
   return rows;
 }
 
-NeighborRows NeighborRows::with_offsets(std::vector<int> counts, std::vector<int> neighbors,
+NeighborList NeighborList::with_offsets(std::vector<int> counts, std::vector<int> neighbors,
                                         std::vector<double> offsets)
 {
-  NeighborRows rows(std::move(counts), std::move(neighbors));
+  NeighborList rows(std::move(counts), std::move(neighbors));
   if (offsets.size() != 3 * rows.n_pairs())
     throw std::invalid_argument("every neighbour must have an offset");
   rows.offsets = std::move(offsets);
@@ -52,7 +52,7 @@ NeighborRows NeighborRows::with_offsets(std::vector<int> counts, std::vector<int
   return rows;
 }
 
-void NeighborRows::point_at_rows()
+void NeighborList::point_at_rows()
 {
   std::size_t pair = 0;
   for (const int count : counts) {
@@ -63,7 +63,7 @@ void NeighborRows::point_at_rows()
   }
 }
 
-void NeighborRows::place_images(const double *cell)
+void NeighborList::place_images(const double *cell)
 {
   for (std::size_t k = 0; k < table.size(); k++) {
     const double a = table[k][0], b = table[k][1], c = table[k][2];
@@ -72,7 +72,7 @@ void NeighborRows::place_images(const double *cell)
   }
 }
 
-ClosestPair NeighborRows::closest_pair(const double *positions) const
+ClosestPair NeighborList::closest_pair(const double *positions) const
 {
   ClosestPair closest = {std::numeric_limits<double>::infinity(), -1, -1};
   for (int i = 0; i < n_atoms(); i++) {
@@ -93,7 +93,7 @@ ClosestPair NeighborRows::closest_pair(const double *positions) const
   return closest;
 }
 
-NativeAtoms NeighborRows::atoms(const int *species, const double *positions) const
+NativeAtoms NeighborList::atoms(const int *species, const double *positions) const
 {
   return {{n_atoms(), n_atoms(), species, positions, centers.data(), counts.data(),
            row_neighbors.data(), 0x7fffffff},

@@ -6,8 +6,8 @@
    Rows are checked or searched once and then used for many steps, while positions and cell change. They
    may reach beyond the cutoff: the engine looks at the distances. */
 
-#ifndef MLPOT_NEIGHBOR_ROWS_H
-#define MLPOT_NEIGHBOR_ROWS_H
+#ifndef MLPOT_NEIGHBOR_LIST_H
+#define MLPOT_NEIGHBOR_LIST_H
 
 #include "native_engine.h"
 
@@ -25,19 +25,19 @@ struct ClosestPair {
 
 using Image = std::array<int, 3>;
 
-class NeighborRows {
+class NeighborList {
  public:
-  NeighborRows(NeighborRows &&) = default;
-  NeighborRows(const NeighborRows &) = delete;
-  NeighborRows &operator=(const NeighborRows &) = delete;
+  NeighborList(NeighborList &&) = default;
+  NeighborList(const NeighborList &) = delete;
+  NeighborList &operator=(const NeighborList &) = delete;
 
   /* Neighbours of atom i are the next counts[i] of the list, sorted by the host as it likes; images[k]
      is the place in the table of the image that neighbour k lies in: S in S @ cell.
      Throws std::invalid_argument for what is not a list of n_atoms rows. */
-  static NeighborRows with_images(std::vector<int> counts, std::vector<int> neighbors,
+  static NeighborList with_images(std::vector<int> counts, std::vector<int> neighbors,
                                   std::vector<int> images, std::vector<Image> table);
   /* Vectors from the position of the centre instead of images; `place_images` has no effect. */
-  static NeighborRows with_offsets(std::vector<int> counts, std::vector<int> neighbors,
+  static NeighborList with_offsets(std::vector<int> counts, std::vector<int> neighbors,
                                    std::vector<double> offsets);
 
   int n_atoms() const { return static_cast<int>(counts.size()); }
@@ -56,7 +56,7 @@ class NeighborRows {
   NativeAtoms atoms(const int *species, const double *positions) const;
 
  private:
-  NeighborRows(std::vector<int> counts, std::vector<int> neighbors);
+  NeighborList(std::vector<int> counts, std::vector<int> neighbors);
 
   std::vector<int> counts, neighbors, images, centers;
   std::vector<Image> table;
@@ -74,7 +74,7 @@ class NeighborRows {
 
    Throws std::invalid_argument where numbers become too large: of atoms, of neighbours, of cells
    between two atoms. */
-NeighborRows search_neighbors(int n_atoms, const double *positions, const double *cell,
+NeighborList search_neighbors(int n_atoms, const double *positions, const double *cell,
                               const bool *periodic, double cutoff);
 
 }    // namespace mlpot
