@@ -16,7 +16,6 @@ import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, read_structures
@@ -27,6 +26,7 @@ from mlpot.model.graph import Graph, collate
 from mlpot.model_file.manifest import Precision
 from mlpot.model_file.torchscript import LoadedModel
 from mlpot.neighbors.matscipy import graph_from_atoms
+from mlpot.running.progress import progress_bar
 from mlpot.training.plots import plot_parity
 from mlpot.training.scoring import LabelPairs
 from mlpot.uncertainty.collection import collect_errors
@@ -231,11 +231,8 @@ def evaluate_file(
     console.print(f"{model}: {engine_description(loaded)}", markup=False, highlight=False)
     structures = read_structures(data)
     console.print(structures.report)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("evaluate", total=len(structures))
-        evaluation = evaluate_structures(
-            loaded, structures, on_structures=lambda done: progress.update(task, completed=done)
-        )
+    with progress_bar(console, "evaluate", len(structures)) as update:
+        evaluation = evaluate_structures(loaded, structures, on_structures=lambda done: update(completed=done))
     console.print(evaluation_table(evaluation))
     quality = None if loaded.manifest.committee is None else _judge(loaded, structures, device, plot, console)
     if json_path is not None:

@@ -32,7 +32,7 @@ from mlpot.active_learning.store.identity import settings_id
 from mlpot.active_learning.store.store import Store
 from mlpot.active_learning.train import Parts, learn, parts_until
 from mlpot.errors import ConfigError, StoreError
-from mlpot.running.stopping import StopRequest, signals_noted
+from mlpot.running.stopping import StopRequest, stop_on_signals
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def run_loop(config: LoopConfig, console: Console | None = None) -> LoopResult:
     """
     config.store.parent.mkdir(parents=True, exist_ok=True)
     request = StopRequest(config.stop.wall_time)
-    with _alone(config.store), Store(config.store, create=True) as store, signals_noted(request):
+    with _alone(config.store), Store(config.store, create=True) as store, stop_on_signals(request):
         loop = _Loop(store, config, request, console or Console(quiet=True))
         try:
             ended = loop.run()

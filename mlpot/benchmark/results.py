@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from mlpot.config import StrictModel
+from mlpot.running.atomic_write import write_atomically
 
 Program = Literal["LAMMPS", "ASE"]
 
@@ -84,10 +85,8 @@ class Report(StrictModel):
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write a report as JSON; a reader never sees half of it."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Write a report as JSON."""
+    write_atomically(path, report.model_dump_json(indent=1) + "\n")
 
 
 def read_report(path: Path) -> Report:

@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mlpot.benchmark.cases import Plan, make_plan
 from mlpot.benchmark.report import plot_report, print_report
@@ -13,6 +12,7 @@ from mlpot.benchmark.rounds import Rounds, Workplace
 from mlpot.benchmark.scaling import plot_scaling, print_scaling
 from mlpot.benchmark.settings import Settings
 from mlpot.benchmark.summary import make_report, matrix_rate
+from mlpot.running.progress import progress_bar
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -52,12 +52,10 @@ def run_benchmark(
 
 def _measure_all(settings: Settings, plan: Plan, folder: Path, json_path: Path | None, console: Console) -> Report:
     """All rounds, or those before Ctrl-C."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("starting", total=None)
+    with progress_bar(console, "starting") as update:
 
         def show(text: str, done: float, expected: float) -> None:
-            progress.update(bar, description=text, completed=done, total=expected)
+            update(description=text, completed=done, total=expected)
 
         smallest = plan.smallest if settings.memory else None
         rounds = Rounds(plan.cases, Workplace(folder), settings.rounds, smallest, show)
@@ -71,7 +69,6 @@ def _measure_all(settings: Settings, plan: Plan, folder: Path, json_path: Path |
                     write_report(make_report(plan, rounds.records, done, rate), json_path)
         except KeyboardInterrupt:
             interrupted = True
-        progress.update(bar, description="done", completed=1.0, total=1.0)
     report = make_report(plan, rounds.records, done, rate, interrupted=interrupted)
     if json_path is not None:
         write_report(report, json_path)

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from pydantic_core import to_json
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from mlpot.calculator import MLPotCalculator
@@ -25,6 +24,7 @@ from mlpot.properties.rows import Row
 from mlpot.properties.short_range import dimer_scan
 from mlpot.properties.surface import surface_energies
 from mlpot.properties.vacancy import vacancy_energies
+from mlpot.running.progress import progress_bar
 
 
 class Property(Protocol):
@@ -77,12 +77,11 @@ def run_properties(
     if unknown := set(only) - jobs.keys():
         raise ConfigError(f"unknown properties {', '.join(sorted(unknown))}; expected some of {', '.join(jobs)}")
     results: Results = {}
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(only or jobs))
+    with progress_bar(console, total=len(only or jobs)) as update:
         for name in only or jobs:
-            progress.update(task, description=name)
+            update(description=name)
             results[name] = _result_of(jobs[name])
-            progress.advance(task)
+            update(advance=1)
     output.mkdir(parents=True, exist_ok=True)
     console.print(properties_table(results, structure))
     heading = {"model": calculator.parameters["path"], "sha256": calculator.sha256, "structure": structure}

@@ -6,9 +6,7 @@ than this, so that ASE runs without loading torch.
 
 import io
 import json
-import os
 import struct
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
+from mlpot.running.atomic_write import write_atomically
 
 FORMAT_VERSION = 8
 """The format that is written, and the only one that is read: names of today came with it."""
@@ -264,21 +263,3 @@ def replace_extras(path: Path, target: Path, manifest: Manifest, tensors: bytes)
             _, _, name = entry.rpartition("/extra/")
             copy.writestr(entry, changed.get(name) or source.read(entry))
     write_atomically(target, add_checksum(archive.getvalue()))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder is made if need be.
-    content : bytes
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)

@@ -55,9 +55,9 @@ from mlpot.model_file.manifest import (
     member,
     parse_manifest,
     read_checked,
-    write_atomically,
 )
 from mlpot.neighbors.matscipy import graph_from_atoms
+from mlpot.running.atomic_write import write_atomically
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
 ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `self_test_deviation` has it

@@ -1,1 +1,1 @@
-"""What every long command needs: signals that stop it, files that are whole or not there, progress."""
+"""What every long command needs: stop by a signal (`stopping`), whole files (`atomic_write`), a progress bar."""

@@ -1,7 +1,6 @@
-"""Reasons to stop before the end: a signal, or the time that the process was given.
+"""Reasons to stop a long command before its end: a signal, or a time limit.
 
-A request only sets a flag; the loop looks at it after each step, writes a checkpoint and leaves. Handlers are put
-back afterwards.
+A request only sets a flag. The loop checks it after each step, writes a checkpoint and returns.
 """
 
 import signal
@@ -13,12 +12,14 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether the run should stop, and why.
+    """Whether a loop should stop, and why.
 
     Parameters
     ----------
     max_time : float, s, optional
-        Longest time from now.
+        Time limit, from now.
+    clock : callable
+        Time in seconds.
     """
 
     def __init__(self, max_time: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,25 +36,28 @@ class StopRequest:
         return None
 
     def remaining(self) -> float | None:
-        """Return the time that is left, s, at least a moment; None without a limit."""
+        """Return the time that is left, s, at least 1 ms; None without a limit."""
         return None if self._deadline is None else max(1e-3, self._deadline - self._clock())
 
-    def note(self, number: int, _frame: FrameType | None) -> None:
-        """Remember a signal; a second one interrupts at once."""
+    def handle_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Record a signal; a second one interrupts at once."""
         if self._signal is not None:
             raise KeyboardInterrupt
         self._signal = signal.Signals(number).name
 
 
 @contextmanager
-def signals_noted(request: StopRequest) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `request` while the block runs; only the main thread can receive them."""
+def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
+    """Let SIGINT and SIGTERM set `request` while the block runs; the handlers of before are restored.
+
+    Only the main thread receives signals: in another thread nothing is changed.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield request
         return
-    previous = {number: signal.signal(number, request.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, request.handle_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,14 +1,10 @@
 """Molecular dynamics: ASE's integrators in a loop that records, watches, stops cleanly and can be resumed."""
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,6 +12,7 @@ from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
 from mlpot.errors import ConfigError, MLPotError
+from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.simulation.integrators import (
     conserved_energy,
     integrator_state,
@@ -115,8 +112,8 @@ def run_md(
         files.refuse_existing()
     run = _Run(atoms, settings, files, restart)
     begin, first = time.perf_counter(), run.step
-    with _stop_requested() as stopped:
-        interrupted = run.loop(on_step or (lambda step: None), stopped)
+    with stop_on_signals(StopRequest()) as request:
+        interrupted = run.loop(on_step or (lambda step: None), lambda: request.reason() is not None)
     rate = (run.step - first) * len(atoms) / (time.perf_counter() - begin) if run.step > first else float("nan")
     return _summary(run, interrupted, rate)
 
@@ -253,27 +250,3 @@ def _summary(run: _Run, interrupted: bool, rate: float) -> MDResult:
         checkpoint=run.files.checkpoint,
         **means,
     )
-
-
-@contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a wish to stop after the step; a second one stops at once.
-
-    Handlers can only be set, and are only needed, in the main thread; they are put back afterwards.
-    """
-    signals: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-
-    def request(number: int, frame: FrameType | None) -> None:
-        if signals:
-            raise KeyboardInterrupt
-        signals.append(number)
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(signals)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

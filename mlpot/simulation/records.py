@@ -7,7 +7,6 @@ missing and never there twice, however the run ended.
 import csv
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import Trajectory, write
 
 from mlpot.errors import ConfigError, DataError
+from mlpot.running.atomic_write import replace_atomically
 from mlpot.simulation.frames import without_calculator
 
 FRAME_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
@@ -157,11 +157,8 @@ class RunFiles:
         """
         sizes = [path.stat().st_size for path in (self.trajectory, self.log)]
         header = {"identity": identity, "n_frames": n_frames, "sizes": sizes}
-        with tempfile.NamedTemporaryFile(dir=self.trajectory.parent, suffix=".npz", delete=False) as file:
-            np.savez(file, header=np.array(json.dumps(header)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, self.checkpoint)
+        with replace_atomically(self.checkpoint) as partial:
+            np.savez(partial, header=np.array(json.dumps(header)), **arrays)
 
     def load_checkpoint(self) -> tuple[dict[str, Any], int, dict[str, Any]]:
         """Read the checkpoint and cut frames and log back to it.

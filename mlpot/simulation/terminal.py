@@ -5,11 +5,11 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mlpot.calculator import MLPotCalculator
 from mlpot.errors import DataError
+from mlpot.running.progress import progress_bar
 from mlpot.simulation.dynamics import MDResult, run_md
 from mlpot.simulation.relaxation import OptimizerName, RelaxResult, relax
 from mlpot.simulation.settings import MDSettings
@@ -46,8 +46,7 @@ def relax_file(
     _say_engine(calculator, console)
     atoms = read_structure(source)
     atoms.calc = calculator
-    with _progress(console) as progress:
-        task = progress.add_task("relax", total=steps)
+    with progress_bar(console, "relax", steps) as update:
         result = relax(
             atoms,
             fmax=fmax,
@@ -55,9 +54,8 @@ def relax_file(
             pressure=pressure,
             optimizer=optimizer,
             steps=steps,
-            on_step=lambda step, force: progress.update(task, completed=step, description=f"fmax {force:.4f} eV/A"),
+            on_step=lambda step, force: update(completed=step, description=f"fmax {force:.4f} eV/A"),
         )
-        progress.update(task, total=result.steps)
     ase.io.write(target, result.atoms)
     console.print(_relax_table(result, target, fmax))
     return result
@@ -93,11 +91,8 @@ def md_file(
     _say_engine(calculator, console)
     atoms = read_structure(source)
     atoms.calc = calculator
-    with _progress(console) as progress:
-        task = progress.add_task(settings.ensemble, total=settings.steps)
-        result = run_md(
-            atoms, settings, trajectory, restart=restart, on_step=lambda step: progress.update(task, completed=step)
-        )
+    with progress_bar(console, settings.ensemble, settings.steps) as update:
+        result = run_md(atoms, settings, trajectory, restart=restart, on_step=lambda step: update(completed=step))
     console.print(_md_table(result))
     if result.interrupted:
         console.print(f"Stopped at step {result.steps} of {settings.steps}. Go on: the same command with --restart")
@@ -129,11 +124,6 @@ def read_structure(source: Path) -> Atoms:
         return ase.io.read(source)
     except Exception as error:  # ASE's readers raise whatever they stumble upon
         raise DataError(f"{source}: cannot be read as a structure: {error}") from error
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
 
 
 def _relax_table(result: RelaxResult, target: Path, fmax: float) -> Table:

@@ -3,8 +3,6 @@
 Nothing here is a random state: initial weights come from the seed, and the order of the data from (seed, epoch).
 """
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import torch
 
 from mlpot.config import TrainConfig
 from mlpot.errors import TrainingError
+from mlpot.running.atomic_write import replace_atomically
 
 CHECKPOINT_NAME = "checkpoint.pt"
 _FORMAT = 2
@@ -26,32 +25,8 @@ _FREE_FIELDS = (
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write atomically: after a crash at any moment there is the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save({"format": _FORMAT, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself survive a power cut; not every file system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
+    with replace_atomically(path) as partial:
+        torch.save({"format": _FORMAT, **content}, partial)
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

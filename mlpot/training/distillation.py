@@ -6,7 +6,6 @@ mean of all teachers at its frames -> a file in the folder of the run -> `prepar
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from mlpot.config import DistillConfig, TrainConfig, member_seed
 from mlpot.data import LabelledStructure, dataset_hash, elements_of, read_structures
 from mlpot.errors import ConfigError, MLPotError, TrainingError
 from mlpot.model_file.manifest import Manifest
+from mlpot.running.atomic_write import replace_atomically
 from mlpot.running.stopping import StopRequest
 from mlpot.simulation.integrators import make_integrator, start_velocities
 from mlpot.simulation.settings import MDSettings
@@ -87,9 +87,8 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
             frames += _walk(start, teachers, settings, rng)
     if not frames:
         raise TrainingError("no walk with the teachers got anywhere: look at them with `mlpot check`")
-    temporary = target.with_name(f".{target.name}")
-    ase.io.write(temporary, frames, format="extxyz")
-    os.replace(temporary, target)
+    with replace_atomically(target) as partial:
+        ase.io.write(partial, frames, format="extxyz")
     if console is not None:
         expected = settings.frames * len(starts)
         console.print(f"{len(frames)} of {expected} structures labelled: {target}", highlight=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from mlpot.config import RunConfig, TrainConfig
 from mlpot.config.yaml import RESOLVED_NAME, portable, write_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.torchscript import save_model
-from mlpot.running.stopping import StopRequest, signals_noted
+from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
 from mlpot.training.committee.assemble import make_shallow
 from mlpot.training.display import Display
@@ -105,7 +105,7 @@ def train(
     stop = StopRequest(max_time)
     fabric = _launch(config.run)
     console = console if fabric.is_global_zero else None
-    with signals_noted(stop), _threads(config.run.threads):
+    with stop_on_signals(stop), _threads(config.run.threads):
         folder = _claim_folder(config, resume)
         if config.training.distill is not None and fabric.is_global_zero:
             teach(config, training_parts(config, None)[0], stop, console)

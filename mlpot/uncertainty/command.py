@@ -4,20 +4,20 @@ Data flow: model file + training data -> feature distance; + held-out data -> ca
 module in the file and all of its predictions stay as they are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, dataset_hash, read_structures
 from mlpot.engines.native import open_model
 from mlpot.model_file.manifest import TENSORS, Calibration, DistanceInfo, Manifest, member, read_checked, read_manifest
 from mlpot.model_file.manifest import replace_extras as _replace_extras
+from mlpot.running.progress import progress_bar
 from mlpot.uncertainty.calibration import calibrate
 from mlpot.uncertainty.collection import collect_errors, distance_of_training_set
 from mlpot.uncertainty.quality import WORST, ErrorTable, ForceQuality, force_quality
@@ -120,8 +120,10 @@ def add_error_bars(
 
 def _write_distance(model: Path, target: Path, training: Structures, device: str, console: Console | None) -> None:
     opened = open_model(model, None, device, "double")
-    with _progress(console, "feature distance", len(training)) as advance:
-        distance, n_atoms = distance_of_training_set(opened, training, device=device, on_structure=advance)
+    with progress_bar(console, "feature distance", len(training)) as update:
+        distance, n_atoms = distance_of_training_set(
+            opened, training, device=device, on_structure=partial(update, advance=1)
+        )
     info = DistanceInfo(n_structures=len(training), n_atoms=n_atoms, data_hash=dataset_hash(training))
     manifest = opened.manifest.model_copy(update={"feature_distance": info, "calibration": None})
     tensors = safetensors.numpy.load(member(read_checked(model), TENSORS)) | distance.tensors()
@@ -130,18 +132,11 @@ def _write_distance(model: Path, target: Path, training: Structures, device: str
 
 def _write_calibration(model: Path, target: Path, held_out: Structures, device: str, console: Console | None) -> None:
     opened = open_model(model, None, device, None)
-    with _progress(console, "calibrate", len(held_out)) as advance:
-        table = collect_errors(opened, held_out, device=device, on_structure=advance)
+    with progress_bar(console, "calibrate", len(held_out)) as update:
+        table = collect_errors(opened, held_out, device=device, on_structure=partial(update, advance=1))
     calibration = calibrate(table, len(opened.manifest.atomic_numbers), dataset_hash(held_out))
     manifest = opened.manifest.model_copy(update={"calibration": calibration})
     _replace_extras(model, target, manifest, member(read_checked(model), TENSORS))
-
-
-@contextmanager
-def _progress(console: Console | None, name: str, total: int) -> Iterator[Callable[[], None]]:
-    with Progress(console=console or Console(quiet=True), transient=True) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda: progress.advance(task)
 
 
 def calibration_table(calibration: Calibration, elements: list[str]) -> Table:

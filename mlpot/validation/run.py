@@ -8,20 +8,12 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 import mlpot
 from mlpot.calculator import MLPotCalculator
 from mlpot.errors import ConfigError, MLPotError
 from mlpot.properties.crystal import structure_from
+from mlpot.running.progress import progress_bar
 from mlpot.validation.conservation import check_conservation
 from mlpot.validation.derivatives import check_derivatives, check_symmetries
 from mlpot.validation.engines import check_engines, check_lammps
@@ -207,20 +199,16 @@ def _own_crystal(calculator: MLPotCalculator) -> tuple[str, ...]:
 
 def _run_all(checks: Sequence[Check], verdicts: list[Verdict], console: Console) -> None:
     """Run checks in order; `verdicts` grows by what is done, whatever stops it."""
-    bars = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*bars, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("", total=sum(check.cost for check in checks))
+    with progress_bar(console, total=sum(check.cost for check in checks)) as update:
         before = 0.0
-        for number, check in enumerate(checks):
-            progress.update(task, description=f"{number + 1}/{len(checks)} {check.name}")
-            share = partial(_advance, progress, task, before, check.cost)
-            verdicts.append(check.verdict(share))
+        for number, check in enumerate(checks, 1):
+            update(description=f"{number}/{len(checks)} {check.name}", completed=before)
+
+            def advance(share: float, before: float = before, cost: float = check.cost) -> None:
+                update(completed=before + cost * share)
+
+            verdicts.append(check.verdict(advance))
             before += check.cost
-            progress.update(task, completed=before)
-
-
-def _advance(progress: Progress, task: TaskID, before: float, cost: float, part: float) -> None:
-    progress.update(task, completed=before + cost * part)
 
 
 def _report(verdicts: Sequence[Verdict], heading: dict[str, object], output: Path, console: Console) -> None:

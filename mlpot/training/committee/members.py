@@ -16,7 +16,7 @@ from rich.console import Console
 from mlpot.config import CommitteeConfig, TrainConfig
 from mlpot.config.yaml import write_config
 from mlpot.errors import TrainingError
-from mlpot.running.stopping import StopRequest, signals_noted
+from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME
 from mlpot.training.committee.assemble import join
 from mlpot.training.run import MODEL_NAME, SUMMARY_NAME
@@ -62,7 +62,7 @@ def train_members(
         )
     waiting = [member for member in members if not _is_finished(member)]
     stop = StopRequest(max_time)
-    with signals_noted(stop):
+    with stop_on_signals(stop):
         _Pool(config.run.parallel_members, stop, max_time, console).run(waiting)
     if not all(_is_finished(member) for member in members):
         return None

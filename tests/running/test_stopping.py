@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from mlpot.running.stopping import StopRequest, signals_noted
+from mlpot.running.stopping import StopRequest, stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_becomes_a_reason(number):
     request = StopRequest()
     before = signal.getsignal(number)
-    with signals_noted(request):
+    with stop_on_signals(request):
         assert request.reason() is None
         os.kill(os.getpid(), number)
         assert request.reason() == f"signal {number.name}"
@@ -20,7 +20,7 @@ def test_a_signal_becomes_a_reason(number):
 
 def test_a_second_signal_interrupts():
     request = StopRequest()
-    with signals_noted(request):
+    with stop_on_signals(request):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -38,7 +38,7 @@ def test_other_threads_leave_the_handlers_alone():
     before, seen = signal.getsignal(signal.SIGTERM), []
 
     def work():
-        with signals_noted(StopRequest()):
+        with stop_on_signals(StopRequest()):
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=work)
