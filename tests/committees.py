@@ -31,8 +31,8 @@ COMMITTEES = {
 }
 
 
-def save_calibrated(path, committee, seed=0, known=None):
-    """Write a committee with a random calibration and feature distance; returns the latter.
+def save_calibrated(path, committee, seed=0, known=None, calibrated=True):
+    """Write a committee with a random calibration (unless not `calibrated`) and feature distance; returns the latter.
 
     Elements but those of the indices in `known` were not in the training set.
     """
@@ -51,7 +51,7 @@ def save_calibrated(path, committee, seed=0, known=None):
     save_model(
         path,
         committee,
-        calibration=Calibration(n_structures=1, n_forces=1, data_hash=None, **parts),
+        calibration=Calibration(n_structures=1, n_forces=1, data_hash=None, **parts) if calibrated else None,
         feature_distance=DistanceInfo(n_structures=1, n_atoms=1, data_hash=None),
         tensors={name: torch.from_numpy(array) for name, array in distance.tensors().items()},
     )

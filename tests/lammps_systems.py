@@ -1,4 +1,4 @@
-"""Structures in LAMMPS' orientation, their data files, and what mlpot itself says of them."""
+"""Structures in LAMMPS' orientation, their data files, and their results in Python."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ ATMOSPHERES = 68568.415  # kcal/mol/A^3 in atm, likewise
 
 
 class Answer(NamedTuple):
-    """Energies (eV), forces (eV/A), virials (eV): of the structure, shared by halves, and by neighbours."""
+    """Energies (eV), forces (eV/A), virials (eV): of the structure, shared by halves, and by neighbors."""
 
     energies: np.ndarray
     forces: np.ndarray
@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 
 
 def systems(seed=0):
-    """Name -> atoms: every kind of box that the pair style has to bear."""
+    """Name -> atoms: one structure for every kind of box."""
     rng = np.random.default_rng(seed)
     found = {
         "triclinic": boxed([[6.5, 0, 0], [1.9, 6.0, 0], [-1.2, 1.4, 6.3]], 20, rng),
@@ -72,7 +72,7 @@ def boundary(atoms):
 
 
 def answer(model, atoms):
-    """What a loaded model says by the definitions of the package, and the virials by neighbours."""
+    """Results of a loaded model by the definitions of the package, and the virials by neighbors."""
     graph = graph_from_atoms(atoms, model.manifest.atomic_numbers, model.manifest.cutoff)
     with torch.jit.optimized_execution(False):
         prediction = evaluate(model.module, graph, atomic_virials=True)

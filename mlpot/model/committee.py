@@ -148,7 +148,7 @@ class DeepCommittee(nn.Module):
             if layer > 0:
                 own_features = features.narrow(1, index * self.member_feature_width, self.member_feature_width)
                 own_messages = messages.narrow(1, index * self.member_message_width, self.member_message_width)
-            part, next_features, sent = member.stage(  # type: ignore[operator]
+            part, next_features, sent = member.forward_layer(  # type: ignore[operator]
                 layer, n_local, species, edge_index, edge_vectors, own_features, own_messages
             )
             energies.append(part)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mlpot.errors import ModelFileError
 
+PRESETS_BY_ACCURACY = ("accurate", "fast")
+"""Presets of a shipped potential, best first. The build of the LAMMPS plugin reads this line."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -55,7 +57,7 @@ def find_potential(model: str | Path, preset: str | None = None) -> Path:
         raise ModelFileError(
             f"no model file at {path} and no shipped potential of that name; expected a path or one of: {names}"
         )
-    wanted = chosen or preset or ("accurate" if "accurate" in presets else "fast")  # as in the pair style
+    wanted = chosen or preset or next((p for p in PRESETS_BY_ACCURACY if p in presets), PRESETS_BY_ACCURACY[0])
     if wanted not in presets:
         raise ModelFileError(f"the potential {name} has the presets {', '.join(sorted(presets))}; got {wanted!r}")
     return presets[wanted]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   From what an engine computes for its numbered atoms and edges to the arrays of the host. */
+   Sums over the edges of an engine into the arrays of the host. */
 
 #ifndef MLPOT_EDGE_SUMS_H
 #define MLPOT_EDGE_SUMS_H
@@ -9,7 +9,7 @@
 
 namespace mlpot {
 
-/* Adds the centres' energies and what follows from the gradient dE/dr_ij (n_edges x 3) to `result`.
+/* Adds the centers' energies, and the forces and virials of the gradient dE/dr_ij (n_edges x 3), to `result`.
    Throws std::runtime_error and sets result.failed_atom when a value is not finite. */
 void add_to_result(const EdgeList &edges, const double *energies, const double *gradient,
                    mlpot_result &result);

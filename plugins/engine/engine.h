@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   What an engine is inside its shared library. entry.cpp puts one behind the C interface. */
+   Base class of engines; entry.cpp exports one through the C interface. */
 
 #ifndef MLPOT_ENGINE_H
 #define MLPOT_ENGINE_H
@@ -12,12 +12,12 @@
 
 namespace mlpot {
 
-/* Failures are std::runtime_error with a sentence for the user, or std::bad_alloc. */
+/* Errors are std::runtime_error with a sentence for the user, or std::bad_alloc. */
 class Engine {
  public:
   virtual ~Engine() = default;
 
-  /* Points into this engine. */
+  /* Valid as long as this engine. */
   virtual mlpot_description describe() const = 0;
   virtual const Manifest &manifest() const = 0;
   virtual void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
@@ -25,8 +25,8 @@ class Engine {
   virtual double memory_usage() const = 0;
 };
 
-/* Whether a call asks for more than a single model has. */
-inline bool asks_for_members(const mlpot_result &result)
+/* Whether a call requests results of the members of a committee. */
+inline bool requests_members(const mlpot_result &result)
 {
   return result.member_energies || result.member_forces || result.member_virials;
 }

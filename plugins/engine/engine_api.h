@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT
 
-   The border between the simulation (a LAMMPS pair style) and whatever evaluates the model.
+   C interface between a host (the pair style of LAMMPS) and an engine that evaluates the model.
 
-   Plain C: the host program, the pair style and an engine may come from different compilers and
-   C++ libraries. An engine is a shared library that exports mlpot_engine_get_api().
+   Plain C: host and engine may come from different compilers and C++ libraries. An engine is a
+   shared library that exports mlpot_engine_get_api().
 
-   Units: eV, A. What the host reads is double precision; the precision of the arithmetic is the
-   engine's affair. Edge vectors are r_ij = r_j - r_i with the centre i and its
-   neighbour j; g_ij = dE/dr_ij is the only derivative: F_i = sum_j (g_ij - g_ji).
+   Units: eV, A. Arrays of the host are double precision; an engine chooses the precision of its
+   arithmetic. Edge vectors are r_ij = r_j - r_i with the center i and its neighbor j; with
+   g_ij = dE/dr_ij the forces are F_i = sum_j (g_ij - g_ji).
 
-   Message passing: an engine only needs neighbours inside the cutoff, however many layers the
-   model has. Between two layers it calls forward() so that every copy (ghost) of an atom gets the
-   values of the atom itself, and on the way back reverse() so that what was computed for the
-   copies is added to the atom. All ranks must make the same calls, also those without atoms, and ask for
-   the same arrays; no rows are wider than the model's message_width.
+   Message passing: an engine needs the neighbors inside the cutoff, for any number of layers.
+   Between two layers it calls forward(), which copies the values of each atom to its ghosts; in the
+   backward pass it calls reverse(), which adds the values of the ghosts to their atoms. All ranks
+   make the same calls, also those without atoms, and request the same arrays. No row is wider than
+   message_width.
 
-   Committees: member arrays are asked for by the call, and cost nothing where they are not. What they are
-   worth only shows when all ranks have been summed; then force_spread and energy_spread of this interface
-   make error bars of them. */
+   Committees: results of the members are computed where their arrays are given. Summed over all
+   ranks, they become standard deviations and error bars by force_uncertainty and
+   energy_uncertainty. */
 
 #ifndef MLPOT_ENGINE_API_H
 #define MLPOT_ENGINE_API_H
@@ -33,7 +33,7 @@ extern "C" {
 /* An engine with one model loaded. */
 typedef struct mlpot_engine mlpot_engine;
 
-/* Where an engine writes why it failed: a sentence for the user, always terminated. */
+/* Buffer for the error message of a failed call: a sentence for the user, terminated by 0. */
 typedef struct {
   char *text;
   size_t size;
@@ -43,11 +43,11 @@ typedef struct {
   const char *model_path;
   const char *precision; /* "mixed" (float32 with float64 sums), "double"; "": the model's */
   const char *device;    /* "cpu" or "cuda" */
-  int device_index;      /* rank on this node: which device to take where there are several */
-  int n_threads;         /* threads this rank may use on the cpu */
+  int device_index;      /* rank on this node: which of several devices to use */
+  int n_threads;         /* threads of this rank on the cpu */
 } mlpot_settings;
 
-/* What the host must know of the model; the pointers live as long as the engine. */
+/* The model as the host needs it; the pointers are valid as long as the engine. */
 typedef struct {
   const char *engine;    /* name and version of the engine */
   const char *precision; /* "mixed" or "double" */
@@ -55,17 +55,17 @@ typedef struct {
   int n_elements;
   const int *atomic_numbers; /* n_elements; a species is an index into this list */
   int n_layers;
-  int message_width;     /* values per atom that travel between two layers; 0 for one layer */
+  int message_width;     /* values per atom that are communicated between two layers, or 0 */
   int n_members;         /* of a committee; 1: a single model */
-  int has_distance;      /* the file knows how far an atom is from its training set */
-  int calibrated;        /* force_spread gives error bars */
-  int energy_calibrated; /* energy_spread gives an error bar */
+  int has_distance;      /* there is a feature distance to the training set */
+  int calibrated;        /* force_uncertainty gives error bars */
+  int energy_calibrated; /* energy_uncertainty gives an error bar */
 } mlpot_description;
 
 typedef struct {
-  int n_atoms;             /* atoms and their copies (ghosts) */
-  int n_centers;           /* atoms that this rank computes */
-  const int *species;      /* n_atoms; -1: takes no part */
+  int n_atoms;             /* atoms and ghosts */
+  int n_centers;           /* atoms whose energies this rank computes */
+  const int *species;      /* n_atoms; -1: not part of the model */
   const double *positions; /* n_atoms x 3, A */
   const int *centers;      /* n_centers */
   const int *n_neighbors;  /* indexed by atom */
@@ -73,40 +73,42 @@ typedef struct {
   int neighbor_mask;       /* AND this to an entry of `neighbors` to get the index of the atom */
 } mlpot_atoms;
 
-/* A row of values for each atom, in the engine's memory and precision: `n_blocks` blocks of `block_width`
-   values that start `block_stride` values apart. The rest of a block is of no concern to the host. */
+/* A row of values for each atom, in the engine's memory and precision: `n_blocks` blocks of
+   `block_width` values that start `block_stride` values apart. The host ignores the rest of a
+   block. */
 typedef struct {
   void *values;   /* n_atoms rows, one after the other */
   int value_size; /* bytes: 4 (float) or 8 (double) */
   int n_blocks, block_width, block_stride;
 } mlpot_rows;
 
-/* The rows are changed in place. */
+/* Communication of the host; rows are changed in place. */
 typedef struct {
   void *context;
   void (*forward)(void *context, const mlpot_rows *rows);
   void (*reverse)(void *context, const mlpot_rows *rows);
 } mlpot_communicator;
 
-/* Sums of this rank. Arrays that are not wanted are NULL; the engine adds to arrays. */
+/* Sums of this rank. The engine adds to the arrays that are given; those that are NULL are not
+   computed. */
 typedef struct {
   double energy;            /* of the centers, eV */
   double virial[9];         /* -sum_ij r_ij (x) g_ij of the centers' edges, eV, row major */
   double *atomic_energies;  /* n_atoms, eV */
-  double *forces;           /* n_atoms x 3, eV/A; copies carry their share */
-  double *atomic_virials;   /* n_atoms x 9: each edge half to its centre, half to its neighbour */
-  double *centroid_virials; /* n_atoms x 9: each edge to its neighbour (heat flux) */
-  int failed_atom;          /* set with a failure that one atom shows, else -1 */
+  double *forces;           /* n_atoms x 3, eV/A; ghosts hold their share */
+  double *atomic_virials;   /* n_atoms x 9, eV: half of each edge to center and neighbor */
+  double *centroid_virials; /* n_atoms x 9, eV: each edge to its neighbor */
+  int failed_atom;          /* index of the atom that a failure concerns, else -1 */
 
-  /* What the members of a committee say; their mean is what stands above. */
+  /* Results of the members of a committee; the values above are those of their mean. */
   double *member_energies; /* n_members, eV: of the centers */
-  double *member_forces;   /* n_members x n_atoms x 3, eV/A; copies carry their share */
+  double *member_forces;   /* n_members x n_atoms x 3, eV/A; ghosts hold their share */
   double *member_virials;  /* n_members x 9, eV: as `virial` */
-  /* Distance of the centers from the training set, about 1 inside of it; infinite for an element that
-     was not part of it. n_atoms */
+  /* n_atoms: feature distance d of the centers to the training set, about 1 inside of it; infinite
+     for elements that are not part of it */
   double *feature_distances;
-  /* With d of each center, and w = 1 - (r / cutoff)^2 at its neighbours, 1 at itself: sums of w d^2 and of w.
-     n_atoms x 2; copies carry their share */
+  /* n_atoms x 2: sums of w d^2 and of w over an atom (w = 1) and its neighbors
+     (w = 1 - (r / cutoff)^2); ghosts hold their share */
   double *distance_sums;
 } mlpot_result;
 
@@ -114,24 +116,25 @@ typedef struct {
   int api_version;
   /* NULL on failure. */
   mlpot_engine *(*create)(const mlpot_settings *, mlpot_description *, mlpot_message *);
-  /* 0 on success; energies and forces, those of the members included, are finite then. */
+  /* 0 on success; energies and forces, also of the members, are then finite. */
   int (*compute)(mlpot_engine *, const mlpot_atoms *, const mlpot_communicator *, mlpot_result *,
                  mlpot_message *);
   double (*memory_usage)(const mlpot_engine *); /* bytes held between two calls */
   void (*destroy)(mlpot_engine *);
 
-  /* From member forces that are complete (copies added to their atoms) to numbers of each atom in eV/A: the
-     spread of a force component over the members, and sigma, its calibrated error bar of one standard
-     deviation. Members start `stride` atoms apart; atoms of species -1 get zeros. `distance_sums`, complete as
-     well, may be NULL where has_distance is 0, `spread` or `sigma` where they are not wanted, and sigma must be
-     where `calibrated` is 0. 0 on success. */
-  int (*force_spread)(const mlpot_engine *, int n_atoms, const int *species,
-                      const double *member_forces, size_t stride, const double *distance_sums,
-                      double *spread, double *sigma, mlpot_message *);
-  /* The same of the total energy, eV, from member energies that were summed over all ranks; sigma as
-     `energy_calibrated` says. */
-  int (*energy_spread)(const mlpot_engine *, const double *member_energies, double *spread,
-                       double *sigma, mlpot_message *);
+  /* Uncertainty of a force component of each atom, eV/A: `ensemble_std` is the standard deviation
+     over the members, `error_bars` are calibrated, one standard
+     deviation. Member forces and
+     distance sums are complete: ghosts are added to their atoms. Members start `stride` atoms
+     apart; atoms of species -1 get zeros. `distance_sums` may be NULL where has_distance is 0,
+     either result may be NULL, and `error_bars` must be where `calibrated` is 0. 0 on success. */
+  int (*force_uncertainty)(const mlpot_engine *, int n_atoms, const int *species,
+                           const double *member_forces, size_t stride, const double *distance_sums,
+                           double *ensemble_std, double *error_bars, mlpot_message *);
+  /* The same for the total energy, eV, from member energies summed over all ranks; `error_bars` must be
+     NULL where `energy_calibrated` is 0. */
+  int (*energy_uncertainty)(const mlpot_engine *, const double *member_energies,
+                            double *ensemble_std, double *error_bars, mlpot_message *);
 } mlpot_engine_api;
 
 typedef const mlpot_engine_api *(*mlpot_engine_get_api_function)(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   The C border of an engine: no exception leaves it. */
+   Entry points of an engine library; exceptions become messages. */
 
 #include "engine.h"
 
@@ -12,18 +12,18 @@ namespace {
 
 template <typename Action> int guarded(mlpot_message *message, const Action &action)
 {
-  const char *problem = "an unknown error";
+  const char *text = "an unknown error";
   try {
     action();
     return 0;
   } catch (const std::bad_alloc &) {
-    problem = "not enough memory; use more machines or a smaller system";
+    text = "not enough memory; use more machines or a smaller system";
   } catch (const std::exception &error) {
     std::snprintf(message->text, message->size, "%s", error.what());
     return 1;
   } catch (...) {
   }
-  std::snprintf(message->text, message->size, "%s", problem);
+  std::snprintf(message->text, message->size, "%s", text);
   return 1;
 }
 
@@ -61,21 +61,21 @@ double memory_usage(const mlpot_engine *engine)
   return unwrap(engine)->memory_usage();
 }
 
-int force_spread(const mlpot_engine *engine, int n_atoms, const int *species,
-                 const double *member_forces, std::size_t stride, const double *distance_sums,
-                 double *spread, double *sigma, mlpot_message *message)
+int force_uncertainty(const mlpot_engine *engine, int n_atoms, const int *species,
+                      const double *member_forces, std::size_t stride, const double *distance_sums,
+                      double *ensemble_std, double *error_bars, mlpot_message *message)
 {
   return guarded(message, [&] {
     unwrap(engine)->manifest().error_bars.of_forces(
-        {n_atoms, species, member_forces, stride, distance_sums}, spread, sigma);
+        {n_atoms, species, member_forces, stride, distance_sums}, ensemble_std, error_bars);
   });
 }
 
-int energy_spread(const mlpot_engine *engine, const double *member_energies, double *spread,
-                  double *sigma, mlpot_message *message)
+int energy_uncertainty(const mlpot_engine *engine, const double *member_energies,
+                       double *ensemble_std, double *error_bars, mlpot_message *message)
 {
   return guarded(message, [&] {
-    unwrap(engine)->manifest().error_bars.of_energy(member_energies, spread, sigma);
+    unwrap(engine)->manifest().error_bars.of_energy(member_energies, ensemble_std, error_bars);
   });
 }
 
@@ -88,12 +88,8 @@ void destroy(mlpot_engine *engine)
 
 extern "C" __attribute__((visibility("default"))) const mlpot_engine_api *mlpot_engine_get_api()
 {
-  static const mlpot_engine_api api = {MLPOT_ENGINE_API_VERSION,
-                                       create,
-                                       compute,
-                                       memory_usage,
-                                       destroy,
-                                       force_spread,
-                                       energy_spread};
+  static const mlpot_engine_api api = {
+      MLPOT_ENGINE_API_VERSION, create, compute, memory_usage, destroy, force_uncertainty,
+      energy_uncertainty};
   return &api;
 }

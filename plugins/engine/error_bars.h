@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   From what the members of a committee say to how sure they are; docs/model-file.md has the formulas.
-   mlpot/uncertainty does the same in Python. */
+   Standard deviations of the members of a committee and calibrated error bars, by the formulas of
+   docs/model-file.md. mlpot/uncertainty is the same in Python. */
 
 #ifndef MLPOT_ERROR_BARS_H
 #define MLPOT_ERROR_BARS_H
@@ -14,19 +14,19 @@
 
 namespace mlpot {
 
-/* Root mean square feature distance of an atom and its neighbours, from what distance_sums has of it. */
+/* Weighted root mean square of the feature distances of an atom and its neighbors. */
 inline double neighborhood_distance(const double *sums)
 {
   return std::sqrt(sums[0] / sums[1]);
 }
 
-/* Complete forces of the members, [member][atom][3]; distance_sums [atom][2] may be null. */
+/* Complete forces of the members, [member][atom][3]. */
 struct MemberForces {
   int n_atoms;
-  const int *species;    // -1: takes no part
+  const int *species;    // -1: not part of the model
   const double *values;
-  std::size_t stride;    // atoms from one member to the next
-  const double *distance_sums;
+  std::size_t stride;             // atoms from one member to the next
+  const double *distance_sums;    // [atom][2] or null
 };
 
 class ErrorBars {
@@ -41,18 +41,18 @@ class ErrorBars {
   bool forces_calibrated() const { return !force_scale.empty(); }
   bool energy_calibrated() const { return energy_scale > 0.0; }
 
-  /* Results may be null; throws std::runtime_error if there is nothing to make them of. */
-  void of_forces(const MemberForces &forces, double *spread, double *sigma) const;
-  void of_energy(const double *energies, double *spread, double *sigma) const;
+  /* Results may be null; throws std::runtime_error if one is requested that the model does not have. */
+  void of_forces(const MemberForces &forces, double *ensemble_std, double *error_bars) const;
+  void of_energy(const double *energies, double *ensemble_std, double *error_bars) const;
 
  private:
   std::vector<double> force_scale;    // [element]; empty: not calibrated
-  double distance_limit = 0.0;        // 0: the distance plays no role
+  double distance_limit = 0.0;        // 0: error bars do not depend on the distance
   double energy_scale = 0.0;          // 0: not calibrated
 
   void read_calibration(const Json &calibration, int n_elements);
-  double variance_of(const double *values, std::size_t stride) const;
-  void check(bool wants_sigma, bool calibrated, const char *what) const;
+  double member_variance(const double *first, std::size_t stride) const;
+  void check(bool needs_calibration, bool calibrated, const char *what) const;
 };
 
 }    // namespace mlpot

@@ -17,7 +17,7 @@ namespace {
     throw std::runtime_error("JSON: " + what);
   }
 
-  /* Bytes that follow the first one of a character; -1: no character starts so. */
+  /* Bytes that follow the first one of a character; -1: not a first byte. */
   int following_bytes(unsigned char first)
   {
     if (first < 0x80) return 0;
@@ -26,7 +26,7 @@ namespace {
     return first >= 0xf0 && first < 0xf5 ? 3 : -1;
   }
 
-  /* Names of a damaged file come back in messages, which must be text. */
+  /* Strings of a damaged file can appear in messages, which must be text. */
   bool is_utf8(const std::string &text)
   {
     for (std::size_t k = 0; k < text.size(); k++) {
@@ -48,31 +48,32 @@ class JsonReader {
   Json read_all()
   {
     Json value = read(0);
-    if (peek() != '\0') fail("something follows the end");
+    if (peek() != '\0') fail("expected the end of the text");
     return value;
   }
 
  private:
   const std::string &text;
-  std::size_t place = 0;
+  std::size_t position = 0;
 
   char peek()
   {
-    while (place < text.size() && std::string(" \t\r\n").find(text[place]) != std::string::npos)
-      place++;
-    return place < text.size() ? text[place] : '\0';
+    while (position < text.size() &&
+           std::string(" \t\r\n").find(text[position]) != std::string::npos)
+      position++;
+    return position < text.size() ? text[position] : '\0';
   }
 
-  void expect(char wanted)
+  void expect(char next)
   {
-    if (peek() != wanted) fail(std::string("expected ") + wanted);
-    place++;
+    if (peek() != next) fail(std::string("expected ") + next);
+    position++;
   }
 
   bool skip(const std::string &word)
   {
-    if (text.compare(place, word.size(), word) != 0) return false;
-    place += word.size();
+    if (text.compare(position, word.size(), word) != 0) return false;
+    position += word.size();
     return true;
   }
 
@@ -130,18 +131,18 @@ class JsonReader {
   std::string read_string()
   {
     std::string result;
-    for (place++; place < text.size() && text[place] != '"'; place++)
-      result += text[place] == '\\' ? read_escape() : text[place];
-    if (place == text.size()) fail("a string does not end");
-    place++;
+    for (position++; position < text.size() && text[position] != '"'; position++)
+      result += text[position] == '\\' ? read_escape() : text[position];
+    if (position == text.size()) fail("a string does not end");
+    position++;
     return result;
   }
 
-  // the character after a backslash; nothing that an engine looks at has one beyond ASCII
+  // the character after a backslash; no string that an engine reads has one beyond ASCII
   char read_escape()
   {
-    if (++place == text.size()) fail("a string does not end");
-    switch (text[place]) {
+    if (++position == text.size()) fail("a string does not end");
+    switch (text[position]) {
       case 'n':
         return '\n';
       case 't':
@@ -153,24 +154,24 @@ class JsonReader {
       case 'f':
         return '\f';
       case 'u':
-        place += 4;
-        if (place >= text.size()) fail("a string does not end");
+        position += 4;
+        if (position >= text.size()) fail("a string does not end");
         return '?';
       default:
-        return text[place];
+        return text[position];
     }
   }
 
-  // in the classic locale, whatever the program has set
+  // in the classic locale, whichever the program has set
   double read_number()
   {
-    const std::size_t end = text.find_first_not_of("+-.0123456789eE", place);
-    std::istringstream stream(text.substr(place, end - place));
+    const std::size_t end = text.find_first_not_of("+-.0123456789eE", position);
+    std::istringstream stream(text.substr(position, end - position));
     stream.imbue(std::locale::classic());
     double value;
     if (!(stream >> value) || stream.peek() != std::istringstream::traits_type::eof())
       fail("expected a value");
-    place = end == std::string::npos ? text.size() : end;
+    position = end == std::string::npos ? text.size() : end;
     return value;
   }
 };

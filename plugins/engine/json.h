@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   Reads JSON (RFC 8259) as far as the manifest of a model needs it: characters written as \u become
-   question marks, numbers are doubles. */
+   Reader of JSON (RFC 8259) for the manifest of a model: characters written as \u become question
+   marks, numbers are doubles. */
 
 #ifndef MLPOT_JSON_H
 #define MLPOT_JSON_H
@@ -17,7 +17,7 @@ class Json {
   /* Throws std::runtime_error. */
   static Json parse(const std::string &text);
 
-  /* Access; throws std::runtime_error that names what is missing. */
+  /* Access; throws std::runtime_error that names the missing key or the expected type. */
   const Json &at(const std::string &key) const;
   bool has(const std::string &key) const { return object.count(key) > 0; }
   bool is_null() const { return kind == Kind::Null; }
@@ -26,7 +26,7 @@ class Json {
   int integer() const { return static_cast<int>(number()); }
   const std::string &string() const;
   const std::vector<Json> &items() const;
-  std::vector<double> numbers() const;    // of this value and all inside of it, in order
+  std::vector<double> numbers() const;    // of this value and all nested in it, in order
 
  private:
   enum class Kind { Null, Boolean, Number, String, Array, Object };

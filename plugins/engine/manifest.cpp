@@ -13,13 +13,13 @@ namespace {
 
   constexpr int FORMAT_VERSION = 8;
 
-  ReferenceResults read_answer(const Json &json, std::size_t size)
+  ReferenceResults read_results(const Json &json, std::size_t size)
   {
-    const ReferenceResults answer = {json.at("energy").number(), json.at("forces").numbers(),
-                                     json.at("virial").numbers()};
-    if (answer.forces.size() != size || answer.virial.size() != 9)
+    const ReferenceResults results = {json.at("energy").number(), json.at("forces").numbers(),
+                                      json.at("virial").numbers()};
+    if (results.forces.size() != size || results.virial.size() != 9)
       throw std::runtime_error("the self-test structure has arrays of different lengths");
-    return answer;
+    return results;
   }
 
   SelfTest read_self_test(const Json &json, const std::vector<int> &atomic_numbers)
@@ -28,7 +28,7 @@ namespace {
     for (const Json &number : json.at("numbers").items()) {
       const auto found = std::find(atomic_numbers.begin(), atomic_numbers.end(), number.integer());
       if (found == atomic_numbers.end())
-        throw std::runtime_error("the self-test structure has a foreign element");
+        throw std::runtime_error("the self-test structure has an element that the model lacks");
       self_test.species.push_back(static_cast<int>(found - atomic_numbers.begin()));
     }
     self_test.positions = json.at("positions").numbers();
@@ -36,17 +36,17 @@ namespace {
     const std::size_t size = 3 * self_test.species.size();
     if (self_test.positions.size() != size || self_test.cell.size() != 9)
       throw std::runtime_error("the self-test structure has arrays of different lengths");
-    static_cast<ReferenceResults &>(self_test) = read_answer(json, size);
+    static_cast<ReferenceResults &>(self_test) = read_results(json, size);
     if (json.has("members"))
       for (const Json &member : json.at("members").items())
-        self_test.members.push_back(read_answer(member, size));
+        self_test.members.push_back(read_results(member, size));
     return self_test;
   }
 
   bool is_deep(const std::string &kind)
   {
     if (kind != "deep" && kind != "shallow")
-      throw std::runtime_error("a committee is shallow or deep, not " + kind);
+      throw std::runtime_error("a committee must be shallow or deep, got " + kind);
     return kind == "deep";
   }
 
@@ -65,7 +65,7 @@ namespace {
     manifest.is_deep = n_members > 1 && is_deep(json.at("committee").at("kind").string());
     if (manifest.self_test.members.size() != (n_members > 1 ? n_members : 0))
       throw std::runtime_error(
-          "the self-test structure must have one answer for each member of the committee");
+          "the self-test structure must have the results of each member of the committee");
     return manifest;
   }
 
@@ -85,7 +85,7 @@ Manifest read_manifest(const ModelFile &file)
   throw std::runtime_error("model file " + file.path() + " has format " + std::to_string(format) +
                            "; this mlpot reads format " + std::to_string(FORMAT_VERSION) +
                            (format < FORMAT_VERSION
-                                ? ": train it anew, models compute something else now"
+                                ? ": train it again, models compute something else now"
                                 : ": upgrade mlpot"));
 }
 

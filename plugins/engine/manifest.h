@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   What a model file says of itself (extra/mlpot.json): what engines need, and the self-test structure, a periodic
-   structure with the answers that every engine must reproduce. */
+   The manifest of a model file (extra/mlpot.json), as far as engines need it, with the self-test: a periodic
+   structure and the results that every engine must reproduce. */
 
 #ifndef MLPOT_MANIFEST_H
 #define MLPOT_MANIFEST_H
@@ -31,16 +31,16 @@ struct Manifest {
   double cutoff;
   int n_layers, message_width;
   std::vector<int> atomic_numbers;
-  std::string precision;    // in which the model was trained: "mixed" or "double"
+  std::string precision;    // of the training: "mixed" or "double"
   SelfTest self_test;
-  bool is_deep;    // a committee of whole members
+  bool is_deep;    // committee of complete models
   ErrorBars error_bars;
 };
 
 /* Throws std::runtime_error, also for files of a newer format. */
 Manifest read_manifest(const ModelFile &file);
 
-/* What an engine says of the model; points into its arguments. */
+/* Description for the host; points into its arguments. */
 mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision);
 
 using Compute =

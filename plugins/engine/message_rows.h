@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   Rows of mlpot_rows to and from buffers of double numbers, one row after the other. */
+   Copies rows of mlpot_rows to and from buffers of double numbers. */
 
 #ifndef MLPOT_MESSAGE_ROWS_H
 #define MLPOT_MESSAGE_ROWS_H

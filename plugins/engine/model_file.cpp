@@ -17,7 +17,7 @@ namespace {
   constexpr std::uint32_t END_OF_DIRECTORY = 0x06054b50;
   constexpr std::uint32_t END_OF_DIRECTORY64 = 0x06064b50;
   constexpr std::uint32_t LOCATOR64 = 0x07064b50;
-  constexpr std::uint64_t WIDE = 0xffffffff;    // the value stands in the 64-bit extra field
+  constexpr std::uint64_t WIDE = 0xffffffff;    // the value is in the 64-bit extra field
 
   const std::string CHECKSUM = "mlpot-crc32:";
   const std::uint64_t CHECKSUM_SIZE = CHECKSUM.size() + 8;
@@ -47,33 +47,33 @@ namespace {
 ModelFile::ModelFile(const std::string &path) : path_(path)
 {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream) refuse("cannot be read");
+  if (!stream) fail("cannot be read");
   bytes_.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
   check_checksum();
 }
 
-void ModelFile::refuse(const std::string &why) const
+void ModelFile::fail(const std::string &why) const
 {
   throw std::runtime_error("model file " + path_ + " " + why);
 }
 
 void ModelFile::check_checksum() const
 {
-  if (bytes_.compare(0, 2, "PK") != 0) refuse("is not an mlpot model");
+  if (bytes_.compare(0, 2, "PK") != 0) fail("is not an mlpot model");
   if (bytes_.size() < CHECKSUM_SIZE + 22 ||
       bytes_.compare(bytes_.size() - CHECKSUM_SIZE, CHECKSUM.size(), CHECKSUM) != 0)
-    refuse("has no mlpot checksum at its end: it is cut off or was not written by mlpot");
+    fail("has no mlpot checksum at its end: it is cut off or was not written by mlpot");
   char digits[9];
   std::snprintf(digits, sizeof(digits), "%08x", crc32(bytes_.data(), bytes_.size() - 8));
   if (bytes_.compare(bytes_.size() - 8, 8, digits) != 0)
-    refuse("is damaged: its checksum does not match; copy it again from its source");
+    fail("is damaged: its checksum does not match; copy it again from its source");
 }
 
 /* Little-endian number of n_bytes at offset. */
 std::uint64_t ModelFile::number(std::uint64_t offset, int n_bytes) const
 {
   if (offset > bytes_.size() || bytes_.size() - offset < static_cast<std::uint64_t>(n_bytes))
-    refuse("is an archive with a broken directory");
+    fail("is an archive with a broken directory");
   std::uint64_t value = 0;
   for (int k = n_bytes - 1; k >= 0; k--)
     value = (value << 8) | static_cast<unsigned char>(bytes_[offset + k]);
@@ -83,12 +83,12 @@ std::uint64_t ModelFile::number(std::uint64_t offset, int n_bytes) const
 void ModelFile::find_directory(std::uint64_t &offset, std::uint64_t &n_members) const
 {
   const std::uint64_t end = bytes_.size() - CHECKSUM_SIZE - 22;
-  if (number(end, 4) != END_OF_DIRECTORY) refuse("is an archive without a directory");
+  if (number(end, 4) != END_OF_DIRECTORY) fail("is an archive without a directory");
   offset = number(end + 16, 4);
   n_members = number(end + 10, 2);
   if (end < 20 || number(end - 20, 4) != LOCATOR64) return;
   const std::uint64_t wide = number(end - 12, 8);
-  if (number(wide, 4) != END_OF_DIRECTORY64) refuse("is an archive without a directory");
+  if (number(wide, 4) != END_OF_DIRECTORY64) fail("is an archive without a directory");
   offset = number(wide + 48, 8);
   n_members = number(wide + 32, 8);
 }
@@ -108,26 +108,25 @@ std::string ModelFile::member(const std::string &name) const
       return content(offset);
     offset = next;
   }
-  refuse("has no member " + name);
+  fail("has no member " + name);
 }
 
 /* Content of the member whose directory entry lies at `entry`. */
 std::string ModelFile::content(std::uint64_t entry) const
 {
-  if (number(entry + 10, 2) != 0) refuse("is compressed");
+  if (number(entry + 10, 2) != 0) fail("is compressed");
   std::uint64_t size = number(entry + 24, 4);
   std::uint64_t start = number(entry + 42, 4);
   std::uint64_t field = entry + 46 + number(entry + 28, 2);
   const std::uint64_t end = field + number(entry + 30, 2);
   for (; field + 4 <= end; field += 4 + number(field + 2, 2)) {
     if (number(field, 2) != 1) continue;
-    // the compressed size, the same number, stands between the two
+    // between the two is the compressed size, the same number
     if (start == WIDE) start = number(field + 4 + (size == WIDE ? 16 : 0), 8);
     if (size == WIDE) size = number(field + 4, 8);
   }
   const std::uint64_t data = start + 30 + number(start + 26, 2) + number(start + 28, 2);
-  if (data > bytes_.size() || bytes_.size() - data < size)
-    refuse("is an archive that is too short");
+  if (data > bytes_.size() || bytes_.size() - data < size) fail("is an archive that is too short");
   return bytes_.substr(data, size);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 
-   model.pt as it lies on disk: a zip archive of stored (uncompressed) members whose comment, the
-   last bytes of the file, is "mlpot-crc32:" and the CRC-32 of all bytes before the 8 digits. A file
-   that was cut or changed is refused here, before libtorch or anything else interprets it. */
+   Format of model.pt: a zip archive of stored (uncompressed) members whose comment, the last bytes
+   of the file, is "mlpot-crc32:" and the CRC-32 of all bytes before the 8 digits. A truncated or
+   changed file is rejected here, before libtorch or anything else interprets it. */
 
 #ifndef MLPOT_MODEL_FILE_H
 #define MLPOT_MODEL_FILE_H
@@ -26,7 +26,7 @@ class ModelFile {
  private:
   std::string path_, bytes_;
 
-  [[noreturn]] void refuse(const std::string &why) const;
+  [[noreturn]] void fail(const std::string &why) const;
   std::uint64_t number(std::uint64_t offset, int n_bytes) const;
   void check_checksum() const;
   void find_directory(std::uint64_t &offset, std::uint64_t &n_members) const;

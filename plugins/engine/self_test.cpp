@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   The self_test as a host would present it: the atoms of the cell, and a copy of each for every
-   periodic image that a neighbour can lie in. */
+   The self-test structure as a host presents it: the atoms of the cell and, as ghosts, their periodic
+   images within the cutoff. */
 
 #include "manifest.h"
 #include "message_rows.h"
@@ -68,8 +68,8 @@ namespace {
     }
   }
 
-  /* How many images each way: the cutoff over the height of the cell, and one more because atoms
-     may lie outside of it. */
+  /* Images in each direction: the cutoff over the height of the cell, and one more because atoms may
+     be outside of the cell. */
   std::array<int, 3> PeriodicSelfTest::images(const std::vector<double> &cell, double cutoff)
   {
     std::array<int, 3> n;
@@ -117,7 +117,7 @@ namespace {
     }
   }
 
-  /* Adds the rows of the copies to those of the atoms and drops them. */
+  /* Adds the rows of the ghosts to those of their atoms and removes them. */
   void PeriodicSelfTest::fold(std::vector<double> &rows, int width) const
   {
     const mlpot_rows plain = plain_rows(rows.data(), width);
@@ -125,7 +125,7 @@ namespace {
     rows.resize(static_cast<std::size_t>(n_centers) * width);
   }
 
-  /* What the engine says: of the mean, and of each member if they are asked for. */
+  /* Results of an engine: the mean, then each member if n_members is not 0. */
   std::vector<ReferenceResults> run(PeriodicSelfTest &periodic, std::size_t n_members,
                                     const Compute &compute)
   {
@@ -142,14 +142,14 @@ namespace {
     }
     compute(atoms, periodic.communicator(), result);
     periodic.fold(forces, 3);
-    std::vector<ReferenceResults> answers;
-    answers.push_back({result.energy, forces, {result.virial, result.virial + 9}});
+    std::vector<ReferenceResults> results;
+    results.push_back({result.energy, forces, {result.virial, result.virial + 9}});
     for (std::size_t m = 0; m < n_members; m++) {
       const double *first = member_forces.data() + m * size, *virial = virials.data() + 9 * m;
-      answers.push_back({energies[m], {first, first + size}, {virial, virial + 9}});
-      periodic.fold(answers.back().forces, 3);
+      results.push_back({energies[m], {first, first + size}, {virial, virial + 9}});
+      periodic.fold(results.back().forces, 3);
     }
-    return answers;
+    return results;
   }
 
   void compare(const std::vector<double> &got, const std::vector<double> &expected, double &worst,
@@ -162,8 +162,8 @@ namespace {
     }
   }
 
-  /* Largest deviation, relative to the size of the numbers; NaN if anything is. Members are the mean and
-     what they deviate from it, so that the largest of them sets the size for all. */
+  /* Largest deviation relative to the largest value, NaN if any value is; members differ little, so
+     that the scale is common to all of them. */
   double deviation(const std::vector<ReferenceResults> &got,
                    const std::vector<ReferenceResults> &expected)
   {
@@ -178,15 +178,15 @@ namespace {
     return total;
   }
 
-  [[noreturn]] void refuse(const char *who, double worst, double allowed,
-                           const std::string &precision)
+  [[noreturn]] void fail(const char *what, double worst, double allowed,
+                         const std::string &precision)
   {
     char text[200];
     std::snprintf(
         text, sizeof(text),
         "%s with its own self-test structure: relative deviation %.1e, expected below %.0e in %s "
         "precision; do not use this file on this machine",
-        who, worst, allowed, precision.c_str());
+        what, worst, allowed, precision.c_str());
     throw std::runtime_error(text);
   }
 
@@ -200,10 +200,10 @@ void check_self_test(const Manifest &manifest, const std::string &precision, boo
   const auto got = run(periodic, with_members ? self_test.members.size() : 0, compute);
   const double allowed = precision == "double" ? 1e-9 : 2e-4;
   const double mean = deviation({got[0]}, {self_test});
-  if (!(mean <= allowed)) refuse("the model disagrees", mean, allowed, precision);
+  if (!(mean <= allowed)) fail("the model disagrees", mean, allowed, precision);
   if (!with_members) return;
   const double members = deviation({got.begin() + 1, got.end()}, self_test.members);
-  if (!(members <= allowed)) refuse("its committee disagrees", members, allowed, precision);
+  if (!(members <= allowed)) fail("its committee disagrees", members, allowed, precision);
 }
 
 }    // namespace mlpot

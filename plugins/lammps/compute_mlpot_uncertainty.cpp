@@ -1,5 +1,5 @@
 /* ----------------------------------------------------------
-   compute mlpot/uncertainty: how sure the model is of each atom.
+   compute mlpot/uncertainty: uncertainty of the energy and of each atom's force.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -31,15 +31,19 @@ enum { ENERGY, MAX_DISTANCE, WORST_ATOM, N_PARTS };
 ------------------------------------------------------------------------- */
 
 ComputeMLPotUncertainty::ComputeMLPotUncertainty(LAMMPS *lmp, int narg, char **arg) :
-    Compute(lmp, narg, arg), every(1), held(false), held_of(0), nmax(0), pair(nullptr)
+    Compute(lmp, narg, arg), every(1), cached(false), cached_step(0), nmax(0), pair(nullptr)
 {
   if (narg != 3 && narg != 5)
-    error->all(FLERR, "Compute mlpot/uncertainty takes no or one keyword: every N");
+    error->all(FLERR,
+               "Illegal compute mlpot/uncertainty command: expected compute ID group "
+               "mlpot/uncertainty [every N]");
   if (narg == 5) {
     if (std::string(arg[3]) != "every")
-      error->all(FLERR, "Compute mlpot/uncertainty knows every, not {}", arg[3]);
+      error->all(FLERR, "Unknown compute mlpot/uncertainty keyword: {}; expected every", arg[3]);
     every = utils::bnumeric(FLERR, arg[4], false, lmp);
-    if (every < 1) error->all(FLERR, "Compute mlpot/uncertainty: every must be above 0");
+    if (every < 1)
+      error->all(FLERR, "Illegal compute mlpot/uncertainty command: every must be above 0, got {}",
+                 every);
   }
   scalar_flag = vector_flag = peratom_flag = 1;
   extscalar = extvector = 0;
@@ -61,27 +65,27 @@ ComputeMLPotUncertainty::~ComputeMLPotUncertainty()
 void ComputeMLPotUncertainty::init()
 {
   pair = PairMLPot::find(lmp, "Compute mlpot/uncertainty");
-  held = false;
-  if (comm->me == 0) utils::logmesg(lmp, "Compute {}: {}\n", id, pair->what_is_known());
+  cached = false;
+  if (comm->me == 0) utils::logmesg(lmp, "Compute {}: {}\n", id, pair->describe_uncertainty());
 }
 
 /* ----------------------------------------------------------------------
-   with the forces, if LAMMPS has said that it needs this compute at the step
+   together with the forces in the steps for which LAMMPS has announced this compute
 ------------------------------------------------------------------------- */
 
-int ComputeMLPotUncertainty::wanted_at(bigint step)
+int ComputeMLPotUncertainty::requested_at(bigint step)
 {
   if (!matchstep(step)) return 0;
   return MLPotUncertainty::ENERGY | (is_due(step) ? MLPotUncertainty::ATOMS : 0);
 }
 
 /* ----------------------------------------------------------------------
-   what is shown is never older than every - 1 steps, whenever it is asked for
+   values are at most every - 1 steps old
 ------------------------------------------------------------------------- */
 
 bool ComputeMLPotUncertainty::is_due(bigint step) const
 {
-  return !held || step - held_of >= every;
+  return !cached || step - cached_step >= every;
 }
 
 /* ---------------------------------------------------------------------- */
@@ -109,8 +113,8 @@ void ComputeMLPotUncertainty::find_maxima()
   scalar = worst.value;
   vector[MAX_DISTANCE] = pair->largest(now.distances, groupbit).value;
   vector[WORST_ATOM] = std::isnan(worst.value) ? worst.value : static_cast<double>(worst.atom);
-  held = true;
-  held_of = update->ntimestep;
+  cached = true;
+  cached_step = update->ntimestep;
 }
 
 /* ---------------------------------------------------------------------- */

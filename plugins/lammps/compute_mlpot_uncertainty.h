@@ -1,5 +1,5 @@
 /* -*- c++ -*- ----------------------------------------------------------
-   compute mlpot/uncertainty: how sure the model is of each atom.
+   compute mlpot/uncertainty: uncertainty of the energy and of each atom's force.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -11,13 +11,13 @@
 #ifndef LMP_COMPUTE_MLPOT_UNCERTAINTY_H
 #define LMP_COMPUTE_MLPOT_UNCERTAINTY_H
 
-#include "mlpot_watcher.h"
+#include "mlpot_uncertainty.h"
 
 #include "compute.h"
 
 namespace LAMMPS_NS {
 
-class ComputeMLPotUncertainty : public Compute, public MLPotWatcher {
+class ComputeMLPotUncertainty : public Compute, public MLPotUncertaintyRequest {
  public:
   ComputeMLPotUncertainty(class LAMMPS *, int, char **);
   ~ComputeMLPotUncertainty() override;
@@ -27,12 +27,12 @@ class ComputeMLPotUncertainty : public Compute, public MLPotWatcher {
   void compute_vector() override;
   void compute_peratom() override;
   double memory_usage() override;
-  int wanted_at(bigint) override;
+  int requested_at(bigint) override;
 
  private:
   bigint every;
-  bool held;         // scalar and vector are those of an earlier step of this run,
-  bigint held_of;    // of this one
+  bool cached;           // scalar and vector hold values of this run,
+  bigint cached_step;    // of this step
   int nmax;
   class PairMLPot *pair;
 

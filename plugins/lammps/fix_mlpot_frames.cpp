@@ -1,5 +1,5 @@
 /* ----------------------------------------------------------
-   fix MLPOT/FRAMES: what pair style mlpot adds by itself to keep the last good frame.
+   fix MLPOT/FRAMES: keeps the last good frame; pair style mlpot adds it.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -34,27 +34,27 @@ int FixMLPotFrames::setmask()
 
 void FixMLPotFrames::setup(int /*vflag*/)
 {
-  last_good.take(true);
+  last_good.capture(true);
 }
 
 void FixMLPotFrames::min_setup(int /*vflag*/)
 {
-  last_good.take(true);
+  last_good.capture(true);
 }
 
 void FixMLPotFrames::end_of_step()
 {
-  last_good.take(true);
+  last_good.capture(true);
 }
 
 void FixMLPotFrames::min_post_force(int /*vflag*/)
 {
-  last_good.take(true);
+  last_good.capture(true);
 }
 
 /* ----------------------------------------------------------------------
-   before LAMMPS looks for the processes of atoms: it stops at positions that
-   are not finite, without a frame
+   before LAMMPS assigns atoms to processes, where positions that are not finite
+   would stop it without a frame
 ------------------------------------------------------------------------- */
 
 void FixMLPotFrames::setup_pre_exchange()

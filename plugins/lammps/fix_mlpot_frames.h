@@ -1,5 +1,5 @@
 /* -*- c++ -*- ----------------------------------------------------------
-   fix MLPOT/FRAMES: what pair style mlpot adds by itself to keep the last good frame.
+   fix MLPOT/FRAMES: keeps the last good frame; pair style mlpot adds it.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -32,7 +32,7 @@ class FixMLPotFrames : public Fix {
   double memory_usage() override;
 
   class PairMLPot *pair = nullptr;
-  // the last step that was computed to its end
+  // last step that was completed
   MLPotFrame last_good;
 };
 

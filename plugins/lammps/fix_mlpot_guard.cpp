@@ -1,5 +1,5 @@
 /* ----------------------------------------------------------
-   fix mlpot/guard: stops a run, or keeps its frames, where the model is not sure.
+   fix mlpot/guard: stops a run or writes frames where the uncertainty is above a limit.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -36,9 +36,12 @@ FixMLPotGuard::FixMLPotGuard(LAMMPS *lmp, int narg, char **arg) :
     n_uncertain(0), n_events(0), last_event(-1)
 {
   if (narg < 6 || narg % 2 == 1)
-    error->all(FLERR, "Fix mlpot/guard: expected fix ID group mlpot/guard N keyword value ...");
+    error->all(
+        FLERR,
+        "Illegal fix mlpot/guard command: expected fix ID group mlpot/guard N keyword value ...");
   nevery = utils::inumeric(FLERR, arg[3], false, lmp);
-  if (nevery < 1) error->all(FLERR, "Fix mlpot/guard: N must be above 0, got {}", nevery);
+  if (nevery < 1)
+    error->all(FLERR, "Illegal fix mlpot/guard command: N must be above 0, got {}", nevery);
   for (int iarg = 4; iarg < narg; iarg += 2) {
     const std::string keyword = arg[iarg], value = arg[iarg + 1];
     if (keyword == "max_sigma")
@@ -50,15 +53,18 @@ FixMLPotGuard::FixMLPotGuard(LAMMPS *lmp, int narg, char **arg) :
     else if (keyword == "file")
       file = value;
     else
-      error->all(FLERR, "Fix mlpot/guard knows max_sigma, max_distance, action and file, not {}",
+      error->all(FLERR,
+                 "Unknown fix mlpot/guard keyword: {}; expected max_sigma, max_distance, action "
+                 "or file",
                  keyword);
   }
   if (max_sigma == NO_LIMIT && max_distance == NO_LIMIT)
-    error->all(FLERR, "Fix mlpot/guard needs a limit: max_sigma or max_distance");
+    error->all(FLERR, "Fix mlpot/guard requires a limit: max_sigma or max_distance");
   if (!(max_sigma > 0.0 && max_distance > 0.0))
-    error->all(FLERR, "Fix mlpot/guard: limits must be above 0");
+    error->all(FLERR, "Illegal fix mlpot/guard command: limits must be above 0");
   if (action != "halt" && action != "dump" && action != "warn")
-    error->all(FLERR, "Fix mlpot/guard: action must be halt, dump or warn, not {}", action);
+    error->all(FLERR, "Illegal fix mlpot/guard command: action must be halt, dump or warn, got {}",
+               action);
   scalar_flag = vector_flag = 1;
   size_vector = 3;
   extscalar = extvector = 0;
@@ -79,39 +85,39 @@ void FixMLPotGuard::init()
   pair = PairMLPot::find(lmp, "Fix mlpot/guard");
   pair->check_limits("Fix mlpot/guard", max_sigma < NO_LIMIT, max_distance < NO_LIMIT);
   first_step = update->ntimestep;
-  if (comm->me == 0) utils::logmesg(lmp, "Fix {}: {}\n", id, pair->what_is_known());
+  if (comm->me == 0) utils::logmesg(lmp, "Fix {}: {}\n", id, pair->describe_uncertainty());
 }
 
 /* ---------------------------------------------------------------------- */
 
-int FixMLPotGuard::wanted_at(bigint step)
+int FixMLPotGuard::requested_at(bigint step)
 {
   return step % nevery == 0 || step == first_step ? MLPotUncertainty::ATOMS : 0;
 }
 
 void FixMLPotGuard::setup(int /*vflag*/)
 {
-  look();
+  check();
 }
 
 void FixMLPotGuard::min_setup(int /*vflag*/)
 {
-  look();
+  check();
 }
 
 void FixMLPotGuard::end_of_step()
 {
-  look();
+  check();
 }
 
 void FixMLPotGuard::min_post_force(int /*vflag*/)
 {
-  if (update->ntimestep % nevery == 0) look();
+  if (update->ntimestep % nevery == 0) check();
 }
 
 /* ---------------------------------------------------------------------- */
 
-void FixMLPotGuard::look()
+void FixMLPotGuard::check()
 {
   const MLPotUncertainty &now = pair->uncertainty(MLPotUncertainty::ATOMS);
   sigma = pair->largest(now.forces, groupbit).value;
@@ -119,15 +125,15 @@ void FixMLPotGuard::look()
   bigint mine = 0;
   for (int i = 0; i < atom->nlocal; i++) mine += excess(now, i) > 1.0;
   MPI_Allreduce(&mine, &n_uncertain, 1, MPI_LMP_BIGINT, MPI_SUM, world);
-  // a run that begins where another ended looks at the same frame again
+  // the first frame of a continued run has been counted already
   if (n_uncertain == 0 || (update->ntimestep == last_event && action != "halt")) return;
   n_events++;
   last_event = update->ntimestep;
-  act(describe_worst(now), now);
+  apply(describe_worst(now), now);
 }
 
 /* ----------------------------------------------------------------------
-   how many times above its limit an atom is; above 1 it is uncertain
+   largest ratio of a value to its limit; above 1 the atom is uncertain
 ------------------------------------------------------------------------- */
 
 double FixMLPotGuard::excess(const MLPotUncertainty &now, int i) const
@@ -154,20 +160,20 @@ std::string FixMLPotGuard::describe_worst(const MLPotUncertainty &now) const
     text = fmt::format("step {}: atom {} of type {} at ({:.4f} {:.4f} {:.4f}) has",
                        update->ntimestep, atom->tag[i], atom->type[i], x[0], x[1], x[2]);
     if (max_sigma < NO_LIMIT)
-      text += fmt::format(" a force {} of {:.4g} (limit {:g})", pair->bar_name(), now.forces[i],
+      text += fmt::format(" a {} of {:.4g} (limit {:g})", pair->force_label(), now.forces[i],
                           max_sigma);
     if (max_distance < NO_LIMIT)
       text += fmt::format("{} a feature distance of {:.4g} (limit {:g})",
                           max_sigma < NO_LIMIT ? " and" : "", now.distances[i], max_distance);
     text += fmt::format("; {} uncertain atom{}", n_uncertain, n_uncertain > 1 ? "s" : "");
   }
-  pair->share_first(text);
+  pair->broadcast_first(text);
   return text;
 }
 
 /* ---------------------------------------------------------------------- */
 
-void FixMLPotGuard::act(const std::string &text, const MLPotUncertainty &now)
+void FixMLPotGuard::apply(const std::string &text, const MLPotUncertainty &now)
 {
   if (action == "warn") {
     if (comm->me == 0) error->warning(FLERR, "Fix mlpot/guard: " + text);
@@ -185,7 +191,7 @@ void FixMLPotGuard::act(const std::string &text, const MLPotUncertainty &now)
 void FixMLPotGuard::write_frame(const MLPotUncertainty &now) const
 {
   MLPotFrame frame(lmp);
-  frame.take(true);
+  frame.capture(true);
   std::vector<MLPotFrame::Column> columns = pair->columns(now);
   MLPotFrame::Column uncertain = {"uncertain", true, {}};
   for (int i = 0; i < atom->nlocal; i++) uncertain.values.push_back(excess(now, i) > 1.0);

@@ -1,5 +1,5 @@
 /* -*- c++ -*- ----------------------------------------------------------
-   fix mlpot/guard: stops a run, or keeps its frames, where the model is not sure.
+   fix mlpot/guard: stops a run or writes frames where the uncertainty is above a limit.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -11,7 +11,7 @@
 #ifndef LMP_FIX_MLPOT_GUARD_H
 #define LMP_FIX_MLPOT_GUARD_H
 
-#include "mlpot_watcher.h"
+#include "mlpot_uncertainty.h"
 
 #include "fix.h"
 
@@ -19,7 +19,7 @@
 
 namespace LAMMPS_NS {
 
-class FixMLPotGuard : public Fix, public MLPotWatcher {
+class FixMLPotGuard : public Fix, public MLPotUncertaintyRequest {
  public:
   FixMLPotGuard(class LAMMPS *, int, char **);
 
@@ -33,7 +33,7 @@ class FixMLPotGuard : public Fix, public MLPotWatcher {
   double compute_vector(int) override;
   void write_restart(FILE *) override;
   void restart(char *) override;
-  int wanted_at(bigint) override;
+  int requested_at(bigint) override;
 
  private:
   double max_sigma, max_distance;    // infinite: no limit
@@ -41,13 +41,13 @@ class FixMLPotGuard : public Fix, public MLPotWatcher {
   bigint first_step;    // of this run
   class PairMLPot *pair;
 
-  // of the last look; thermo output
+  // of the last check; thermo output
   double sigma, distance;
   bigint n_uncertain;
   bigint n_events, last_event;
 
-  void look();
-  void act(const std::string &, const MLPotUncertainty &);
+  void check();
+  void apply(const std::string &, const MLPotUncertainty &);
   std::string describe_worst(const MLPotUncertainty &) const;
   double excess(const MLPotUncertainty &, int) const;
   void write_frame(const MLPotUncertainty &) const;

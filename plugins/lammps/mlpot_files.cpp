@@ -52,8 +52,8 @@ std::string content(const fs::path &file)
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
-// engines in the cache that were built from the sources of this plugin: first those for the torch
-// that is installed beside the plugin, then the newest
+// engines in the cache, built from the sources of this plugin (named by mlpot/lammps/torch_engine_sources.py): first
+// those for the torch that is installed beside the plugin, then the newest
 std::vector<fs::path> cached_engines(const std::string &file)
 {
   struct Candidate {
@@ -82,7 +82,7 @@ std::vector<fs::path> cached_engines(const std::string &file)
   return paths;
 }
 
-// where the library of an engine may be, the best place first
+// possible files of an engine, best first
 std::vector<fs::path> engine_candidates(const std::string &name)
 {
   std::string chosen = variable(name == "torch" ? "MLPOT_TORCH_ENGINE" : "MLPOT_NATIVE_ENGINE");
@@ -96,14 +96,14 @@ std::vector<fs::path> engine_candidates(const std::string &name)
   return candidates;
 }
 
-// the library stays open until the end of the process: libtorch does not bear being closed
+// the library stays open until the process ends: libtorch cannot be closed
 MLPotFiles::Engine open_library(const fs::path &path)
 {
   MLPotFiles::Engine engine;
   engine.path = path.string();
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library) {
-    engine.problem = dlerror();
+    engine.error = dlerror();
     return engine;
   }
   const auto get_api =
@@ -111,7 +111,7 @@ MLPotFiles::Engine open_library(const fs::path &path)
   engine.api = get_api ? get_api() : nullptr;
   if (!engine.api || engine.api->api_version != MLPOT_ENGINE_API_VERSION) {
     engine.api = nullptr;
-    engine.problem = engine.path + " was made for another version of mlpot";
+    engine.error = engine.path + " belongs to another version of mlpot";
   }
   return engine;
 }
@@ -123,15 +123,15 @@ namespace MLPotFiles {
 Engine open_engine(const std::string &name)
 {
   Engine engine;
-  std::string problems;
+  std::string errors;
   for (const auto &path : engine_candidates(name)) {
     engine = open_library(path);
     if (engine.api) return engine;
-    problems += "\n  " + engine.problem;
+    errors += "\n  " + engine.error;
   }
-  engine.problem = "Pair style mlpot finds no " + name + " engine";
-  if (!problems.empty()) engine.problem += " that it can open:" + problems + "\n";
-  if (name == "torch") engine.problem += "; make it once with: mlpot build-torch-engine";
+  engine.error = "Pair style mlpot cannot find the engine " + name;
+  if (!errors.empty()) engine.error += " in a file that can be opened:" + errors + "\n";
+  if (name == "torch") engine.error += "; build it once with: mlpot build-torch-engine";
   return engine;
 }
 
@@ -143,9 +143,12 @@ std::string find_model(const std::string &name)
 #ifdef MLPOT_POTENTIALS
   folders.emplace_back(MLPOT_POTENTIALS);
 #endif
-  // "name/preset", or "name" as in mlpot/model_file/registry.py
-  std::vector<std::string> files = {name + ".pt"};
-  if (!fs::path(name).has_parent_path()) files = {name + "/accurate.pt", name + "/fast.pt"};
+  // "name/preset", or "name" with the presets of mlpot/model_file/registry.py, best first
+  std::vector<std::string> files;
+  if (fs::path(name).has_parent_path())
+    files.push_back(name + ".pt");
+  else
+    for (const char *preset : {MLPOT_PRESETS}) files.push_back(name + "/" + preset + ".pt");
   for (const auto &file : files)
     for (const auto &folder : folders)
       if (fs::is_regular_file(folder / file, ignored)) return (folder / file).string();

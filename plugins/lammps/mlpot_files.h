@@ -17,16 +17,16 @@
 
 namespace MLPotFiles {
 
-// an engine, or why there is none
+// an engine, or the error that kept it from being opened
 struct Engine {
   const mlpot_engine_api *api = nullptr;
-  std::string path, problem;
+  std::string path, error;
 };
 
 // finds and opens the shared library of an engine, "native" or "torch"
 Engine open_engine(const std::string &name);
 
-// file of a model given by path or by the name of a shipped potential; empty if there is none
+// file of a model given by path or by the name of a shipped potential; empty if not found
 std::string find_model(const std::string &name);
 
 }    // namespace MLPotFiles

@@ -23,12 +23,12 @@ using namespace LAMMPS_NS;
 // 1 A/fs in sqrt(eV/amu), the unit of velocities in ASE
 static constexpr double ASE_VELOCITY = 10.180505710774743;
 
-// what travels of each atom: number, type, mass, position, momentum, force, further columns
+// values of each atom in a row: number, type, mass, position, momentum, force, further columns
 static constexpr int FORCES = 9, COLUMNS = 12;
 
 /* ---------------------------------------------------------------------- */
 
-void MLPotFrame::take(bool with_forces)
+void MLPotFrame::capture(bool with_forces)
 {
   const int n = atom->nlocal;
   const auto vectors = [n](double **array) {
@@ -56,12 +56,12 @@ void MLPotFrame::take(bool with_forces)
 
 /* ---------------------------------------------------------------------- */
 
-MLPotFrame::Column MLPotFrame::marked(const std::string &name,
-                                      const std::vector<tagint> &wanted) const
+MLPotFrame::Column MLPotFrame::selection(const std::string &name,
+                                         const std::vector<tagint> &selected) const
 {
   Column column = {name, true, {}};
   for (const tagint number : numbers)
-    column.values.push_back(std::find(wanted.begin(), wanted.end(), number) != wanted.end());
+    column.values.push_back(std::find(selected.begin(), selected.end(), number) != selected.end());
   return column;
 }
 

@@ -18,11 +18,11 @@
 
 namespace LAMMPS_NS {
 
-// A structure at one step, each rank with its own atoms, and its way into a file of extended XYZ
-// that ASE and OVITO read. The file is in the units of ASE: eV, A, amu; momenta in sqrt(amu eV).
+// Structure at one step, distributed over the ranks, and its output as extended XYZ in the units of ASE:
+// eV, A, amu; momenta in sqrt(amu eV).
 class MLPotFrame : protected Pointers {
  public:
-  // one more value for each atom of this rank
+  // further value of each atom of this rank
   struct Column {
     std::string name;
     bool logical;
@@ -31,12 +31,12 @@ class MLPotFrame : protected Pointers {
 
   explicit MLPotFrame(LAMMPS *lmp) : Pointers(lmp) {}
 
-  bigint step = -1;    // -1: nothing was taken yet
+  bigint step = -1;    // -1: none captured yet
 
   // copies the atoms as they are now
-  void take(bool with_forces);
-  // 1 for the atoms of this rank with one of these numbers
-  Column marked(const std::string &name, const std::vector<tagint> &numbers) const;
+  void capture(bool with_forces);
+  // logical column, true for the atoms with one of these numbers
+  Column selection(const std::string &name, const std::vector<tagint> &numbers) const;
   // collective; false on all ranks if the file could not be written. `symbols` by atom type; `energy_unit` is 1 eV
   // in the units of the run; `info` are further words for the comment line
   bool write(const std::string &path, bool append, const std::vector<std::string> &symbols,
@@ -48,7 +48,7 @@ class MLPotFrame : protected Pointers {
   bool periodic[3], has_forces;
   std::vector<tagint> numbers;
   std::vector<int> types;
-  std::vector<double> x, v, f, masses;    // no masses: those of the types
+  std::vector<double> x, v, f, masses;    // empty masses: those of the types
 
   std::vector<double> rows(double, const std::vector<Column> &) const;
   std::vector<double> gather(const std::vector<double> &) const;

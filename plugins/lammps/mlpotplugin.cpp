@@ -45,14 +45,14 @@ template <typename Style> void *create(void *lmp, int narg, char **arg)
   return new Style(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
-// the classes of LAMMPS differ from version to version: a plugin for another one would crash
-bool fits(LAMMPS_NS::LAMMPS *lmp)
+// a plugin for another version of LAMMPS would crash: the classes of LAMMPS change between versions
+bool is_compatible(LAMMPS_NS::LAMMPS *lmp)
 {
   if (lmp->num_ver == MLPOT_LAMMPS_VERSION) return true;
   if (lmp->comm->me == 0)
     LAMMPS_NS::utils::logmesg(
         lmp,
-        "WARNING: pair style mlpot is left out: it was built for LAMMPS {}, this "
+        "WARNING: Pair style mlpot is not available: it was built for LAMMPS {}, this "
         "is LAMMPS {}; install mlpot again without the cache of pip\n",
         MLPOT_LAMMPS_VERSION, lmp->num_ver);
   return false;
@@ -64,7 +64,7 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
                                                                          void *register_function)
 {
   auto *host = static_cast<LAMMPS_NS::LAMMPS *>(lmp);
-  if (!fits(host)) return;
+  if (!is_compatible(host)) return;
   const auto add = [=](const char *style, const char *name, const auto &set_creator) {
     mlpot_lammps_plugin plugin = {};
     plugin.version = host->version;

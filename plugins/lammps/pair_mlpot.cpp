@@ -29,9 +29,6 @@
 
 using namespace LAMMPS_NS;
 
-// eV in kcal/mol as LAMMPS converts it
-static constexpr double EV_IN_REAL_UNITS = 23.060549;
-
 // positions of the 9 components in a row-major tensor, in the order of LAMMPS' per-atom arrays
 static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 
@@ -39,7 +36,8 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 
 PairMLPot::PairMLPot(LAMMPS *lmp) :
     Pair(lmp), api(nullptr), engine(nullptr), model(), energy_unit(1.0), messages(nullptr),
-    known(0), frames(nullptr), i_failed(0), somebody_failed(0)
+    available(0), frames(nullptr), this_rank_failed(0), any_failed(0), warned_masses(false),
+    warned_heat_flux(false)
 {
   single_enable = 0;
   one_coeff = 1;
@@ -90,14 +88,14 @@ void PairMLPot::allocate()
 
 void PairMLPot::settings(int narg, char **arg)
 {
-  const auto choose = [&](int iarg, std::initializer_list<const char *> known) {
+  const auto choose = [&](int iarg, std::initializer_list<const char *> choices) {
     const std::string value = arg[iarg + 1];
-    if (std::find(known.begin(), known.end(), value) == known.end())
-      error->all(FLERR, "Pair style mlpot: {} must be one of {}, got {}", arg[iarg],
-                 utils::join_words({known.begin(), known.end()}, ", "), value);
+    if (std::find(choices.begin(), choices.end(), value) == choices.end())
+      error->all(FLERR, "Illegal pair_style mlpot command: {} must be one of {}, got {}", arg[iarg],
+                 utils::join_words({choices.begin(), choices.end()}, ", "), value);
     return value;
   };
-  // a second pair_style of the same name gets here, too: it begins anew, and asks for pair_coeff
+  // LAMMPS calls this again for a second pair_style mlpot: back to the defaults, pair_coeff is required again
   engine_name = "auto";
   precision = "";
   device = "cpu";
@@ -116,11 +114,14 @@ void PairMLPot::settings(int narg, char **arg)
     else if (keyword == "closest")
       closest = utils::numeric(FLERR, arg[iarg + 1], false, lmp);
     else
-      error->all(FLERR, "Pair style mlpot knows engine, precision, device and closest, not {}",
-                 keyword);
+      error->all(
+          FLERR,
+          "Unknown pair_style mlpot keyword: {}; expected engine, precision, device or closest",
+          keyword);
   }
   if (!(closest >= 0.0 && closest <= 1.0))
-    error->all(FLERR, "Pair style mlpot: closest must be between 0 and 1, got {}", closest);
+    error->all(FLERR, "Illegal pair_style mlpot command: closest must be between 0 and 1, got {}",
+               closest);
 }
 
 /* ----------------------------------------------------------------------
@@ -134,34 +135,35 @@ void PairMLPot::coeff(int narg, char **arg)
   map_element2type(narg - 3, arg + 3);
   load_model(arg[2]);
   map_species(arg[2]);
-  log_model(arg[2]);
+  centroidstressflag = model.n_layers > 1 ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
+  warned_masses = warned_heat_flux = false;
 }
 
 /* ----------------------------------------------------------------------
-   every rank loads the model; what fails on any of them stops all of them
+   collective: every rank loads the model; a failure on one of them stops all
 ------------------------------------------------------------------------- */
 
 void PairMLPot::load_model(const std::string &name)
 {
   unload();
   const std::string path = MLPotFiles::find_model(name);
-  stop_if_any_failed(path.empty() ? "Pair style mlpot finds no model file " + name +
-                             " and no shipped potential of that name"
+  stop_if_any_failed(path.empty() ? "Cannot find model file " + name +
+                             " for pair style mlpot, nor a shipped potential of that name"
                                   : "");
-  // the native engine runs on the cpu
-  const std::string first = device == "cpu" ? "native" : "torch";
-  stop_if_any_failed(try_to_load(engine_name == "auto" ? first : engine_name, path));
+  const std::string best = device == "cpu" ? "native" : "torch";
+  stop_if_any_failed(create_engine(engine_name == "auto" ? best : engine_name, path));
+  log_model(path);
 }
 
 /* ----------------------------------------------------------------------
-   empty, or why the engine does not run the model
+   empty, or why the engine cannot run the model
 ------------------------------------------------------------------------- */
 
-std::string PairMLPot::try_to_load(const std::string &name, const std::string &path)
+std::string PairMLPot::create_engine(const std::string &name, const std::string &path)
 {
   const MLPotFiles::Engine library = MLPotFiles::open_engine(name);
-  if (!library.api && engine_name == "auto" && name != "torch") return try_to_load("torch", path);
-  if (!library.api) return library.problem;
+  if (!library.api && engine_name == "auto" && name != "torch") return create_engine("torch", path);
+  if (!library.api) return library.error;
   api = library.api;
   MPI_Comm node;
   int node_rank;
@@ -180,19 +182,19 @@ std::string PairMLPot::try_to_load(const std::string &name, const std::string &p
 
 void PairMLPot::map_species(const std::string &name)
 {
-  std::vector<std::string> known;
+  std::vector<std::string> of_model;
   for (int k = 0; k < model.n_elements; k++)
-    known.emplace_back(MLPotElements::SYMBOLS[model.atomic_numbers[k]]);
+    of_model.emplace_back(MLPotElements::SYMBOLS[model.atomic_numbers[k]]);
   species_of_type.assign(atom->ntypes + 1, -1);
   radius_of_type.assign(atom->ntypes + 1, 0.0);
   for (int type = 1; type <= atom->ntypes; type++) {
     if (map[type] < 0) continue;
     const std::string element = elements[map[type]];
-    const auto found = std::find(known.begin(), known.end(), element);
-    if (found == known.end())
-      error->all(FLERR, "Pair style mlpot: model {} does not know the element {}; it knows {}",
-                 name, element, utils::join_words(known, ", "));
-    species_of_type[type] = static_cast<int>(found - known.begin());
+    const auto found = std::find(of_model.begin(), of_model.end(), element);
+    if (found == of_model.end())
+      error->all(FLERR, "Unknown element {} for pair style mlpot: the elements of model {} are {}",
+                 element, name, utils::join_words(of_model, ", "));
+    species_of_type[type] = static_cast<int>(found - of_model.begin());
     radius_of_type[type] =
         MLPotElements::COVALENT_RADII[model.atomic_numbers[species_of_type[type]]];
   }
@@ -200,13 +202,13 @@ void PairMLPot::map_species(const std::string &name)
 
 /* ---------------------------------------------------------------------- */
 
-void PairMLPot::log_model(const std::string &name)
+void PairMLPot::log_model(const std::string &path) const
 {
   if (comm->me != 0) return;
   utils::logmesg(lmp,
                  "Pair style mlpot runs {} with engine {}, precision {}, device {}; {} layer{}, "
                  "cutoff {} A\n",
-                 name, model.engine, model.precision, device, model.n_layers,
+                 path, model.engine, model.precision, device, model.n_layers,
                  model.n_layers > 1 ? "s" : "", model.cutoff);
 }
 
@@ -214,15 +216,13 @@ void PairMLPot::log_model(const std::string &name)
 
 void PairMLPot::init_style()
 {
-  if (utils::strmatch(update->unit_style, "^metal$"))
-    energy_unit = 1.0;
-  else if (utils::strmatch(update->unit_style, "^real$"))
-    energy_unit = EV_IN_REAL_UNITS;
-  else
-    error->all(FLERR, "Pair style mlpot needs units metal or real, not {}", update->unit_style);
-  if (!force->newton_pair) error->all(FLERR, "Pair style mlpot needs newton on");
-  if (!atom->tag_enable) error->all(FLERR, "Pair style mlpot needs atoms with IDs");
-  check_special_bonds();
+  set_units();
+  if (!force->newton_pair) error->all(FLERR, "Pair style mlpot requires newton pair on");
+  if (!atom->tag_enable) error->all(FLERR, "Pair style mlpot requires atom IDs");
+  check_neighbor_list();
+  check_centroid_stress();
+  warn_masses();
+  warn_heat_flux();
   if (!frames) {
     const std::string id = "MLPOT_FRAMES_" + std::to_string(instance_me);
     frames = dynamic_cast<FixMLPotFrames *>(modify->add_fix(id + " all MLPOT/FRAMES"));
@@ -230,33 +230,10 @@ void PairMLPot::init_style()
   }
   comm_forward = comm_reverse = model.message_width;
   if (model.n_members > 1) comm_reverse = std::max(comm_reverse, member_width());
-  // pair style hybrid asks for the width when the model is not yet known
+  // pair style hybrid reads the widths before pair_coeff has set the model
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
   neighbor->add_request(this, NeighConst::REQ_FULL);
-}
-
-/* ----------------------------------------------------------------------
-   collective: neighbours that LAMMPS leaves out because they are bonded would be missed without a word
-------------------------------------------------------------------------- */
-
-void PairMLPot::check_special_bonds() const
-{
-  if (atom->molecular != Atom::MOLECULAR) return;
-  int mine = 0, any;
-  for (int i = 0; i < atom->nlocal; i++) {
-    if (species_of_type[atom->type[i]] < 0) continue;
-    for (int k = 1; k <= 3; k++) {
-      const int number = atom->nspecial[i][k - 1] - (k > 1 ? atom->nspecial[i][k - 2] : 0);
-      if (number > 0 && force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0) mine = 1;
-    }
-  }
-  MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, world);
-  if (any)
-    error->all(FLERR,
-               "Pair style mlpot needs all neighbours, but LAMMPS leaves bonded ones out of the "
-               "list: use special_bonds lj/coul 1 1 1, or, beside a force field with bonds, 1e-50 "
-               "instead of 0");
 }
 
 /* ---------------------------------------------------------------------- */
@@ -273,39 +250,39 @@ double PairMLPot::init_one(int i, int j)
 void PairMLPot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  const int wanted = wanted_now();
-  known = 0;
+  const int requested = requested_now();
+  available = 0;
   mlpot_result result = {};
   attempt([&] {
-    Problem problem = position_problem();
-    if (problem.text.empty()) problem = overlap_problem();
-    if (!problem.text.empty()) return problem;
+    Failure failure = position_failure();
+    if (failure.text.empty()) failure = overlap_failure();
+    if (!failure.text.empty()) return failure;
     prepare_result(result);
-    prepare_members(result, wanted);
+    prepare_members(result, requested);
     return run_engine(result);
   });
-  digest_members(wanted);
+  reduce_members(requested);
   add_result(result);
   if (vflag_either) add_virials(result);
 }
 
 /* ---------------------------------------------------------------------- */
 
-PairMLPot::Problem PairMLPot::run_engine(mlpot_result &result)
+PairMLPot::Failure PairMLPot::run_engine(mlpot_result &result)
 {
-  const mlpot_atoms atoms = describe_atoms();
+  const mlpot_atoms atoms = engine_atoms();
   const mlpot_communicator communicator = {this, forward_messages, reverse_messages};
   char text[4096] = "";
   mlpot_message message = {text, sizeof(text)};
   result.failed_atom = -1;
   if (api->compute(engine, &atoms, &communicator, &result, &message) == 0) return {};
-  if (result.failed_atom >= 0) return problem_of(result.failed_atom, text);
+  if (result.failed_atom >= 0) return failure_at(result.failed_atom, text);
   return {std::string(": ") + text, {}};
 }
 
 /* ---------------------------------------------------------------------- */
 
-mlpot_atoms PairMLPot::describe_atoms()
+mlpot_atoms PairMLPot::engine_atoms()
 {
   const int n = atom->nlocal + atom->nghost;
   buffers.species.resize(n);
@@ -342,8 +319,8 @@ void PairMLPot::add_result(const mlpot_result &result)
 }
 
 /* ----------------------------------------------------------------------
-   the virial of all atoms is symmetric, that of one atom is not: the arrays
-   with 6 components take its symmetric part
+   the total virial is symmetric, that of one atom is not: arrays with 6
+   components take its symmetric part
 ------------------------------------------------------------------------- */
 
 void PairMLPot::add_virials(const mlpot_result &result)
@@ -372,7 +349,7 @@ double PairMLPot::memory_usage()
   for (const auto *values :
        {&buffers.energies, &buffers.forces, &buffers.virials, &buffers.centroid_virials,
         &buffers.member_energies, &buffers.member_forces, &buffers.distances,
-        &buffers.distance_sums, &certainty.forces, &certainty.distances})
+        &buffers.distance_sums, &latest.forces, &latest.distances})
     bytes += static_cast<double>(values->capacity() * sizeof(double));
   return bytes;
 }

@@ -13,7 +13,7 @@
 
 #include "engine_api.h"
 #include "mlpot_frame.h"
-#include "mlpot_watcher.h"
+#include "mlpot_uncertainty.h"
 
 #include "pair.h"
 
@@ -47,30 +47,30 @@ class PairMLPot : public Pair {
   // collective: stops if a position is not a finite number
   void check_positions();
 
-  // for computes and fixes: the pair style of this run; stops with a sentence if it knows no uncertainty
+  // for computes and fixes: the pair style of this run; stops if its model has no uncertainty
   static PairMLPot *find(class LAMMPS *, const std::string &);
   void check_limits(const std::string &, bool, bool) const;
-  std::string what_is_known() const;
-  std::string bar_name() const;
+  std::string describe_uncertainty() const;
+  std::string force_label() const;
   std::vector<std::string> symbols() const;
   double energy_unit_of_run() const { return energy_unit; }
 
-  // collective: how sure the model is of the last evaluation
+  // collective: uncertainties of the last evaluation, computed now where they were not requested before
   const MLPotUncertainty &uncertainty(int);
   std::vector<MLPotFrame::Column> columns(const MLPotUncertainty &) const;
   struct Largest {
     double value;
-    int rank, index;    // where it is
+    int rank, index;
     tagint atom;
   };
   // collective: largest value of the atoms in a group; a value that is not a number is larger than any other
   Largest largest(const std::vector<double> &, int) const;
   // collective: the text of the first rank that has one, on all ranks
-  int share_first(std::string &) const;
+  int broadcast_first(std::string &) const;
 
  private:
-  // why an evaluation failed, in words that follow "failed at step 12", and the atoms that show it
-  struct Problem {
+  // why an evaluation failed, to be appended to "failed at step 12", and the atoms concerned
+  struct Failure {
     std::string text;
     std::vector<tagint> atoms;
   };
@@ -90,51 +90,59 @@ class PairMLPot : public Pair {
   double energy_unit;                  // energy of 1 eV in the units of the run
   Buffers buffers;
 
-  // what travels between two layers of the model; null: forces of members, sums of distances
+  // messages between two layers; null: forces of members and sums of distances are communicated
   const mlpot_rows *messages;
 
-  // of the last evaluation, as far as it was computed
-  MLPotUncertainty certainty;
-  int known;
+  // of the last evaluation, and which parts of it are computed
+  MLPotUncertainty latest;
+  int available;
 
-  // fail closed
-  class FixMLPotFrames *frames;
-  double closest;                                  // fraction of the sum of covalent radii
-  std::vector<double> radius_of_type;              // A
-  std::vector<std::pair<int, int>> close_pairs;    // may come too close with this neighbour list
-  int i_failed, somebody_failed;
+  class FixMLPotFrames *frames;          // keeps the last good frame
+  double closest;                        // allowed, as a fraction of the sum of covalent radii
+  std::vector<double> radius_of_type;    // A
+  std::vector<std::pair<int, int>> close_pairs;    // may come too close with this neighbor list
+  int this_rank_failed, any_failed;
+  bool warned_masses, warned_heat_flux;
 
   void allocate();
   void unload();
   void load_model(const std::string &);
-  std::string try_to_load(const std::string &, const std::string &);
+  std::string create_engine(const std::string &, const std::string &);
   void map_species(const std::string &);
-  void log_model(const std::string &);
-  void check_special_bonds() const;
-  mlpot_atoms describe_atoms();
+  void log_model(const std::string &) const;
+  void set_units();
+  void check_neighbor_list() const;
+  bool misses_bonded() const;
+  bool has_special(int, int) const;
+  bool misses_excluded() const;
+  bool has_atoms(int, bool) const;
+  void check_centroid_stress() const;
+  void warn_masses();
+  void warn_heat_flux();
+  mlpot_atoms engine_atoms();
   void prepare_result(mlpot_result &);
   void add_result(const mlpot_result &);
   void add_virials(const mlpot_result &);
-  Problem run_engine(mlpot_result &);
+  Failure run_engine(mlpot_result &);
 
-  void attempt(const std::function<Problem()> &);
-  bool meet(bool);
+  void attempt(const std::function<Failure()> &);
+  bool sync_status(bool);
   void stop_if_any_failed(std::string);
-  [[noreturn]] void stop(Problem);
-  std::string write_frames(const Problem &);
+  [[noreturn]] void stop(Failure);
+  std::string write_frames(const Failure &);
   std::string file_name(const std::string &) const;
-  Problem position_problem() const;
-  Problem problem_of(int, const std::string &) const;
-  Problem overlap_problem();
+  Failure position_failure() const;
+  Failure failure_at(int, const std::string &) const;
+  Failure overlap_failure();
   void find_close_pairs();
   double closest_distance(int, int) const;
   double squared_distance(int, int) const;
 
-  int wanted_now() const;
+  int requested_now() const;
   void prepare_members(mlpot_result &, int);
-  void digest_members(int);
-  void digest_energies();
-  void digest_forces();
+  void reduce_members(int);
+  void reduce_energies();
+  void reduce_forces();
   double &member_force(int, int, int);
   int member_width() const;
   int pack_members(int, int, double *);

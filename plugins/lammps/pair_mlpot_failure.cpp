@@ -1,5 +1,5 @@
 /* ----------------------------------------------------------
-   pair_style mlpot: evaluations that fail, and the frames that tell why.
+   pair_style mlpot: failed evaluations, and the frames that they leave.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -28,48 +28,48 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   collective: what all ranks do together; if it fails on any of them, the run
-   stops on all of them, with the frames on disk
+   collective: runs an action on all ranks; if it fails on any of them, all stop
+   and the frames are on disk
 ------------------------------------------------------------------------- */
 
-void PairMLPot::attempt(const std::function<Problem()> &action)
+void PairMLPot::attempt(const std::function<Failure()> &action)
 {
-  i_failed = somebody_failed = false;
-  Problem problem;
+  this_rank_failed = any_failed = false;
+  Failure failure;
   try {
-    problem = action();
+    failure = action();
   } catch (const std::bad_alloc &) {
-    problem = {"not enough memory; use more machines or a smaller system", {}};
+    failure = {"not enough memory; use more machines or a smaller system", {}};
   }
-  // without the messages of the others, an evaluation fails for no reason of its own
-  if (somebody_failed) problem = {};
-  i_failed = !problem.text.empty();
-  while (!meet(true)) {
+  // without the messages of a failed rank, the results of the others are not meaningful
+  if (any_failed) failure = {};
+  this_rank_failed = !failure.text.empty();
+  while (!sync_status(true)) {
   }
-  if (somebody_failed) stop(problem);
+  if (any_failed) stop(failure);
 }
 
 /* ----------------------------------------------------------------------
-   All ranks meet here before each exchange of messages and when they are done.
-   A rank that has failed is done, and meets the others until they are done,
-   so that nobody waits for its messages. True when all are done.
+   collective: called before each exchange of messages and after the evaluation.
+   A failed rank calls this until all are done, so that no rank waits for its
+   messages. True when all are done.
 ------------------------------------------------------------------------- */
 
-bool PairMLPot::meet(bool done)
+bool PairMLPot::sync_status(bool done)
 {
-  const int mine[2] = {i_failed, !done};
+  const int mine[2] = {this_rank_failed, !done};
   int all[2];
   MPI_Allreduce(mine, all, 2, MPI_INT, MPI_MAX, world);
-  somebody_failed = all[0];
+  any_failed = all[0];
   return !all[1];
 }
 
 /* ----------------------------------------------------------------------
-   collective: the text of the first rank that has one, on all ranks; its number
-   is given back, or the number of ranks if there is none
+   collective: broadcasts the text of the first rank that has one; returns that
+   rank, or the number of ranks if there is none
 ------------------------------------------------------------------------- */
 
-int PairMLPot::share_first(std::string &text) const
+int PairMLPot::broadcast_first(std::string &text) const
 {
   const int mine = text.empty() ? comm->nprocs : comm->me;
   int first;
@@ -83,38 +83,38 @@ int PairMLPot::share_first(std::string &text) const
 }
 
 /* ----------------------------------------------------------------------
-   collective: stops with the problem of the first rank that has one
+   collective: stops with the error of the first rank that has one
 ------------------------------------------------------------------------- */
 
-void PairMLPot::stop_if_any_failed(std::string problem)
+void PairMLPot::stop_if_any_failed(std::string message)
 {
-  if (share_first(problem) < comm->nprocs) error->all(FLERR, problem);
+  if (broadcast_first(message) < comm->nprocs) error->all(FLERR, message);
 }
 
 /* ----------------------------------------------------------------------
-   collective: never another step on forces that are not known
+   collective: writes the frames and stops
 ------------------------------------------------------------------------- */
 
-void PairMLPot::stop(Problem problem)
+void PairMLPot::stop(Failure failure)
 {
-  const int first = share_first(problem.text);
-  int n_atoms = static_cast<int>(problem.atoms.size());
+  const int first = broadcast_first(failure.text);
+  int n_atoms = static_cast<int>(failure.atoms.size());
   MPI_Bcast(&n_atoms, 1, MPI_INT, first, world);
-  problem.atoms.resize(n_atoms);
-  MPI_Bcast(problem.atoms.data(), n_atoms, MPI_LMP_TAGINT, first, world);
-  problem.text =
-      "Pair style mlpot failed at step " + std::to_string(update->ntimestep) + problem.text;
-  const std::string places = write_frames(problem);
-  error->all(FLERR, problem.text + ".\n" + places);
+  failure.atoms.resize(n_atoms);
+  MPI_Bcast(failure.atoms.data(), n_atoms, MPI_LMP_TAGINT, first, world);
+  failure.text =
+      "Pair style mlpot failed at step " + std::to_string(update->ntimestep) + failure.text;
+  const std::string files = write_frames(failure);
+  error->all(FLERR, failure.text + ".\n" + files);
 }
 
 /* ----------------------------------------------------------------------
-   collective: the offending frame and the last good one; a sentence that says where they are
+   collective: writes the offending frame and the last good one; returns a sentence with their files
 ------------------------------------------------------------------------- */
 
-std::string PairMLPot::write_frames(const Problem &problem)
+std::string PairMLPot::write_frames(const Failure &failure)
 {
-  std::string reason = problem.text;
+  std::string reason = failure.text;
   std::replace_if(
       reason.begin(), reason.end(),
       [](char c) {
@@ -122,7 +122,7 @@ std::string PairMLPot::write_frames(const Problem &problem)
       },
       ' ');
   MLPotFrame failed(lmp);
-  failed.take(false);
+  failed.capture(false);
   const auto save = [this](const MLPotFrame &frame, const std::string &name,
                            const std::string &info,
                            const std::vector<MLPotFrame::Column> &columns) {
@@ -131,14 +131,14 @@ std::string PairMLPot::write_frames(const Problem &problem)
   };
   std::string text = "The offending frame " +
       save(failed, "mlpot.failed", "error=\"" + reason + "\"",
-           {failed.marked("failed", problem.atoms)});
+           {failed.selection("failed", failure.atoms)});
   if (!frames || frames->last_good.step < 0) return text + "; it is the first one of this run";
   return text + fmt::format("; the last good one, of step {}, ", frames->last_good.step) +
       save(frames->last_good, "mlpot.last-good", "", {});
 }
 
 /* ----------------------------------------------------------------------
-   of an extended XYZ file; partitions of one LAMMPS share a folder
+   name of an extended XYZ file; the partitions of one LAMMPS share a folder
 ------------------------------------------------------------------------- */
 
 std::string PairMLPot::file_name(const std::string &stem) const
@@ -163,21 +163,21 @@ std::vector<std::string> PairMLPot::symbols() const
 void PairMLPot::check_positions()
 {
   attempt([this] {
-    return position_problem();
+    return position_failure();
   });
 }
 
-PairMLPot::Problem PairMLPot::position_problem() const
+PairMLPot::Failure PairMLPot::position_failure() const
 {
   for (int i = 0; i < atom->nlocal; i++) {
     const double *x = atom->x[i];
     if (!std::isfinite(x[0] + x[1] + x[2]))
-      return problem_of(i, "its position is not a finite number");
+      return failure_at(i, "its position is not a finite number");
   }
   return {};
 }
 
-PairMLPot::Problem PairMLPot::problem_of(int i, const std::string &what) const
+PairMLPot::Failure PairMLPot::failure_at(int i, const std::string &what) const
 {
   const double *x = atom->x[i];
   return {fmt::format(", atom {} of type {} at ({:.4f} {:.4f} {:.4f}): {}", atom->tag[i],
@@ -186,10 +186,10 @@ PairMLPot::Problem PairMLPot::problem_of(int i, const std::string &what) const
 }
 
 /* ----------------------------------------------------------------------
-   atoms that are closer than any model has been trained for
+   atoms closer than any training data reach
 ------------------------------------------------------------------------- */
 
-PairMLPot::Problem PairMLPot::overlap_problem()
+PairMLPot::Failure PairMLPot::overlap_failure()
 {
   if (closest == 0.0) return {};
   if (neighbor->ago == 0) find_close_pairs();
@@ -206,7 +206,7 @@ PairMLPot::Problem PairMLPot::overlap_problem()
 }
 
 /* ----------------------------------------------------------------------
-   pairs that may come too close before the neighbour list is built again: until
+   pairs that may come too close before the neighbor list is built again: until
    then no two atoms approach each other by more than the skin
 ------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* ----------------------------------------------------------
-   pair_style mlpot: the values of atoms that travel between two layers of the model.
+   pair_style mlpot: communication of per-atom values between two layers of the model.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -17,24 +17,24 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   the engine calls these; where a rank has failed no messages travel, and what
-   is computed without them is thrown away
+   callbacks of the engine; after a failure on any rank nothing is communicated
+   and the results are discarded
 ------------------------------------------------------------------------- */
 
 void PairMLPot::forward_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
   pair->messages = rows;
-  pair->meet(false);
-  if (!pair->somebody_failed) pair->comm->forward_comm(pair, pair->model.message_width);
+  pair->sync_status(false);
+  if (!pair->any_failed) pair->comm->forward_comm(pair, pair->model.message_width);
 }
 
 void PairMLPot::reverse_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
   pair->messages = rows;
-  pair->meet(false);
-  if (!pair->somebody_failed) pair->comm->reverse_comm(pair, pair->model.message_width);
+  pair->sync_status(false);
+  if (!pair->any_failed) pair->comm->reverse_comm(pair, pair->model.message_width);
 }
 
 /* ---------------------------------------------------------------------- */

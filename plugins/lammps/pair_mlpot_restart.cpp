@@ -16,7 +16,7 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   a restart file holds the settings; pair_coeff has to name the model again
+   a restart file holds the settings; pair_coeff must be repeated
 ------------------------------------------------------------------------- */
 
 void PairMLPot::write_restart(FILE *fp)
@@ -47,7 +47,7 @@ void PairMLPot::read_restart_settings(FILE *fp)
   MPI_Bcast(&closest, 1, MPI_DOUBLE, 0, world);
 }
 
-// fixed size: nothing to go wrong between the processes
+// fixed size, so that no length is communicated
 static constexpr int WORD_SIZE = 16;
 
 void PairMLPot::write_word(FILE *fp, const std::string &word)

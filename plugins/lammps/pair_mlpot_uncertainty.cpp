@@ -1,5 +1,5 @@
 /* ----------------------------------------------------------
-   pair_style mlpot: how sure the model is, for computes and fixes.
+   pair_style mlpot: uncertainties of the model, for computes and fixes.
 
    This program is free software; you can redistribute it and/or modify it under the terms of the
    GNU General Public License as published by the Free Software Foundation; either version 2 of the
@@ -25,50 +25,50 @@
 
 using namespace LAMMPS_NS;
 
-static constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
+static constexpr double NOT_AVAILABLE = std::numeric_limits<double>::quiet_NaN();
 
 /* ---------------------------------------------------------------------- */
 
 PairMLPot *PairMLPot::find(LAMMPS *lmp, const std::string &style)
 {
   auto *pair = dynamic_cast<PairMLPot *>(lmp->force->pair_match("mlpot", 1));
-  if (!pair) lmp->error->all(FLERR, "{} needs pair_style mlpot, and only one of them", style);
+  if (!pair) lmp->error->all(FLERR, "{} requires pair_style mlpot, exactly one of them", style);
   const mlpot_description &model = pair->model;
   if (model.n_members < 2 && !model.has_distance)
     lmp->error->all(
         FLERR,
-        "{}: the model is a single one, without a feature distance: it does not know how "
-        "sure it is. Make it a committee with: mlpot committee attach",
+        "{} requires a committee or a feature distance, and the model has neither; make a "
+        "committee with: mlpot committee attach",
         style);
   return pair;
 }
 
 /* ----------------------------------------------------------------------
-   limits that the model has no numbers for
+   limits on quantities that the model does not have
 ------------------------------------------------------------------------- */
 
 void PairMLPot::check_limits(const std::string &style, bool sigma, bool distance) const
 {
   if (sigma && model.n_members < 2)
-    error->all(FLERR, "{}: max_sigma needs a committee; make one with: mlpot committee attach",
+    error->all(FLERR, "{}: max_sigma requires a committee; make one with: mlpot committee attach",
                style);
   if (distance && !model.has_distance)
-    error->all(FLERR, "{}: max_distance needs a model with a feature distance: mlpot calibrate",
+    error->all(FLERR, "{}: max_distance requires a feature distance; add it with: mlpot calibrate",
                style);
 }
 
-std::string PairMLPot::bar_name() const
+std::string PairMLPot::force_label() const
 {
-  return model.calibrated ? "sigma" : "spread";
+  return model.calibrated ? "force sigma" : "force standard deviation of the committee";
 }
 
-std::string PairMLPot::what_is_known() const
+std::string PairMLPot::describe_uncertainty() const
 {
   std::string text = "a single model";
   if (model.n_members > 1)
     text = fmt::format("{} members, {}", model.n_members,
                        model.calibrated ? "calibrated: error bars of the forces"
-                                        : "not calibrated: only their spread, no error bar");
+                                        : "not calibrated: standard deviations, no error bars");
   return text + (model.has_distance ? "; feature distances" : "; no feature distance");
 }
 
@@ -80,7 +80,7 @@ std::vector<MLPotFrame::Column> PairMLPot::columns(const MLPotUncertainty &now) 
 {
   std::vector<MLPotFrame::Column> found;
   if (model.n_members > 1) {
-    found.push_back({model.calibrated ? "forces_std" : "forces_spread", false, now.forces});
+    found.push_back({model.calibrated ? "forces_std" : "forces_ensemble_std", false, now.forces});
     for (double &value : found.back().values) value /= energy_unit;
   }
   if (model.has_distance) found.push_back({"feature_distance", false, now.distances});
@@ -112,107 +112,108 @@ PairMLPot::Largest PairMLPot::largest(const std::vector<double> &values, int gro
 }
 
 /* ----------------------------------------------------------------------
-   what computes and fixes want to be computed together with the forces
+   what computes and fixes request together with the forces of this step
 ------------------------------------------------------------------------- */
 
-int PairMLPot::wanted_now() const
+int PairMLPot::requested_now() const
 {
-  int wanted = 0;
-  const auto ask = [&](auto *style) {
-    auto *watcher = dynamic_cast<MLPotWatcher *>(style);
-    if (watcher) wanted |= watcher->wanted_at(update->ntimestep);
+  int requested = 0;
+  const auto add = [&](auto *style) {
+    auto *request = dynamic_cast<MLPotUncertaintyRequest *>(style);
+    if (request) requested |= request->requested_at(update->ntimestep);
   };
-  for (int k = 0; k < modify->ncompute; k++) ask(modify->compute[k]);
-  for (int k = 0; k < modify->nfix; k++) ask(modify->fix[k]);
-  return wanted;
+  for (int k = 0; k < modify->ncompute; k++) add(modify->compute[k]);
+  for (int k = 0; k < modify->nfix; k++) add(modify->fix[k]);
+  return requested;
 }
 
 /* ----------------------------------------------------------------------
-   collective: of the last evaluation; what was not computed with it is computed now
+   collective: uncertainties of the last evaluation; what was not requested with it is computed now
 ------------------------------------------------------------------------- */
 
-const MLPotUncertainty &PairMLPot::uncertainty(int wanted)
+const MLPotUncertainty &PairMLPot::uncertainty(int requested)
 {
-  const int missing = wanted & ~known;
+  const int missing = requested & ~available;
   if (missing) {
     mlpot_result result = {};
     attempt([&] {
       prepare_members(result, missing);
       return run_engine(result);
     });
-    digest_members(missing);
+    reduce_members(missing);
   }
-  return certainty;
+  return latest;
 }
 
 /* ---------------------------------------------------------------------- */
 
-void PairMLPot::prepare_members(mlpot_result &result, int wanted)
+void PairMLPot::prepare_members(mlpot_result &result, int requested)
 {
   const std::size_t n = atom->nlocal + atom->nghost, n_members = model.n_members;
   const auto zeros = [](std::vector<double> &values, std::size_t size) {
     values.assign(size, 0.0);
     return values.data();
   };
-  if (n_members > 1 && wanted & MLPotUncertainty::ENERGY)
+  if (n_members > 1 && requested & MLPotUncertainty::ENERGY)
     result.member_energies = zeros(buffers.member_energies, n_members);
-  if (n_members > 1 && wanted & MLPotUncertainty::ATOMS)
+  if (n_members > 1 && requested & MLPotUncertainty::ATOMS)
     result.member_forces = zeros(buffers.member_forces, 3 * n_members * n);
-  if (!model.has_distance || !(wanted & MLPotUncertainty::ATOMS)) return;
+  if (!model.has_distance || !(requested & MLPotUncertainty::ATOMS)) return;
   result.feature_distances = zeros(buffers.distances, n);
   result.distance_sums = zeros(buffers.distance_sums, 2 * n);
 }
 
 /* ----------------------------------------------------------------------
-   collective: from members to error bars, or to spreads where the model is not calibrated
+   collective: error bars of the members' results, or standard deviations where
+   the model is not calibrated
 ------------------------------------------------------------------------- */
 
-void PairMLPot::digest_members(int wanted)
+void PairMLPot::reduce_members(int requested)
 {
-  if (wanted & MLPotUncertainty::ENERGY) digest_energies();
-  if (wanted & MLPotUncertainty::ATOMS) digest_forces();
-  known |= wanted;
+  if (requested & MLPotUncertainty::ENERGY) reduce_energies();
+  if (requested & MLPotUncertainty::ATOMS) reduce_forces();
+  available |= requested;
 }
 
-void PairMLPot::digest_energies()
+void PairMLPot::reduce_energies()
 {
-  certainty.energy = UNKNOWN;
+  latest.energy = NOT_AVAILABLE;
   if (model.n_members < 2) return;
   std::vector<double> all(model.n_members);
   MPI_Allreduce(buffers.member_energies.data(), all.data(), model.n_members, MPI_DOUBLE, MPI_SUM,
                 world);
-  double *const value = &certainty.energy;
+  double *const value = &latest.energy;
   const bool calibrated = model.energy_calibrated;
   char text[4096] = "";
   mlpot_message message = {text, sizeof(text)};
-  if (api->energy_spread(engine, all.data(), calibrated ? nullptr : value,
-                         calibrated ? value : nullptr, &message) != 0)
+  if (api->energy_uncertainty(engine, all.data(), calibrated ? nullptr : value,
+                              calibrated ? value : nullptr, &message) != 0)
     error->all(FLERR, "Pair style mlpot: {}", text);
-  certainty.energy *= energy_unit;
+  latest.energy *= energy_unit;
 }
 
-void PairMLPot::digest_forces()
+void PairMLPot::reduce_forces()
 {
   const std::size_t n = atom->nlocal;
-  certainty.forces.assign(n, UNKNOWN);
-  certainty.distances.assign(n, UNKNOWN);
-  if (model.has_distance) std::copy_n(buffers.distances.begin(), n, certainty.distances.begin());
+  latest.forces.assign(n, NOT_AVAILABLE);
+  latest.distances.assign(n, NOT_AVAILABLE);
+  if (model.has_distance) std::copy_n(buffers.distances.begin(), n, latest.distances.begin());
   if (model.n_members < 2) return;
   messages = nullptr;
   comm->reverse_comm(this, member_width());
-  double *const values = certainty.forces.data();
+  double *const values = latest.forces.data();
   char text[4096] = "";
   mlpot_message message = {text, sizeof(text)};
-  if (api->force_spread(
+  if (api->force_uncertainty(
           engine, atom->nlocal, buffers.species.data(), buffers.member_forces.data(),
           n + atom->nghost, model.has_distance ? buffers.distance_sums.data() : nullptr,
           model.calibrated ? nullptr : values, model.calibrated ? values : nullptr, &message) != 0)
     error->all(FLERR, "Pair style mlpot: {}", text);
-  for (double &value : certainty.forces) value *= energy_unit;
+  for (double &value : latest.forces) value *= energy_unit;
 }
 
 /* ----------------------------------------------------------------------
-   where the component a of the force of a member on atom i is
+   component a of the force of a member on atom i
 ------------------------------------------------------------------------- */
 
 double &PairMLPot::member_force(int member, int i, int a)
@@ -222,7 +223,7 @@ double &PairMLPot::member_force(int member, int i, int a)
 }
 
 /* ----------------------------------------------------------------------
-   what ghosts have of their atoms: forces of the members, sums of distances
+   contributions of ghosts to their atoms: forces of the members, sums of distances
 ------------------------------------------------------------------------- */
 
 int PairMLPot::member_width() const

@@ -71,7 +71,7 @@ mlpot_description NativeEngine::describe() const
 /* What the model cannot give. */
 void NativeEngine::refuse(const mlpot_result &result) const
 {
-  if (asks_for_members(result) && said.error_bars.n_members == 1)
+  if (requests_members(result) && said.error_bars.n_members == 1)
     throw std::runtime_error("the model is a single one, not a committee: it has no members");
   if ((result.feature_distances || result.distance_sums) && !said.error_bars.has_distance)
     throw std::runtime_error("the model file has no feature distance");

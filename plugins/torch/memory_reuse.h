@@ -5,9 +5,9 @@
 
 namespace mlpot {
 
-/* Lets the process keep the memory of large temporary arrays instead of giving it back to the
-   system after each use, which costs libtorch on a cpu more time than its arithmetic (page faults).
-   Settings that the user made through the environment (MALLOC_..._) are left alone. */
+/* Keeps the memory of large temporary arrays in the process instead of returning it to the system
+   after each use: the page faults cost libtorch on a cpu more time than its arithmetic. Settings in
+   the environment (MALLOC_..._) have priority. */
 void reuse_large_memory();
 
 }    // namespace mlpot

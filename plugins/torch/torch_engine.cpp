@@ -21,7 +21,7 @@ using torch::Tensor;
 
 namespace {
 
-  /* The number of threads that this rank was given, for the time of one evaluation. */
+  /* Sets the number of threads of this rank for the time of one evaluation. */
   class ThreadCount {
    public:
     explicit ThreadCount(int n) : before(at::get_num_threads()) { set(n); }
@@ -43,8 +43,8 @@ namespace {
     if (device == "cpu") return torch::kCPU;
     const auto count = static_cast<int>(torch::cuda::device_count());
     if (count == 0)
-      throw std::runtime_error("Device 'cuda' was asked for, but libtorch " TORCH_VERSION
-                               " sees no CUDA device; use device cpu");
+      throw std::runtime_error("device cuda requires a CUDA device, and libtorch " TORCH_VERSION
+                               " finds none; use device cpu");
     return torch::Device(torch::kCUDA,
                          static_cast<torch::DeviceIndex>(settings.device_index % count));
   }
@@ -54,8 +54,7 @@ namespace {
     return values.detach().requires_grad_(true);
   }
 
-  /* libtorch's messages carry a stack trace after the first lines; TorchScript's end with the
-     cause. */
+  /* Message of libtorch without its stack trace; that of TorchScript ends with the cause. */
   std::string cause(const c10::Error &error)
   {
     const std::string text = error.what_without_backtrace();
@@ -63,7 +62,7 @@ namespace {
     return "libtorch: " + (runtime == std::string::npos ? text : text.substr(runtime));
   }
 
-  /* Runs the action; what libtorch throws becomes a sentence for the user. */
+  /* Runs the action; exceptions of libtorch become a sentence for the user. */
   template <typename Action> void translate_errors(const Action &action)
   {
     try {
@@ -86,7 +85,8 @@ std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
 }
 
 TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) :
-    said(read_manifest(file)), precision(*settings.precision ? settings.precision : said.precision),
+    manifest_(read_manifest(file)),
+    precision(*settings.precision ? settings.precision : manifest_.precision),
     device(choose_device(settings)),
     dtype(precision == "double" ? torch::kFloat64 : torch::kFloat32), n_threads(settings.n_threads)
 {
@@ -98,10 +98,10 @@ TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) 
                           mlpot_result &result) {
     compute(atoms, comm, result);
   };
-  check_self_test(said, precision, false, run);
+  check_self_test(manifest_, precision, false, run);
 }
 
-/* As Python does it: indices stay integers (Module::to would change them as well). */
+/* As in Python: indices stay integers (Module::to would convert them as well). */
 void TorchEngine::load_module(const ModelFile &file)
 {
   std::istringstream stream(file.bytes());
@@ -117,22 +117,22 @@ void TorchEngine::load_module(const ModelFile &file)
 
 mlpot_description TorchEngine::describe() const
 {
-  return mlpot::describe(said, "torch " TORCH_VERSION, precision.c_str());
+  return mlpot::describe(manifest_, "torch " TORCH_VERSION, precision.c_str());
 }
 
 void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                           mlpot_result &result)
 {
-  if (asks_for_members(result) || result.feature_distances || result.distance_sums)
+  if (requests_members(result) || result.feature_distances || result.distance_sums)
     throw std::runtime_error(
-        "engine torch gives the mean of a committee alone; members, error bars "
-        "and feature distances come from engine native");
-  // without this libtorch would compile the model anew whenever the number of edges changes
+        "engine torch computes only the mean of a committee; members, error bars and feature "
+        "distances require engine native");
+  // otherwise libtorch compiles the model again whenever the number of edges changes
   const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
   const ThreadCount threads(n_threads);
-  const EdgeList edges(atoms, said.cutoff);
+  const EdgeList edges(atoms, manifest_.cutoff);
   const Task task = make_task(edges, atoms, comm);
-  if (edges.n_centers == 0) return join_in_silence(task);
+  if (edges.n_centers == 0) return communicate_without_atoms(task);
   Tensor energies, gradient;
   translate_errors([&] {
     evaluate(task, energies, gradient);
@@ -166,7 +166,7 @@ TorchEngine::Task TorchEngine::make_task(const EdgeList &edges, const mlpot_atom
           view(edges.vectors, {edges.n_edges(), 3}, torch::kFloat64)};
 }
 
-/* All layers forward, then all layers back. */
+/* All layers forward, then all layers backward. */
 void TorchEngine::evaluate(const Task &task, Tensor &energies, Tensor &gradient)
 {
   const auto options = torch::TensorOptions().dtype(dtype).device(device);
@@ -174,20 +174,20 @@ void TorchEngine::evaluate(const Task &task, Tensor &energies, Tensor &gradient)
   std::vector<Layer> layers;
   Tensor features = torch::zeros({n_centers, 0}, options);
   Tensor messages = torch::zeros({task.edges.n_atoms(), 0}, options);
-  for (int n = 0; n < said.n_layers; n++) {
+  for (int n = 0; n < manifest_.n_layers; n++) {
     layers.push_back(run_layer(task, n, features, messages));
     const Tensor part = layers.back().energies.detach();
     energies = n == 0 ? part : energies + part;
     features = layers.back().features_out;
-    if (n + 1 < said.n_layers) messages = send_to_copies(task, layers.back().messages_out);
+    if (n + 1 < manifest_.n_layers) messages = send_to_ghosts(task, layers.back().messages_out);
   }
   Adjoint adjoint;
   gradient = torch::zeros_like(task.vectors);
-  for (int n = said.n_layers - 1; n >= 0; n--) {
+  for (int n = manifest_.n_layers - 1; n >= 0; n--) {
     adjoint = differentiate(layers[n], adjoint);
     layers.pop_back();
     gradient += adjoint.vectors;
-    if (n > 0) adjoint.messages = collect_from_copies(task, adjoint.messages);
+    if (n > 0) adjoint.messages = add_from_ghosts(task, adjoint.messages);
   }
 }
 
@@ -199,7 +199,7 @@ TorchEngine::Layer TorchEngine::run_layer(const Task &task, int layer, const Ten
   run.features = leaf(features);
   run.messages = leaf(messages);
   const auto out = module
-                       .run_method("stage", static_cast<std::int64_t>(layer),
+                       .run_method("forward_layer", static_cast<std::int64_t>(layer),
                                    static_cast<std::int64_t>(task.edges.n_centers), task.species,
                                    task.edge_index, run.vectors, run.features, run.messages)
                        .toTuple();
@@ -209,8 +209,8 @@ TorchEngine::Layer TorchEngine::run_layer(const Task &task, int layer, const Ten
   return run;
 }
 
-/* Adjoints of what came into `layer` from the adjoints of what went out (none above the last). */
-TorchEngine::Adjoint TorchEngine::differentiate(const Layer &layer, const Adjoint &above) const
+/* Adjoints of the inputs of `layer` from those of its outputs (undefined above the last layer). */
+TorchEngine::Adjoint TorchEngine::differentiate(const Layer &layer, const Adjoint &of_outputs) const
 {
   torch::autograd::variable_list outputs, weights;
   const auto add = [&](const Tensor &output, const Tensor &weight) {
@@ -219,8 +219,8 @@ TorchEngine::Adjoint TorchEngine::differentiate(const Layer &layer, const Adjoin
     weights.push_back(weight);
   };
   add(layer.energies, torch::ones_like(layer.energies));
-  add(layer.features_out, above.features);
-  add(layer.messages_out, above.messages);
+  add(layer.features_out, of_outputs.features);
+  add(layer.messages_out, of_outputs.messages);
   if (outputs.empty())
     return {torch::zeros_like(layer.vectors), torch::zeros_like(layer.features),
             torch::zeros_like(layer.messages)};
@@ -234,44 +234,44 @@ TorchEngine::Adjoint TorchEngine::differentiate(const Layer &layer, const Adjoin
           or_zero(gradients[2], layer.messages)};
 }
 
-/* Messages of all atoms of the task from those of its centres. */
-Tensor TorchEngine::send_to_copies(const Task &task, const Tensor &messages) const
+/* Messages of all atoms of the task from those of its centers. */
+Tensor TorchEngine::send_to_ghosts(const Task &task, const Tensor &messages) const
 {
   const Tensor own = messages.detach().to(torch::kCPU, torch::kFloat64).contiguous();
-  std::vector<double> values = task.host_rows(said.message_width);
-  rows_to_host(task.edges, task.edges.n_centers, said.message_width, own.data_ptr<double>(),
+  std::vector<double> values = task.host_rows(manifest_.message_width);
+  rows_to_host(task.edges, task.edges.n_centers, manifest_.message_width, own.data_ptr<double>(),
                values.data());
-  task.forward(values, said.message_width);
-  const Tensor all = torch::empty({task.edges.n_atoms(), said.message_width}, torch::kFloat64);
-  rows_from_host(task.edges, task.edges.n_atoms(), said.message_width, values.data(),
+  task.forward(values, manifest_.message_width);
+  const Tensor all = torch::empty({task.edges.n_atoms(), manifest_.message_width}, torch::kFloat64);
+  rows_from_host(task.edges, task.edges.n_atoms(), manifest_.message_width, values.data(),
                  all.data_ptr<double>());
   return all.to(device, dtype);
 }
 
-/* Adjoints of the centres' messages from those that the neighbours on all ranks hold. */
-Tensor TorchEngine::collect_from_copies(const Task &task, const Tensor &adjoints) const
+/* Adjoints of the centers' messages, summed over the neighbors on all ranks. */
+Tensor TorchEngine::add_from_ghosts(const Task &task, const Tensor &adjoints) const
 {
   const Tensor all = adjoints.to(torch::kCPU, torch::kFloat64).contiguous();
-  std::vector<double> values = task.host_rows(said.message_width);
-  rows_to_host(task.edges, task.edges.n_atoms(), said.message_width, all.data_ptr<double>(),
+  std::vector<double> values = task.host_rows(manifest_.message_width);
+  rows_to_host(task.edges, task.edges.n_atoms(), manifest_.message_width, all.data_ptr<double>(),
                values.data());
-  task.reverse(values, said.message_width);
-  const Tensor own = torch::empty({task.edges.n_centers, said.message_width}, torch::kFloat64);
-  rows_from_host(task.edges, task.edges.n_centers, said.message_width, values.data(),
+  task.reverse(values, manifest_.message_width);
+  const Tensor own = torch::empty({task.edges.n_centers, manifest_.message_width}, torch::kFloat64);
+  rows_from_host(task.edges, task.edges.n_centers, manifest_.message_width, values.data(),
                  own.data_ptr<double>());
   return own.to(device, dtype);
 }
 
-/* A rank without atoms still takes part in the communication of the others. */
-void TorchEngine::join_in_silence(const Task &task) const
+/* A rank without atoms makes the same calls of the communication as the others. */
+void TorchEngine::communicate_without_atoms(const Task &task) const
 {
-  for (int n = 1; n < said.n_layers; n++) {
-    std::vector<double> values = task.host_rows(said.message_width);
-    task.forward(values, said.message_width);
+  for (int n = 1; n < manifest_.n_layers; n++) {
+    std::vector<double> values = task.host_rows(manifest_.message_width);
+    task.forward(values, manifest_.message_width);
   }
-  for (int n = 1; n < said.n_layers; n++) {
-    std::vector<double> values = task.host_rows(said.message_width);
-    task.reverse(values, said.message_width);
+  for (int n = 1; n < manifest_.n_layers; n++) {
+    std::vector<double> values = task.host_rows(manifest_.message_width);
+    task.reverse(values, manifest_.message_width);
   }
 }
 

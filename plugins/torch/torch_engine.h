@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
 
-   Runs the TorchScript of a model file with libtorch, layer by layer, so that the values of the
-   atoms can travel between ranks after each layer. Each layer has a graph of its own, whose leaves
-   are the edge vectors and what came from the layer before; the derivatives go back through the
-   layers in the opposite order. Nothing here outlives a call, and no global setting is changed. */
+   Runs the TorchScript of a model file with libtorch, layer by layer, so that ranks can communicate
+   after each layer. Each layer has its own autograd graph, whose leaves are the edge vectors and the
+   outputs of the layer before; the backward pass goes through the layers in the opposite order.
+   Nothing is kept between two calls, and no global setting is changed. */
 
 #ifndef MLPOT_TORCH_ENGINE_H
 #define MLPOT_TORCH_ENGINE_H
@@ -25,29 +25,29 @@ class TorchEngine : public Engine {
   TorchEngine(const mlpot_settings &settings, const ModelFile &file);
 
   mlpot_description describe() const override;
-  const Manifest &manifest() const override { return said; }
+  const Manifest &manifest() const override { return manifest_; }
   void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                mlpot_result &result) override;
   double memory_usage() const override;
 
  private:
-  /* One layer as it was run: leaves, and what came out. */
+  /* Leaves and outputs of one layer. */
   struct Layer {
     torch::Tensor vectors, features, messages;
     torch::Tensor energies, features_out, messages_out;
   };
-  /* dE/d(what came into a layer). */
+  /* Derivatives of the energy with respect to the inputs of a layer. */
   struct Adjoint {
     torch::Tensor vectors, features, messages;
   };
-  /* The edges as tensors on the device, and the way of a message to the other ranks. */
+  /* Input of one evaluation: the edges as tensors on the device, and the communication. */
   struct Task {
     const EdgeList &edges;
     const mlpot_communicator &comm;
     int n_host_atoms;
     torch::Tensor species, edge_index, vectors;
 
-    /* Zeros, a row for every atom of the host. */
+    /* Zeros, one row for each atom of the host. */
     std::vector<double> host_rows(int width) const
     {
       return std::vector<double>(static_cast<std::size_t>(n_host_atoms) * width, 0.0);
@@ -64,7 +64,7 @@ class TorchEngine : public Engine {
     }
   };
 
-  Manifest said;    // of the file, by itself
+  Manifest manifest_;
   std::string precision;
   torch::Device device;
   torch::ScalarType dtype;
@@ -76,10 +76,10 @@ class TorchEngine : public Engine {
                  const mlpot_communicator &comm) const;
   Layer run_layer(const Task &task, int layer, const torch::Tensor &features,
                   const torch::Tensor &messages);
-  Adjoint differentiate(const Layer &layer, const Adjoint &above) const;
-  torch::Tensor send_to_copies(const Task &task, const torch::Tensor &messages) const;
-  torch::Tensor collect_from_copies(const Task &task, const torch::Tensor &adjoints) const;
-  void join_in_silence(const Task &task) const;
+  Adjoint differentiate(const Layer &layer, const Adjoint &of_outputs) const;
+  torch::Tensor send_to_ghosts(const Task &task, const torch::Tensor &messages) const;
+  torch::Tensor add_from_ghosts(const Task &task, const torch::Tensor &adjoints) const;
+  void communicate_without_atoms(const Task &task) const;
   void evaluate(const Task &task, torch::Tensor &energies, torch::Tensor &gradient);
 };
 

@@ -1,16 +1,14 @@
-"""The engine library through its C interface, as a host program other than LAMMPS would use it."""
+"""The engine libraries through their C interface, as another host than LAMMPS uses them."""
 
 import ctypes
 import zlib
 from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_int, c_size_t, c_void_p, create_string_buffer
-from pathlib import Path
 
 import numpy as np
 import pytest
 from committees import random_shallow, save_calibrated
 
-from mlpot.lammps import build_torch_engine as torch_engine
-from mlpot.lammps.launcher import NATIVE_ENGINE, plugin_directory
+from mlpot.lammps import build_torch_engine, native_engine
 from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
 
 pytestmark = pytest.mark.lammps
@@ -53,20 +51,20 @@ class Api(Structure):
         ("compute", c_void_p),
         ("memory_usage", ctypes.CFUNCTYPE(c_double, c_void_p)),
         ("destroy", ctypes.CFUNCTYPE(None, c_void_p)),
-        ("force_spread", c_void_p),
-        ("energy_ensemble_std", c_void_p),
+        ("force_uncertainty", c_void_p),
+        ("energy_uncertainty", c_void_p),
     ]
 
 
 @pytest.fixture(scope="module")
 def api():
-    library = ctypes.CDLL(str(torch_engine.ensure()))
+    library = ctypes.CDLL(str(build_torch_engine.ensure()))
     library.mlpot_engine_get_api.restype = POINTER(Api)
     return library.mlpot_engine_get_api().contents
 
 
 def create(api, path, precision=b""):
-    """Handle (None if refused), description, message."""
+    """Handle (None on failure), description, message."""
     text = create_string_buffer(4096)
     description = Description()
     settings = Settings(str(path).encode(), precision, b"cpu", 0, 1)
@@ -98,11 +96,11 @@ def test_a_changed_byte_is_always_refused(api, model_file, tmp_path, n_changed):
         content[:] = model_file.read_bytes()
 
 
-def test_a_model_that_disagrees_with_its_probe_is_refused(api, model_file, tmp_path):
-    """Changed on purpose, with the checksum made good: only the self-test structure can tell."""
+def test_a_model_that_disagrees_with_its_self_test_is_refused(api, model_file, tmp_path):
+    """The checksum is right; only the self-test structure shows the change."""
     content = model_file.read_bytes()
-    probe = content.index(b'"energy":', content.index(b'"self_test"')) + len(b'"energy":') + 1
-    digit = next(n for n in range(probe, probe + 20) if content[n : n + 1].isdigit())
+    energy = content.index(b'"energy":', content.index(b'"self_test"')) + len(b'"energy":') + 1
+    digit = next(n for n in range(energy, energy + 20) if content[n : n + 1].isdigit())
     changed = content[:digit] + (b"7" if content[digit : digit + 1] != b"7" else b"5") + content[digit + 1 :]
     path = tmp_path / "disagrees.pt"
     path.write_bytes(with_checksum(changed))
@@ -111,7 +109,7 @@ def test_a_model_that_disagrees_with_its_probe_is_refused(api, model_file, tmp_p
     assert "disagrees with its own self-test structure" in message
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(9, "upgrade mlpot"), (2, "train it anew")])
+@pytest.mark.parametrize(("version", "remedy"), [(9, "upgrade mlpot"), (2, "train it again")])
 def test_another_format_is_refused_with_what_to_do(api, model_file, tmp_path, version, remedy):
     content = model_file.read_bytes()
     own = b'"format_version": %d,' % FORMAT_VERSION
@@ -130,7 +128,7 @@ def with_checksum(content):
 
 @pytest.fixture(scope="module")
 def native():
-    library = ctypes.CDLL(str(Path(plugin_directory()) / NATIVE_ENGINE))
+    library = ctypes.CDLL(str(native_engine()))
     library.mlpot_engine_get_api.restype = POINTER(Api)
     return library.mlpot_engine_get_api().contents
 
@@ -145,18 +143,18 @@ def test_error_bars_are_those_of_python(native, tmp_path):
     rng = np.random.default_rng(0)
     species = np.array([0, 1, 2, 1, -1], np.int32)
     forces, sums, energies = rng.normal(size=(4, 7, 3)), rng.uniform(0.1, 3.0, (5, 2)), rng.normal(size=4)
-    spread, sigma, energy = np.zeros(5), np.zeros(5), np.zeros(2)
-    force_spread = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, *[c_void_p] * 2, c_size_t, *[c_void_p] * 4)
-    energy_ensemble_std = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 5)
-    arrays = [array.ctypes.data for array in (species, forces, sums, spread, sigma)]
-    assert force_spread(native.force_spread)(handle, 5, *arrays[:2], 7, *arrays[2:], None) == 0
-    assert energy_ensemble_std(native.energy_ensemble_std)(handle, energies.ctypes.data, *_two(energy), None) == 0
+    deviation, error_bars, energy = np.zeros(5), np.zeros(5), np.zeros(2)
+    force_uncertainty = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, *[c_void_p] * 2, c_size_t, *[c_void_p] * 4)
+    energy_uncertainty = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 5)
+    arrays = [array.ctypes.data for array in (species, forces, sums, deviation, error_bars)]
+    assert force_uncertainty(native.force_uncertainty)(handle, 5, *arrays[:2], 7, *arrays[2:], None) == 0
+    assert energy_uncertainty(native.energy_uncertainty)(handle, energies.ctypes.data, *_two(energy), None) == 0
     expected = np.sqrt(forces[:, :4].var(axis=0, ddof=1).mean(axis=1))
-    np.testing.assert_allclose(spread, [*expected, 0.0], rtol=1e-13)
+    np.testing.assert_allclose(deviation, [*expected, 0.0], rtol=1e-13)
     scaling = manifest.calibration.forces
     away = np.sqrt(sums[:4, 0] / sums[:4, 1])
     size = np.sqrt(expected) * away * np.maximum(1.0, away / scaling.distance_limit)
-    np.testing.assert_allclose(sigma, [*(size * np.array(scaling.scale)[species[:4]]), 0.0], rtol=1e-13)
+    np.testing.assert_allclose(error_bars, [*(size * np.array(scaling.scale)[species[:4]]), 0.0], rtol=1e-13)
     assert energy[0] == pytest.approx(energies.std(ddof=1), rel=1e-13)
     assert energy[1] == pytest.approx(energy[0] * manifest.calibration.energy.scale[0], rel=1e-13)
     native.destroy(handle)
@@ -165,11 +163,11 @@ def test_error_bars_are_those_of_python(native, tmp_path):
 def test_a_single_model_has_no_error_bars(native, model_file):
     handle, description, _ = create(native, model_file)
     assert (description.n_members, description.calibrated) == (1, 0)
-    text, spread = create_string_buffer(200), np.zeros(2)
-    energy_ensemble_std = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 4, POINTER(Message))(native.energy_ensemble_std)
+    text, energy = create_string_buffer(200), np.zeros(2)
+    energy_uncertainty = ctypes.CFUNCTYPE(c_int, *[c_void_p] * 4, POINTER(Message))(native.energy_uncertainty)
     message = Message(ctypes.addressof(text), 200)
-    assert energy_ensemble_std(handle, spread.ctypes.data, spread.ctypes.data, None, byref(message)) == 1
-    assert "has no spread" in text.value.decode()
+    assert energy_uncertainty(handle, energy.ctypes.data, energy.ctypes.data, None, byref(message)) == 1
+    assert "a committee is required" in text.value.decode()
     native.destroy(handle)
 
 

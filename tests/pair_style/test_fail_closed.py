@@ -1,4 +1,4 @@
-"""No step on a failed evaluation: all ranks stop together, and the frames that tell why are on disk."""
+"""A failed evaluation stops all ranks before the next step and writes the failed and the last good frame."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ timestep 1.0
 neighbor 1.0 bin
 """
 
-# The second atom is pushed into the first, which is held, by 0.02 A a step.
+# The second atom moves into the first, which is fixed, by 0.02 A a step.
 SQUEEZE = """
 change_box all x final -1.3 {right} remap units box
 group pushed id 2
@@ -46,7 +46,7 @@ def begin(model, style="mlpot precision double", units_="metal", boundary="p p p
 
 
 def squeezed(folder, per_step, seed=2):
-    """Structure of two oxygen atoms 1.05 A apart among others, and the script that pushes the second into the first."""
+    """Write two oxygen atoms 1.05 A apart among others; return the script that moves the second into the first."""
     rng = np.random.default_rng(seed)
     atoms = boxed([[9.0, 0, 0], [1.9, 8.0, 0], [-1.2, 1.4, 8.5]], 14, rng)
     pair = Atoms("O2", [[4.0, 4.0, 4.0], [4.6, 4.7, 4.5]], cell=atoms.cell, pbc=True)
@@ -118,7 +118,7 @@ def test_the_frames_are_one_step_of_velocity_verlet_apart(frames):
     np.testing.assert_allclose(good.get_masses()[good.symbols == "Si"], 28.086)
 
 
-# Two atoms at one place far from all others: the model fails on the rank that has them, in its first layer.
+# Two atoms at one position: the model fails on the rank that has them, in its first layer.
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_an_engine_that_fails_on_one_rank_stops_all(tmp_path, deep_model_file, ranks):
     atoms = boxed([[12.0, 0, 0], [0, 12.0, 0], [0, 0, 12.0]], 60, np.random.default_rng(3))
@@ -137,7 +137,7 @@ def test_an_engine_that_fails_on_one_rank_stops_all(tmp_path, deep_model_file, r
     assert "it is the first one of this run" in message
 
 
-@pytest.mark.parametrize("every", [1, 1000], ids=["new neighbour list", "old neighbour list"])
+@pytest.mark.parametrize("every", [1, 1000], ids=["new neighbor list", "old neighbor list"])
 def test_positions_that_are_not_finite_stop_the_run(tmp_path, model_file, every):
     write_data(tmp_path / "start.data", boxed(7.0 * np.eye(3), 20, np.random.default_rng(4)))
     script = begin(model_file) + (
@@ -164,7 +164,7 @@ def test_overlaps_are_found_at_once(tmp_path, model_file, command):
     assert np.flatnonzero(read(tmp_path / "mlpot.failed.xyz").arrays["failed"]).tolist() == [4, 8]
 
 
-def test_closest_is_a_choice_and_stays_in_restarts(tmp_path, model_file):
+def test_closest_is_a_setting_and_stays_in_restarts(tmp_path, model_file):
     atoms = Atoms("OSi", [[1, 1, 1], [1, 1, 1.8]], cell=7 * np.eye(3), pbc=True)  # 0.45 of the radii
     write_data(tmp_path / "start.data", atoms)
     script = begin(model_file, "mlpot closest 0.4") + "run 0\nwrite_restart r\nclear\nread_restart r\n"
@@ -175,7 +175,7 @@ def test_closest_is_a_choice_and_stays_in_restarts(tmp_path, model_file):
     assert "closer than" in stopped(tmp_path, begin(model_file) + "run 0\n", 1)
 
 
-def test_frames_that_cannot_be_written_are_said(tmp_path, model_file):
+def test_the_message_tells_of_frames_that_cannot_be_written(tmp_path, model_file):
     (tmp_path / "mlpot.failed.xyz").mkdir()
     atoms = Atoms("OSi", [[1, 1, 1], [1, 1, 1.2]], cell=7 * np.eye(3), pbc=True)
     write_data(tmp_path / "start.data", atoms)
@@ -198,8 +198,8 @@ def three_layers(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ranks", [2, 4])
-def test_nobody_waits_for_the_messages_of_a_rank_that_has_failed(tmp_path, three_layers, ranks):
-    """One rank finds two atoms too close before it computes; the others want to exchange messages four times."""
+def test_no_rank_waits_for_the_messages_of_a_failed_one(tmp_path, three_layers, ranks):
+    """One rank finds two atoms too close before it computes; the others exchange messages four times."""
     rng = np.random.default_rng(6)
     atoms = boxed([[24.0, 0, 0], [0, 8.0, 0], [0, 0, 8.0]], 60, rng)
     atoms.positions[9] = atoms.positions[8] = [3.0, 4.0, 4.0]

@@ -1,17 +1,14 @@
-"""`fix mlpot/guard`: a run that becomes uncertain stops by itself, or leaves its frames, on any number of ranks."""
+"""`fix mlpot/guard` stops a run or writes frames above a limit, on any number of ranks."""
 
 import numpy as np
 import pytest
 from ase.io import read
-from committees import random_shallow
+from committees import random_shallow, save_calibrated
 from lammps_systems import boxed, write_data
 
 import mlpot
 from mlpot import lammps
-from mlpot.data import LabelledStructure
 from mlpot.errors import EngineError
-from mlpot.model_file.torchscript import save_model
-from mlpot.uncertainty.command import add_error_bars
 
 pytestmark = pytest.mark.lammps
 
@@ -32,17 +29,10 @@ fix 1 all nve
 OUTPUT = "thermo_style custom step f_g f_g[1] f_g[2] f_g[3] pe\nthermo_modify format float %.17g\n"
 
 
-def labelled(seed):
-    rng = np.random.default_rng(seed)
-    frames = [boxed(6.0 * np.eye(3), 14, rng) for _ in range(6)]
-    return [LabelledStructure(atoms, energy=0.0, forces=rng.normal(size=(14, 3))) for atoms in frames]
-
-
 @pytest.fixture(scope="module")
 def committee(tmp_path_factory):
     path = tmp_path_factory.mktemp("committee") / "model.pt"
-    save_model(path, random_shallow(4, n_layers=2))
-    add_error_bars(path, path, labelled(1), labelled(2))
+    save_calibrated(path, random_shallow(4, n_layers=2))
     return path
 
 
@@ -59,7 +49,7 @@ def script(model, guard, then, units="metal"):
 
 
 def sigmas(start, committee, ranks=2):
-    """Largest sigma of the first steps, by a guard that never acts."""
+    """Largest sigma of the first steps, from a guard with a limit that is never reached."""
     result = lammps.run(script(committee, "1 max_sigma 1e9", OUTPUT + "run 12\n"), ranks=ranks, directory=start)
     return np.array(result.thermo[0]["f_g"]), result
 
@@ -71,7 +61,7 @@ def error_bars(path, atoms):
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_halt_stops_all_ranks_and_leaves_the_frame(start, committee, ranks):
+def test_halt_stops_all_ranks_and_writes_the_frame(start, committee, ranks):
     found, _ = sigmas(start, committee)
     limit = float(np.sort(found)[-1] * (1 - 1e-9))
     step = int(found.argmax())
@@ -96,7 +86,7 @@ def test_halt_stops_all_ranks_and_leaves_the_frame(start, committee, ranks):
     assert "The frame is in f.xyz" in message
 
 
-def test_dump_appends_frames_and_goes_on(start, committee):
+def test_dump_appends_frames_and_continues(start, committee):
     found, _ = sigmas(start, committee)
     limit = float(np.median(found))
     then = OUTPUT + "run 8\nrun 4\nwrite_restart r\n"
@@ -109,7 +99,7 @@ def test_dump_appends_frames_and_goes_on(start, committee):
     events = result.thermo[0]["f_g[1]"]
     assert events == [sum(step <= now for step in expected) for now in range(9)]
     assert result.thermo[1]["f_g[1]"][-1] == len(expected)
-    # a restart counts on
+    # a restart continues the count
     guard = f"fix g all mlpot/guard 2 max_sigma {limit!r} action dump file f.xyz\n"
     go_on = (
         f'read_restart r\npair_coeff * * "{committee}" H O Si\n{guard}{OUTPUT}timestep 0.0005\nfix 1 all nve\nrun 0\n'
@@ -128,9 +118,9 @@ def test_warn_only_warns(start, committee):
     assert not list(start.glob("*.xyz"))
 
 
-def test_the_distance_has_a_limit_of_its_own_and_groups_count(start, committee):
+def test_a_limit_of_the_distance_in_a_group(start, committee):
     _, result = sigmas(start, committee)
-    limit = result.thermo[0]["f_g[2]"][0] * 0.999
+    limit = float(result.thermo[0]["f_g[2]"][0]) * (1 - 1e-9)
     frames = "group others type 1 2\nfix g others mlpot/guard 1 max_distance 1e-3 action dump file f.xyz\nrun 0\n"
     lammps.run(START.format(model=committee, units="metal", timestep=0.0005) + frames, ranks=2, directory=start)
     frame = read(start / "f.xyz")
@@ -140,7 +130,7 @@ def test_the_distance_has_a_limit_of_its_own_and_groups_count(start, committee):
     assert (start / "mlpot.uncertain.xyz").exists()
 
 
-def test_units_real_have_limits_in_their_unit_and_files_in_ev(start, committee):
+def test_units_real_have_limits_in_their_units_and_files_in_ev(start, committee):
     found, _ = sigmas(start, committee)
     with pytest.raises(EngineError, match=r"sigma of"):
         lammps.run(script(committee, f"1 max_sigma {found[0] * 23.06}", "run 0\n", "real"), ranks=2, directory=start)
@@ -149,7 +139,7 @@ def test_units_real_have_limits_in_their_unit_and_files_in_ev(start, committee):
     np.testing.assert_allclose(frame.arrays["forces_std"], error_bars(committee, frame)[1], rtol=1e-7)
 
 
-def test_minimize_is_watched(start, committee):
+def test_minimize_is_checked(start, committee):
     found, _ = sigmas(start, committee)
     with pytest.raises(EngineError, match="stops the run at step 0"):
         lammps.run(
@@ -166,15 +156,15 @@ def test_minimize_is_watched(start, committee):
 @pytest.mark.parametrize(
     ("guard", "message"),
     [
-        ("1 action halt", "needs a limit"),
+        ("1 action halt", "requires a limit"),
         ("0 max_sigma 1", "N must be above 0"),
         ("1 max_sigma -1", "limits must be above 0"),
-        ("1 max_sigma 1 action stop", "action must be halt, dump or warn, not stop"),
-        ("1 sigma 1", "knows max_sigma, max_distance, action and file, not sigma"),
+        ("1 max_sigma 1 action stop", "action must be halt, dump or warn, got stop"),
+        ("1 sigma 1", "Unknown fix mlpot/guard keyword: sigma; expected max_sigma, max_distance, action or file"),
         ("1 max_sigma", "expected fix ID group mlpot/guard N keyword value"),
     ],
 )
-def test_what_makes_no_sense_is_refused(start, committee, guard, message):
+def test_illegal_commands_are_refused(start, committee, guard, message):
     with pytest.raises(EngineError, match=message):
         lammps.run(script(committee, guard, "run 0\n"), ranks=1, directory=start)
 

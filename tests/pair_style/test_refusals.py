@@ -1,4 +1,4 @@
-"""What cannot work stops LAMMPS with a sentence that says what is wrong; no run goes on with doubtful numbers."""
+"""What cannot work stops LAMMPS with a sentence that gives the reason and the remedy."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from lammps_systems import boxed, write_data
 
 from mlpot import lammps
 from mlpot.errors import EngineError
-from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps import build_torch_engine
 
 pytestmark = pytest.mark.lammps
 
@@ -22,29 +22,29 @@ IN_PROCESS = """
 import json, sys
 from mlpot.lammps import lammps
 
-answers = {}
+messages = {}
 for name, commands in json.load(open("cases.json")).items():
     program = lammps(cmdargs=["-log", "none", "-screen", "none"])
     try:
         for command in commands:
             program.command(command)
-        answers[name] = "no error"
+        messages[name] = "no error"
     except Exception as error:
-        answers[name] = str(error)
+        messages[name] = str(error)
     program.close()
-json.dump(answers, open("answers.json", "w"))
+json.dump(messages, open("messages.json", "w"))
 """
 
 BOX = "units metal|read_data start.data|pair_style mlpot|"
 CLOSE = "units metal|read_data near.data|pair_style mlpot "
 BONDED = "units metal|atom_style bond|bond_style zero|read_data bonded.data|bond_coeff *|pair_style mlpot|"
+TEMPLATE = (
+    "units metal|molecule OH template.txt|atom_style template OH|bond_style zero|read_data template.data|"
+    "bond_coeff *|pair_style mlpot|"
+)
+KEEP_BONDED = "special_bonds lj/coul 1e-50 1e-50 1e-50|"
 
-
-BONDED_DATA = """bonded
-
-2 atoms
-1 bonds
-3 atom types
+HEADER = """3 atom types
 1 bond types
 0 9 xlo xhi
 0 9 ylo yhi
@@ -55,7 +55,13 @@ Masses
 1 1.008
 2 15.999
 3 28.086
+"""
 
+BONDED_DATA = f"""bonded
+
+2 atoms
+1 bonds
+{HEADER}
 Atoms # bond
 
 1 1 2 1 1 1
@@ -66,22 +72,76 @@ Bonds
 1 1 1 2
 """
 
+TEMPLATE_DATA = f"""template
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory, model_file):
-    """Message of each case, all from one process."""
-    folder = tmp_path_factory.mktemp("refusals")
+2 atoms
+{HEADER}
+Atoms # template
+
+1 1 1 1 2 1 1 1
+2 1 1 2 1 1 1 2
+"""
+
+TEMPLATE_MOLECULE = """OH
+
+2 atoms
+1 bonds
+
+Coords
+
+1 0 0 0
+2 0 0 1
+
+Types
+
+1 2
+2 1
+
+Bonds
+
+1 1 1 2
+
+Special Bond Counts
+
+1 1 0 0
+2 1 0 0
+
+Special Bonds
+
+1 2
+2 1
+"""
+
+
+def write_files(folder, model_file):
+    """Structures and model files of the cases."""
     write_data(folder / "start.data", boxed(6.0 * np.eye(3), 12, np.random.default_rng(1)))
-    close = Atoms("OO", [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], cell=6.0 * np.eye(3), pbc=True)
-    write_data(folder / "close.data", close)
-    near = Atoms("OSi", [[1.0, 1.0, 1.0], [1.0, 1.0, 1.6]], cell=6.0 * np.eye(3), pbc=True)
-    write_data(folder / "near.data", near)
+    for name, symbols, distance in (("close", "OO", 0.0), ("near", "OSi", 0.6)):
+        pair = Atoms(symbols, [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0 + distance]], cell=6.0 * np.eye(3), pbc=True)
+        write_data(folder / f"{name}.data", pair)
     (folder / "bonded.data").write_text(BONDED_DATA)
+    (folder / "template.data").write_text(TEMPLATE_DATA)
+    (folder / "template.txt").write_text(TEMPLATE_MOLECULE)
     content = model_file.read_bytes()
     (folder / "cut.pt").write_bytes(content[:-1])
     (folder / "flipped.pt").write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
     (folder / "text.pt").write_text("not a model\n")
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory, model_file, deep_model_file):
+    """Message of each case, all from one process."""
+    folder = tmp_path_factory.mktemp("refusals")
+    write_files(folder, model_file)
+    build_torch_engine.ensure()  # for the case "cuda"
     good = f'pair_coeff * * "{model_file}" H O Si'
+    deep = f'pair_coeff * * "{deep_model_file}" H O Si'
+    hybrid = (
+        BOX.replace("mlpot", "hybrid/overlay mlpot zero 4.0")
+        + good.replace("* *", "* * mlpot").replace("Si", "NULL")
+        + "|pair_coeff * * zero|"
+    )
+    centroid = "|compute c all centroid/stress/atom NULL virial|"
     cases = {
         "good": BOX + good + "|run 0",
         "unknown element": BOX + good.replace("Si", "Ge"),
@@ -97,56 +157,89 @@ def answers(tmp_path_factory, model_file):
         "value": "units metal|read_data start.data|pair_style mlpot precision half",
         "cuda": "units metal|read_data start.data|pair_style mlpot device cuda|" + good,
         "native on cuda": "units metal|read_data start.data|pair_style mlpot engine native device cuda|" + good,
-        "distance": "units metal|read_data start.data|pair_style mlpot closest 1.5",
+        "closest": "units metal|read_data start.data|pair_style mlpot closest 1.5",
         "second style": BOX + good + "|run 0|pair_style mlpot|run 0",
-        "closest anew": CLOSE + "closest 0.0001|" + good + "|run 0|pair_style mlpot|" + good + "|run 0",
+        "default closest again": CLOSE + "closest 0.0001|" + good + "|run 0|pair_style mlpot|" + good + "|run 0",
         "bonds": BONDED + good + "|run 0",
-        "bonds kept": BONDED + good + "|special_bonds lj/coul 1e-50 1e-50 1e-50|run 0",
+        "bonds kept": BONDED + good + "|" + KEEP_BONDED + "run 0",
+        "template": TEMPLATE + good + "|run 0",
+        "template kept": TEMPLATE + good + "|" + KEEP_BONDED + "run 0",
         "not finite": BOX.replace("start", "close").replace("mlpot", "mlpot closest 0") + good + "|run 5",
+        "excluded types": BOX + good + "|neigh_modify exclude type 1 2|run 0",
+        "excluded groups": BOX + good + "|run 0|group g type 2|neigh_modify exclude group g all|run 0",
+        "excluded molecules": BONDED + good + "|" + KEEP_BONDED + "neigh_modify exclude molecule/intra all|run 0",
+        "included group": BOX + good + "|group g id 1 2|atom_modify first g|neigh_modify include g|run 0",
+        "excluded, then none": BOX + good + "|neigh_modify exclude type 1 2|neigh_modify exclude none|run 0",
+        "excluded group without atoms": BOX + good + "|group g empty|neigh_modify exclude group g all|run 0",
+        "excluded null": hybrid + "neigh_modify exclude type 1 3|group g type 3|neigh_modify exclude group g all|run 0",
+        "excluded under hybrid": hybrid + "neigh_modify exclude type 1 1|run 0",
+        "centroid stress of one layer": BOX + good + centroid + "run 0",
+        "centroid stress of two layers": BOX + deep + centroid + "run 0",
+        "centroid stress later": BOX + deep + "|run 0" + centroid + "run 0",
+        "stress of two layers": BOX + deep + "|compute c all stress/atom NULL virial|run 0",
     }
     (folder / "cases.json").write_text(json.dumps({name: case.split("|") for name, case in cases.items()}))
     subprocess.run([sys.executable, "-c", IN_PROCESS], cwd=folder, check=True)
-    return json.loads((folder / "answers.json").read_text())
+    return json.loads((folder / "messages.json").read_text())
+
+
+EXCLUDED = "requires all neighbors, but neigh_modify exclude or include leaves some of them out of the list"
+BONDED_MISSING = "requires all neighbors, but special_bonds leaves bonded ones out of the list"
+CENTROID = "does not support compute centroid/stress/atom with a model of 2 layers"
 
 
 @pytest.mark.parametrize(
     ("case", "message"),
     [
         ("good", "no error"),
-        ("unknown element", "does not know the element Ge; it knows H, O, Si"),
-        ("missing file", "finds no model file nowhere.pt"),
+        ("unknown element", "Unknown element Ge for pair style mlpot: the elements of model"),
+        ("missing file", "Cannot find model file nowhere.pt"),
         ("too few elements", "Number of element to type mappings does"),
         ("cut", "model file cut.pt has no mlpot checksum at its end"),
         ("flipped", "model file flipped.pt is damaged: its checksum does not match"),
         ("text", "model file text.pt is not an mlpot model"),
-        ("units", "needs units metal or real, not lj"),
-        ("newton", "needs newton on"),
+        ("units", "requires units metal or real, got units lj"),
+        ("newton", "requires newton pair on"),
         ("null", "All pair coeffs are not set"),
-        ("keyword", "knows engine, precision, device and closest, not speed"),
+        ("keyword", "Unknown pair_style mlpot keyword: speed; expected engine, precision, device or closest"),
         ("value", "precision must be one of mixed, double, got half"),
-        ("distance", "closest must be between 0 and 1, got 1.5"),
+        ("closest", "closest must be between 0 and 1, got 1.5"),
         ("native on cuda", "the native engine runs on the cpu; for device cuda choose engine torch"),
         ("second style", "All pair coeffs are not set"),
-        ("closest anew", "closer than"),
-        ("bonds", "needs all neighbours, but LAMMPS leaves bonded ones out"),
+        ("default closest again", "closer than"),
+        ("bonds", BONDED_MISSING),
         ("bonds kept", "no error"),
+        ("template", BONDED_MISSING),
+        ("template kept", "no error"),
         ("not finite", "failed at step 0, atom 1 of type 2 at (1.0000 1.0000 1.0000): the model gave"),
+        ("excluded types", EXCLUDED),
+        ("excluded groups", EXCLUDED),
+        ("excluded molecules", EXCLUDED),
+        ("included group", EXCLUDED),
+        ("excluded, then none", "no error"),
+        ("excluded group without atoms", "no error"),
+        ("excluded null", "no error"),
+        ("excluded under hybrid", EXCLUDED),
+        ("centroid stress of one layer", "no error"),
+        ("centroid stress of two layers", CENTROID),
+        ("centroid stress later", CENTROID),
+        ("stress of two layers", "no error"),
     ],
 )
-def test_refused_by_name(case, message, answers):
-    assert message in answers[case]
+def test_refused_with_its_reason(case, message, messages):
+    assert message in messages[case]
 
 
-def test_cuda_is_refused_where_there_is_none(answers):
+def test_cuda_is_refused_without_a_device(messages):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
-        assert answers["cuda"] == "no error"
+        assert messages["cuda"] == "no error"
     else:
-        assert "sees no CUDA device; use device cpu" in answers["cuda"]
+        assert "finds none; use device cpu" in messages["cuda"]
 
 
 def plain_lmp(folder, model_file, options):
-    """Result of the launcher of the wheel, which asks the entry point; only the cache of engines is hidden."""
+    """Result of the launcher of the wheel, which calls the entry point, with an empty cache of engines."""
     write_data(folder / "start.data", boxed(6.0 * np.eye(3), 3, np.random.default_rng(1)))
     (folder / "in.lammps").write_text(
         f'units metal\nread_data start.data\npair_style mlpot {options}\npair_coeff * * "{model_file}" H O Si\nrun 0\n'
@@ -162,16 +255,16 @@ def plain_lmp(folder, model_file, options):
     )
 
 
-def test_plain_lmp_knows_the_pair_style(tmp_path, model_file):
+def test_plain_lmp_has_the_pair_style(tmp_path, model_file):
     result = plain_lmp(tmp_path, model_file, "")
     assert result.returncode == 0, result.stdout
     assert "with engine native" in result.stdout
 
 
-def test_plain_lmp_says_how_to_make_the_torch_engine(tmp_path, model_file):
+def test_plain_lmp_names_the_command_that_builds_the_torch_engine(tmp_path, model_file):
     result = plain_lmp(tmp_path, model_file, "engine torch")
     assert result.returncode != 0
-    assert "finds no torch engine; make it once with: mlpot build-torch-engine" in result.stdout
+    assert "cannot find the engine torch; build it once with: mlpot build-torch-engine" in result.stdout
 
 
 def test_run_raises_with_the_error_of_lammps(tmp_path):
@@ -179,25 +272,6 @@ def test_run_raises_with_the_error_of_lammps(tmp_path):
         lammps.run("nonsense\n\n", ranks=1, directory=tmp_path)
 
 
-def test_an_input_file_that_is_missing_is_named(tmp_path):
+def test_a_missing_input_file_is_named(tmp_path):
     with pytest.raises(EngineError, match=r"in\.missing"):
         lammps.run(tmp_path / "in.missing", ranks=1, directory=tmp_path)
-
-
-def test_no_compiler_is_said(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(EngineError, match="no-such-compiler, was not found"):
-        torch_engine.build()
-    assert not torch_engine.engine_path().exists()
-
-
-def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
-    compiler = tmp_path / "broken compiler"
-    compiler.write_text("#!/bin/sh\necho 'fatal error: nothing works' >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CXX", str(compiler))
-    with pytest.raises(EngineError, match="nothing works"):
-        torch_engine.build()
-    assert torch_engine.find() is None

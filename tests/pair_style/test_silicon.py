@@ -1,4 +1,4 @@
-"""The potential that ships with mlpot, driven to where it knows nothing: the run halts by itself."""
+"""Runs of a shipped potential far outside of its training data halt."""
 
 import subprocess
 import sys

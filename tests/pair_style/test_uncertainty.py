@@ -1,18 +1,16 @@
-"""`compute mlpot/uncertainty` on 1, 2 and 4 ranks gives the error bars, spreads and distances that ASE gives."""
+"""`compute mlpot/uncertainty` on 1, 2 and 4 ranks gives the error bars and distances of the ASE calculator."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from committees import random_deep, random_shallow
+from committees import random_deep, random_shallow, save_calibrated
 from lammps_systems import KCAL, boundary, boxed, read_dump, systems, write_data
 
 import mlpot
 from mlpot import lammps
-from mlpot.data import LabelledStructure
 from mlpot.errors import EngineError
-from mlpot.model_file.torchscript import save_model
-from mlpot.uncertainty.command import add_error_bars
+from potentials import random_potential
 
 pytestmark = pytest.mark.lammps
 
@@ -23,23 +21,12 @@ KINDS = {
 }
 
 
-def labelled(seed, n=6):
-    """Structures with random labels: the numbers matter to nobody, but error bars made of them are not one."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(n):
-        atoms = boxed(6.0 * np.eye(3), 14, rng)
-        found.append(LabelledStructure(atoms, energy=rng.normal(), forces=rng.normal(size=(14, 3))))
-    return found
-
-
 @pytest.fixture(scope="session")
 def calibrated(tmp_path_factory):
-    """Model files of all kinds of committees, with a distance and a calibration."""
+    """Model files of all kinds of committees, with a random distance and calibration."""
     folder = tmp_path_factory.mktemp("committees")
     for name, make in KINDS.items():
-        save_model(folder / f"{name}.pt", make())
-        add_error_bars(folder / f"{name}.pt", folder / f"{name}.pt", labelled(1), labelled(2))
+        save_calibrated(folder / f"{name}.pt", make())
     return folder
 
 
@@ -50,7 +37,7 @@ class Expected(NamedTuple):
 
 
 def expected(path, atoms, ending="std"):
-    """By the torch engine in ASE, which evaluates the scripted members one by one."""
+    """Results of the torch engine in ASE, which evaluates the scripted members one by one."""
     atoms = atoms.copy()
     atoms.calc = mlpot.MLPotCalculator(path, precision="double", engine="torch")
     forces, energy = (atoms.calc.get_property(f"{name}_{ending}", atoms) for name in ("forces", "energy"))
@@ -81,7 +68,7 @@ def close(got, wanted):
 
 
 def check(table, dump, wanted, unit=1.0):
-    """Everything that one block printed."""
+    """Compare all values that one block printed."""
     row = {key: values[0] for key, values in table.items()}
     close(dump["c_u[1]"], unit * wanted.forces)
     close(dump["c_u[2]"], wanted.distances)
@@ -99,16 +86,16 @@ def check(table, dump, wanted, unit=1.0):
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def answers(request, calibrated):
-    """Model file, structures by name, what ASE says of them."""
+def reference(request, calibrated):
+    """Model file, structures by name, their results in ASE."""
     path, found = calibrated / f"{request.param}.pt", systems(seed=1)
     chosen = {name: found[name] for name in ("triclinic", "slab", "small_cell", "empty_corner")}
     return path, chosen, [expected(path, atoms) for atoms in chosen.values()]
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_lammps_equals_ase(tmp_path, answers, ranks):
-    path, found, wanted = answers
+def test_lammps_equals_ase(tmp_path, reference, ranks):
+    path, found, wanted = reference
     script = ""
     for name, atoms in found.items():
         write_data(tmp_path / f"{name}.data", atoms)
@@ -126,17 +113,16 @@ def test_units_real(tmp_path, calibrated):
     check(result.thermo[0], read_dump(tmp_path / "t.dump"), expected(path, atoms), unit=KCAL)
 
 
-def test_without_a_calibration_it_is_a_spread(tmp_path):
-    path = tmp_path / "spread.pt"
-    save_model(path, random_shallow(4))
-    add_error_bars(path, path, labelled(1), None)
+def test_without_a_calibration_it_is_the_standard_deviation(tmp_path):
+    path = tmp_path / "model.pt"
+    save_calibrated(path, random_shallow(4), calibrated=False)
     atoms = systems(seed=3)["triclinic"]
     write_data(tmp_path / "t.data", atoms)
     result = lammps.run(
         BLOCK.format(name="t", model=path, boundary="p p p", units="metal"), ranks=2, directory=tmp_path
     )
-    assert "4 members, not calibrated: only their spread, no error bar" in result.output
-    check(result.thermo[0], read_dump(tmp_path / "t.dump"), expected(path, atoms, "spread"))
+    assert "4 members, not calibrated: standard deviations, no error bars" in result.output
+    check(result.thermo[0], read_dump(tmp_path / "t.dump"), expected(path, atoms, "ensemble_std"))
 
 
 MOVING = """
@@ -154,7 +140,7 @@ fix 1 all nve
 
 @pytest.fixture
 def start(tmp_path):
-    """Structure without atoms that are too close, written where the scripts look for it."""
+    """Folder with the structure of the scripts, without atoms that are too close."""
     atoms = boxed([[8.0, 0, 0], [1.9, 7.5, 0], [-1.2, 1.4, 7.8]], 12, np.random.default_rng(5))
     write_data(tmp_path / "start.data", atoms)
     return tmp_path
@@ -174,8 +160,8 @@ def columns(table):
     return np.array([table[key] for key in ("c_u", "c_u[1]", "c_u[2]", "c_u[3]", "PotEng")])
 
 
-def test_what_nobody_announced_is_computed_when_it_is_asked_for(start, calibrated):
-    """A per-atom compute that `fix ave/atom` reads is announced; one in a `print` of `run every` is not."""
+def test_values_that_are_not_announced_are_computed_when_requested(start, calibrated):
+    """Thermo output announces a compute; a variable in `fix print` does not."""
     model = calibrated / "messages.pt"
     script = MOVING.format(model=model) + TABLE.format(options="", thermo=3) + "run 6\n"
     announced = columns(lammps.run(script, ranks=2, directory=start).thermo[0])
@@ -192,7 +178,7 @@ def test_what_nobody_announced_is_computed_when_it_is_asked_for(start, calibrate
     np.testing.assert_array_equal(np.array(printed, dtype=float).T[:, -2:], announced[:, -2:])
 
 
-def test_every_holds_the_maxima_in_between_but_not_the_energy(start, calibrated):
+def test_every_keeps_the_maxima_but_not_the_energy(start, calibrated):
     model = calibrated / "messages.pt"
     each, held = (
         columns(
@@ -209,8 +195,8 @@ def test_every_holds_the_maxima_in_between_but_not_the_energy(start, calibrated)
     assert len(set(each[0])) == 7
 
 
-def test_what_is_held_is_never_as_old_as_every_says(start, calibrated):
-    """Asked for in steps 0, 3, 6, 9, of which none but the first is a multiple of four."""
+def test_kept_values_are_less_than_every_steps_old(start, calibrated):
+    """Requested in steps 0, 3, 6, 9, of which none but the first is a multiple of four."""
     each, held = (
         columns(
             lammps.run(
@@ -227,18 +213,18 @@ def test_what_is_held_is_never_as_old_as_every_says(start, calibrated):
 
 def test_a_single_model_is_refused(start, model_file):
     script = MOVING.format(model=model_file) + "compute u all mlpot/uncertainty\nrun 0\n"
-    with pytest.raises(EngineError, match=r"does not know how sure it is\. Make it a committee"):
+    with pytest.raises(EngineError, match="requires a committee or a feature distance, and the model has neither"):
         lammps.run(script, ranks=1, directory=start)
 
 
 def test_without_the_pair_style_it_is_refused(start):
     script = "units metal\nbox tilt large\nread_data start.data\npair_style zero 4.0\npair_coeff * *\n"
-    with pytest.raises(EngineError, match="needs pair_style mlpot"):
+    with pytest.raises(EngineError, match="requires pair_style mlpot"):
         lammps.run(script + "compute u all mlpot/uncertainty\nrun 0\n", ranks=1, directory=start)
 
 
-def test_nothing_is_computed_where_nobody_asks(start, calibrated):
-    """The run is the same, to the last bit, with and without."""
+def test_the_compute_does_not_change_the_run(start, calibrated):
+    """Energies are equal to the last bit."""
     model = calibrated / "messages.pt"
     with_it = MOVING.format(model=model) + TABLE.format(options="every 3", thermo=5) + "run 10\n"
     without = with_it.replace("c_u c_u[1] c_u[2] c_u[3] ", "")
@@ -246,8 +232,8 @@ def test_nothing_is_computed_where_nobody_asks(start, calibrated):
     assert energies[0] == energies[1]
 
 
-def test_a_single_model_with_a_distance_has_no_atom_of_largest_sigma(start, model_file):
-    add_error_bars(model_file, start / "distance.pt", labelled(1), None)
+def test_a_single_model_with_a_distance_has_no_atom_of_largest_sigma(start):
+    save_calibrated(start / "distance.pt", random_potential(), calibrated=False)
     script = MOVING.format(model="distance.pt") + TABLE.format(options="", thermo=1) + "run 0\n"
     sigma, energy, distance, atom, _ = columns(lammps.run(script, ranks=1, directory=start).thermo[0])[:, 0]
     assert np.isnan([sigma, energy, atom]).all()

@@ -1,4 +1,4 @@
-"""The pair style in use: what people do in an input file, and the energy of what comes out of it."""
+"""Common commands of LAMMPS with the pair style: minimize, replicate, npt, restart, hybrid."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from ase import Atoms
 from lammps_systems import BAR, ELEMENTS, answer, assert_close, boxed, read_dump, write_data
 
 from mlpot import lammps
-from mlpot.lammps import build_torch_engine as torch_engine
+from mlpot.lammps import build_torch_engine
 from mlpot.model_file.torchscript import load_model, save_model
 from potentials import random_potential
 
@@ -33,7 +33,7 @@ thermo {every}
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory, deep_model_file):
-    """One process on two ranks does all of it: its folder, its tables by name, the model."""
+    """Folder, tables by name, model and result of one process on two ranks that runs all commands."""
     folder = tmp_path_factory.mktemp("used")
     rng = np.random.default_rng(5)
     atoms = boxed([[6.5, 0, 0], [1.9, 6.0, 0], [-1.2, 1.4, 6.3]], 20, rng)
@@ -57,7 +57,7 @@ def used(tmp_path_factory, deep_model_file):
 
 
 def last_frame(folder, name, table):
-    """Atoms as the last frame of a dump has them, in the last box of the table."""
+    """Last frame of a dump, in the last box of the table."""
     dump = read_dump(folder / f"{name}.dump")
     box = {key: values[-1] for key, values in table.items()}
     cell = [
@@ -70,7 +70,7 @@ def last_frame(folder, name, table):
 
 
 @pytest.mark.parametrize("name", ["minimize", "replicate", "npt", "restart"])
-def test_the_last_frame_has_the_energy_that_mlpot_gives_it(used, name):
+def test_the_last_frame_has_the_energy_of_the_model(used, name):
     folder, tables, model, _ = used
     dump, atoms = last_frame(folder, name, tables[name])
     expected = answer(model, atoms)
@@ -94,7 +94,7 @@ def test_npt_changes_the_box(used):
     assert abs(table["Xy"][-1] - table["Xy"][0]) > 1e-5
 
 
-def test_restart_goes_on_with_the_settings(used):
+def test_restart_keeps_the_settings(used):
     _, tables, _, result = used
     assert_close(tables["restart"]["PotEng"], np.array(tables["whole2"]["PotEng"]))
     assert result.output.count("precision double") == 5
@@ -119,7 +119,7 @@ run 0
 @pytest.mark.parametrize("engine", ["native", "torch"])
 def test_hybrid_overlay_adds_zbl_and_leaves_out_null(tmp_path, deep_model_file, engine):
     if engine == "torch":
-        torch_engine.ensure()
+        build_torch_engine.ensure()
     rng = np.random.default_rng(6)
     atoms = boxed([[6.5, 0, 0], [1.9, 6.0, 0], [-1.2, 1.4, 6.3]], 20, rng)
     write_data(tmp_path / "start.data", atoms)
