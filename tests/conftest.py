@@ -36,6 +36,18 @@ def deep_model_file(tmp_path_factory):
     return write_random_model(tmp_path_factory.mktemp("models") / "deep.pt", n_layers=2)
 
 
+@pytest.fixture(scope="session")
+def bad_model(tmp_path_factory):
+    """Model file with random weights and nothing that keeps atoms apart."""
+    path = tmp_path_factory.mktemp("bad") / "model.pt"
+    config = ModelConfig(cutoff=4.5, n_layers=1, n_channels=8, lmax=2, n_radial=6, readout_width=8, zbl=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        potential = Potential(config, [14], [-10.0], energy_scale=1.0, average_neighbors=15.0)
+    save_model(path, potential.double(), training={"data": "none, random weights"})
+    return path
+
+
 def write_random_model(path, n_layers):
     config = ModelConfig(cutoff=4.0, n_layers=n_layers, n_channels=8, lmax=2, n_radial=6, readout_width=8)
     with torch.random.fork_rng(devices=[]):

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "mlpot"
 # Each module may import from rows above its own and from itself.
 LAYERS = [
     {"errors"},
-    {"plotting", "running"},
+    {"extras", "plotting", "running"},
     {"config"},
     {"model"},
     {"neighbors"},
@@ -21,7 +21,7 @@ LAYERS = [
     {"calculator", "lammps"},
     {"simulation"},
     {"training"},
-    {"evaluation", "ood", "benchmark", "properties"},
+    {"evaluation", "installation", "ood", "benchmark", "properties"},
     {"validation", "active_learning"},
     {"cli"},
     {"__main__"},

@@ -1,56 +1,25 @@
-"""The table on the terminal, the same in Markdown, and the plot."""
+"""Cells of the table of a benchmark, the same table in Markdown, and the plot."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from mlpot.benchmark.results import Report, Row
+from mlpot.plotting import new_figure
 
-_TEXT = ("potential", "program", "engine", "precision")
+TEXT_COLUMNS = ("potential", "program", "engine", "precision")
 _NUMBERS = ("atoms", "ranks", "threads")
 _COLORS = {"mlpot": "#1b6ca8", "LAMMPS": "#8a8a8a", "ASE": "#c8553d"}
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print table, circumstances, and what was left out."""
-    if report.rows:
-        console.print(_table(report))
-    for line in circumstances(report):
-        console.print(line, markup=False, highlight=False)
-    for skipped in report.skipped:
-        console.print(f"left out: {skipped.name}: {skipped.reason}", markup=False, highlight=False)
-    for failed in report.failed:
-        console.print(f"FAILED: {failed.name}: {failed.reason}", markup=False, highlight=False)
-    if report.interrupted:
-        console.print("interrupted: this is what was measured until then", markup=False, highlight=False)
-
-
-def _table(report: Report) -> Table:
-    header, *body = table_cells(report)
-    table = Table(title=f"{title(report)}\nus / atom / step", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in header:
-        text = name in _TEXT
-        table.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
-    for row, cells in zip(report.rows, body, strict=True):
-        table.add_row(*map(escape, cells), style="bold" if row.mlpot else "")
-    return table
-
-
 def title(report: Report) -> str:
-    """System, and what all rows have in common."""
+    """System, and what is the same in all rows."""
     first = report.rows[0]
     shared = [_count(first, name) for name in _NUMBERS if not _varies(report, name)]
     return ", ".join([report.system, *shared])
 
 
 def table_cells(report: Report) -> list[list[str]]:
-    """Header and rows of the table; columns in which all is the same are left out.
+    """Header and rows of the table, without columns of equal entries.
 
     Parameters
     ----------
@@ -64,14 +33,14 @@ def table_cells(report: Report) -> list[list[str]]:
     varying = [name for name in _NUMBERS if _varies(report, name)]
     reference = (report.reference() or report.rows[0]).median
     memory = any(row.bytes_per_atom is not None for row in report.rows)
-    header = [*_TEXT, *varying, "median", "range", "ratio", *(["kB/atom"] if memory else [])]
+    header = [*TEXT_COLUMNS, *varying, "median", "range", "ratio", *(["kB/atom"] if memory else [])]
     rows = []
     for row in report.rows:
         samples = row.us_per_atom_step
         several = f"{_digits(min(samples))}-{_digits(max(samples))}" if len(samples) > 1 else ""
         costs = [_digits(row.median) + " (trial)" * row.trial, several]
         kilobytes = [_digits(row.bytes_per_atom / 1000) if row.bytes_per_atom is not None else ""] if memory else []
-        names = [str(getattr(row, name)) for name in (*_TEXT, *varying)]
+        names = [str(getattr(row, name)) for name in (*TEXT_COLUMNS, *varying)]
         rows.append([*names, *costs, _digits(row.median / reference), *kilobytes])
     return [header, *rows]
 
@@ -93,7 +62,7 @@ def markdown_table(cells: Sequence[Sequence[str]]) -> str:
 
 
 def circumstances(report: Report) -> list[str]:
-    """Lines that say what was measured, on what, and how."""
+    """Lines with the machine, the versions and the settings."""
     machine, versions = report.machine, report.versions
     instructions = f", {machine.instructions}" if machine.instructions else ""
     rate = machine.gflops_per_core
@@ -114,11 +83,10 @@ def plot_report(report: Report, path: Path) -> None:
     ----------
     report : Report
     path : Path
-        Picture; its ending says of which kind.
+        Its ending selects the format.
     """
     rows = sorted(report.rows, key=lambda row: row.median)
-    figure = Figure(figsize=(8.0, 1.4 + 0.3 * len(rows)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8.0, 1.4 + 0.3 * len(rows))
     axis = figure.subplots()
     values = [row.median for row in rows]
     ranges = [

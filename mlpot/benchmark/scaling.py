@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from rich.console import Console
 
 from mlpot.benchmark.results import Report, Row
+from mlpot.plotting import new_figure
 
 _COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8a5fa8", "#8a8a8a", "#b8860b")
 
@@ -51,7 +49,7 @@ class Speedup:
 
 
 def growths(report: Report) -> list[Growth]:
-    """Trainer a power law to every potential that was run at several sizes on one core.
+    """Fit a power law to each potential that ran at several sizes on one core.
 
     Parameters
     ----------
@@ -84,20 +82,6 @@ def speedups(report: Report) -> list[Speedup]:
     return found
 
 
-def print_scaling(report: Report, console: Console) -> None:
-    """Print exponents and gains."""
-    for growth in growths(report):
-        console.print(
-            f"{growth.name}: time of a step ~ atoms^{growth.exponent:.3f}; cost of an atom within "
-            f"{100 * growth.deviation:.0f} % of its mean",
-            markup=False,
-            highlight=False,
-        )
-    for gain in speedups(report):
-        cores = f"{gain.ranks} ranks" if gain.ranks > 1 else f"{gain.threads} threads"
-        console.print(f"{gain.name}: {cores} are {gain.factor:.2f} times as fast", markup=False, highlight=False)
-
-
 def plot_scaling(report: Report, path: Path) -> None:
     """Draw the time of a step against atoms, beside a straight line, and the gains.
 
@@ -107,8 +91,7 @@ def plot_scaling(report: Report, path: Path) -> None:
     path : Path
     """
     gains = speedups(report)
-    figure = Figure(figsize=(11.0 if gains else 6.0, 4.2), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11.0 if gains else 6.0, 4.2)
     axes = figure.subplots(1, 2 if gains else 1, squeeze=False)[0]
     _plot_growth(axes[0], report)
     if gains:

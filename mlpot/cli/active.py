@@ -15,10 +15,10 @@ def active_run(config: Annotated[Path, typer.Argument(help="YAML; see docs/activ
 
     Status 0: ended by its rules; 75: stopped before (Ctrl-C, time); 1: no labels can be computed, or an error.
     """
-    from mlpot.running import tuned_process  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.running import tuned_process  # each command loads only what it needs
 
     tuned_process.restart_tuned(verbose=False)
-    from mlpot.cli.active_run import run_command  # noqa: PLC0415  # torch, after the restart
+    from mlpot.cli.active_run import run_command  # torch, after the restart
 
     raise typer.Exit(run_command(config))
 
@@ -28,10 +28,10 @@ def active_status(
     path: StorePath, live: Annotated[bool, typer.Option("--live", help="again and again, until Ctrl-C")] = False
 ) -> None:
     """Print what is done, what runs, what failed, what it cost, how much is left; status 1 where the run is halted."""
-    from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
+    from rich.console import Console  # each command loads only what it needs
 
-    from mlpot.active_learning.store.store import Store  # noqa: PLC0415
-    from mlpot.cli.active_status import print_status  # noqa: PLC0415
+    from mlpot.active_learning.store.store import Store
+    from mlpot.cli.active_status import print_status
 
     with Store(path) as store:
         raise typer.Exit(print_status(store, Console(), live=live))
@@ -42,8 +42,8 @@ def active_report(
     path: StorePath, target: Annotated[Path, typer.Option("--output", help="PNG")] = Path("report.png")
 ) -> None:
     """Draw how the loop went: learning curve, error bars against errors, what was selected and why, cost."""
-    from mlpot.active_learning.reporting.report import draw_report  # noqa: PLC0415  # each command loads only what it needs
-    from mlpot.active_learning.store.store import Store  # noqa: PLC0415
+    from mlpot.active_learning.reporting.report import draw_report  # each command loads only what it needs
+    from mlpot.active_learning.store.store import Store
 
     with Store(path) as store:
         draw_report(store, target)
@@ -59,10 +59,10 @@ def active_query(
     limit: Annotated[int, typer.Option(help="rows")] = 50,
 ) -> None:
     """List calculations, the newest first."""
-    from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
+    from rich.console import Console  # each command loads only what it needs
 
-    from mlpot.active_learning.store.store import Store  # noqa: PLC0415
-    from mlpot.cli.active_queries import print_jobs, print_refused  # noqa: PLC0415
+    from mlpot.active_learning.store.store import Store
+    from mlpot.cli.active_queries import print_jobs, print_refused
 
     with Store(path) as store:
         if refused:
@@ -74,10 +74,10 @@ def active_query(
 @active_app.command("why")
 def active_why(path: StorePath, structure: Annotated[str, typer.Argument(help="beginning of its hash")]) -> None:
     """Tell the history of a structure: where from, why chosen, what it cost, which model saw it first."""
-    from rich.console import Console  # noqa: PLC0415  # each command loads only what it needs
+    from rich.console import Console  # each command loads only what it needs
 
-    from mlpot.active_learning.store.store import Store  # noqa: PLC0415
-    from mlpot.cli.active_queries import print_why  # noqa: PLC0415
+    from mlpot.active_learning.store.store import Store
+    from mlpot.cli.active_queries import print_why
 
     with Store(path) as store:
         print_why(store, structure, Console())
@@ -93,8 +93,8 @@ def active_export(
     ] = None,
 ) -> None:
     """Write labels with their provenance."""
-    from mlpot.active_learning.store.export import export_labels  # noqa: PLC0415  # each command loads only what it needs
-    from mlpot.active_learning.store.store import Store  # noqa: PLC0415
+    from mlpot.active_learning.store.export import export_labels  # each command loads only what it needs
+    from mlpot.active_learning.store.store import Store
 
     with Store(path) as store:
         typer.echo(f"{export_labels(store, target, settings, part)} structures in {target}")
@@ -103,7 +103,7 @@ def active_export(
 @active_app.command("retry")
 def active_retry(path: StorePath) -> None:
     """Let calculations that were set aside wait again."""
-    from mlpot.active_learning.store.store import Store  # noqa: PLC0415  # each command loads only what it needs
+    from mlpot.active_learning.store.store import Store  # each command loads only what it needs
 
     with Store(path) as store:
         typer.echo(f"{store.jobs.retry_set_aside()} calculations wait again")

@@ -1,20 +1,56 @@
-"""The work behind `mlpot data check` and `mlpot data convert`."""
+"""`mlpot data`: check reference data, convert them to a database."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from ase import Atoms
+import typer
 from rich.console import Console
 
-from mlpot.data.checks import check
-from mlpot.data.findings import findings_table
-from mlpot.data.labels import LabelFinder, label_keys
-from mlpot.data.reading import iterate_atoms, read_structures
-from mlpot.data.reference import elements_of, reference_energies
-from mlpot.data.store import StructureStore, write_store
-from mlpot.data.structure import LabelledStructure
-from mlpot.data.summary import summarize
-from mlpot.errors import DataError
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from mlpot.data.labels import LabelFinder
+    from mlpot.data.store import StructureStore
+    from mlpot.data.structure import LabelledStructure
+
+data_app = typer.Typer(no_args_is_help=True, help="Check and convert reference data.")
+EnergyKey = Annotated[str | None, typer.Option(help="key of the energy, if not found by itself")]
+ForcesKey = Annotated[str | None, typer.Option(help="key of the forces")]
+StressKey = Annotated[str | None, typer.Option(help="key of the stress")]
+VirialKey = Annotated[str | None, typer.Option(help="key of the virial")]
+GroupKey = Annotated[str, typer.Option(help="key of the config_type")]
+
+
+@data_app.command("check")
+def data_check(
+    files: Annotated[list[Path], typer.Argument(help="extended XYZ (also .xz, .gz), ASE database, ...; one data set")],
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    group_key: GroupKey = "config_type",
+    strict: Annotated[bool, typer.Option("--strict", help="status 1 on warnings too")] = False,
+) -> None:
+    """Print what a data set holds and what is wrong with it; status 1 on errors."""
+    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key, "virial_key": virial_key}
+    raise typer.Exit(check_files(files, {**keys, "group_key": group_key}, strict=strict))
+
+
+@data_app.command("convert")
+def data_convert(
+    source: Annotated[Path, typer.Argument(help="extended XYZ, ASE database, anything ASE reads")],
+    target: Annotated[Path, typer.Argument(help="new ASE database, *.db")],
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    group_key: GroupKey = "config_type",
+) -> None:
+    """Write a data set to a database that training reads from disk: for sets larger than memory."""
+    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key, "virial_key": virial_key}
+    store = convert(source, target, keys, group_key)
+    typer.echo(f"{len(store)} structures in {target}")
 
 
 def check_files(
@@ -38,6 +74,13 @@ def check_files(
     int
         Exit status: 1 if there are errors.
     """
+    from mlpot.data.checks import check
+    from mlpot.data.findings import findings_table
+    from mlpot.data.reading import read_structures
+    from mlpot.data.reference import elements_of, reference_energies
+    from mlpot.data.summary import summarize
+    from mlpot.errors import DataError
+
     console = console or Console()
     source = files[0] if len(files) == 1 else list(files)
     structures = read_structures(source, strict=False, **{key: value for key, value in keys.items() if value})
@@ -56,7 +99,7 @@ def check_files(
 
 def convert(
     source: Path, target: Path, keys: Mapping[str, str | None], group_key: str = "config_type"
-) -> StructureStore:
+) -> "StructureStore":
     """Settle the labels of a file once and write them to a database that training reads from disk.
 
     Parameters
@@ -74,11 +117,15 @@ def convert(
     -------
     StructureStore
     """
+    from mlpot.data.labels import LabelFinder, label_keys
+    from mlpot.data.reading import iterate_atoms
+    from mlpot.data.store import write_store
+
     finder = LabelFinder(label_keys(**keys), group_key=group_key)
     return write_store(_labelled(iterate_atoms(source), finder), target, finder.report)
 
 
-def _labelled(frames: Iterator[Atoms], finder: LabelFinder) -> Iterator[LabelledStructure]:
+def _labelled(frames: "Iterator[Atoms]", finder: "LabelFinder") -> "Iterator[LabelledStructure]":
     for atoms in frames:
         yield finder.labelled(atoms)
     finder.finish(strict=True)

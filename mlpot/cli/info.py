@@ -1,36 +1,39 @@
-"""`mlpot info`: what a model file is and what it was trained on, from its manifest."""
+"""`mlpot info`: the manifest of a model file as a table or as JSON."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ase.data import chemical_symbols
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mlpot.model_file.manifest import Manifest, read_manifest
+from mlpot.cli.options import ModelName
+
+if TYPE_CHECKING:
+    from mlpot.model_file.manifest import Manifest
 
 
-def print_info(path: Path, *, as_json: bool = False, console: Console | None = None) -> Manifest:
+def info(
+    model: ModelName, as_json: Annotated[bool, typer.Option("--json", help="print the manifest as JSON")] = False
+) -> None:
+    """Check a model file and print its architecture, elements, training and licence."""
+    from mlpot.model_file.registry import find_potential
+
+    print_info(find_potential(model), as_json=as_json)
+
+
+def print_info(path: Path, *, as_json: bool = False, console: Console | None = None) -> "Manifest":
     """Check a model file and print its manifest.
-
-    Parameters
-    ----------
-    path : Path
-    as_json : bool
-        The manifest as it stands in the file.
-    console : rich.console.Console, optional
-
-    Returns
-    -------
-    Manifest
 
     Raises
     ------
     ModelFileError
         The file is missing, damaged or not a model.
     """
+    from mlpot.model_file.manifest import read_manifest
+
     console = console or Console()
     manifest = read_manifest(path)
     if as_json:
@@ -40,21 +43,10 @@ def print_info(path: Path, *, as_json: bool = False, console: Console | None = N
     return manifest
 
 
-def manifest_table(manifest: Manifest, path: Path) -> Table:
-    """Table of a manifest.
-
-    Parameters
-    ----------
-    manifest : Manifest
-    path : Path
-        For the title.
-
-    Returns
-    -------
-    rich.table.Table
-    """
+def manifest_table(manifest: "Manifest", path: Path) -> Table:
+    """Table of a manifest; `path` is for the title."""
     table = Table(title=f"{path.name}, {path.stat().st_size / 1e3:.0f} kB, checksum correct", show_header=False)
-    energies = zip(manifest.atomic_numbers, manifest.reference_energies, strict=True)
+    energies = zip(manifest.elements, manifest.reference_energies, strict=True)
     rows = {
         "made by": f"{manifest.creator}, file format {manifest.format_version}",
         "elements": ", ".join(manifest.elements),
@@ -63,7 +55,7 @@ def manifest_table(manifest: Manifest, path: Path) -> Table:
         "parameters": f"{manifest.n_parameters}",
         "trained in": "float64" if manifest.precision == "double" else "float32 (precision mixed)",
         "units": ", ".join(f"{quantity} {unit}" for quantity, unit in manifest.units.items()),
-        "energies of the atoms": ", ".join(f"{chemical_symbols[z]} {energy:.4f} eV" for z, energy in energies),
+        "reference energies": ", ".join(f"{element} {energy:.4f} eV" for element, energy in energies),
         "licence": manifest.license or "not stated",
     }
     for name, text in rows.items():

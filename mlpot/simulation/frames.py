@@ -1,23 +1,30 @@
-"""Frames of a run on disk: what a step leaves behind, and the two frames that tell why a run was stopped."""
+"""Structures and frames as files: the start of a run, its frames, and the frames around a failure."""
 
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
+
+from mlpot.errors import DataError
+
+
+def read_structure(source: Path) -> Atoms:
+    """Last structure of any file that ASE reads.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        return read(source)
+    except Exception as error:  # ASE's readers raise errors of every type
+        raise DataError(f"{source}: cannot be read as a structure: {error}") from error
 
 
 def without_calculator(atoms: Atoms) -> Atoms:
-    """Atoms without calculator, constraints and info: what is written of a step.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-
-    Returns
-    -------
-    ase.Atoms
-    """
+    """Copy of the atoms without calculator, constraints and info."""
     return Atoms(
         numbers=atoms.numbers,
         positions=atoms.positions,
@@ -29,16 +36,7 @@ def without_calculator(atoms: Atoms) -> Atoms:
 
 
 def with_forces(atoms: Atoms) -> Atoms:
-    """Bare frame with the forces, if the calculator has them already.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-
-    Returns
-    -------
-    ase.Atoms
-    """
+    """Copy of the atoms with the forces, if the calculator has computed them already."""
     frame = without_calculator(atoms)
     if atoms.calc is not None and not atoms.calc.calculation_required(atoms, ["forces"]):
         frame.calc = SinglePointCalculator(frame, forces=atoms.calc.results["forces"].copy())
@@ -46,20 +44,12 @@ def with_forces(atoms: Atoms) -> Atoms:
 
 
 def save_failure(failed: Atoms, failed_path: Path, good: Atoms | None, good_path: Path) -> str:
-    """Write the offending frame and the last good one.
-
-    Parameters
-    ----------
-    failed : ase.Atoms
-    failed_path : Path
-    good : ase.Atoms or None
-        None: the first frame has failed.
-    good_path : Path
+    """Write the offending frame and the last good one (None where the first frame fails).
 
     Returns
     -------
     str
-        A sentence that says where they are, or why not.
+        Where they are, or why they could not be written; for an error message.
     """
     try:
         write(failed_path, without_calculator(failed), format="extxyz")

@@ -1,17 +1,18 @@
-"""`mlpot check`: tries a model before it is released, and says what is wrong with it.
+"""Checks of a model before its release: `mlpot check`.
 
-Data flow: a model file and structures -> `subject` (relaxed structures) -> one function a check -> `Verdict` (passed,
-failed or skipped, a sentence, numbers, pictures) -> `report`. `run` holds the order.
+Data flow: model file and structures -> `system_under_test` (relaxed structures) -> one function per check ->
+`CheckResult` (passed, failed or skipped, a sentence, numbers, plots) -> `CheckReport`. `run` holds the order.
 
 - `short_range`: dimers, trimers, compression
-- `holes`: rattles, descents from random structures
+- `holes`: rattled structures, random structure search
 - `derivatives`: forces and stress against finite differences; symmetries
 - `engines`: native against torch, LAMMPS against ASE
-- `conservation`, `hot`: molecular dynamics
+- `conservation`, `high_temperature`: molecular dynamics
 - `stability`: phonons and elastic constants of a stable crystal
 """
 
-from mlpot.validation.result import Verdict
+from mlpot.validation.report import CheckReport
+from mlpot.validation.result import CheckResult
 from mlpot.validation.run import CheckSettings, run_check
 
-__all__ = ["CheckSettings", "Verdict", "run_check"]
+__all__ = ["CheckReport", "CheckResult", "CheckSettings", "run_check"]

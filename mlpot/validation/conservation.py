@@ -1,4 +1,4 @@
-"""Energy conservation: dynamics without thermostat, whose total energy must not drift."""
+"""Energy conservation: the total energy of MD without thermostat must not drift."""
 
 import numpy as np
 from ase import Atoms
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.plotting import tidy
 from mlpot.simulation import MDSettings
-from mlpot.validation.result import OnProgress, Verdict, judged
+from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed
 from mlpot.validation.runs import ase_run
 from mlpot.validation.samples import enlarged, timestep_for
 
@@ -16,7 +16,7 @@ DRIFT = 1e-5
 """Largest drift of the total energy, eV/atom/ps."""
 
 LOST = 0.05
-"""A run whose total energy changes by more (eV/atom) is not worth going on with."""
+"""The run ends where its total energy has changed by more (eV/atom)."""
 
 
 def check_conservation(
@@ -26,7 +26,7 @@ def check_conservation(
     *,
     temperature: float,
     time: float = 10.0,
-) -> Verdict:
+) -> CheckResult:
     """Run NVE dynamics and fit a straight line through the total energy.
 
     Parameters
@@ -37,31 +37,30 @@ def check_conservation(
         In float64.
     progress : callable
     temperature : float, K
-        Of the first velocities; about half of it stays.
+        Of the initial velocities; the run settles at about half of it.
     time : float, ps
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     system = enlarged(atoms, 60)
     system.calc = calculator
     timestep = timestep_for(atoms)
     steps = round(1000 * time / timestep)
     settings = MDSettings("nve", steps=steps, timestep=timestep, temperature=temperature)
-    looks = []
-    for look in ase_run(system, calculator, settings):
-        looks.append(look)
-        progress(look.time / time)
-        if not abs(look.conserved - looks[0].conserved) < LOST:
-            problem = (
-                f"the total energy changes by {look.conserved - looks[0].conserved:.2g} eV/atom in {look.time:.2f} ps"
-            )
-            return judged([problem], "", {"time_ps": look.time}, structures=[system])
-    times, energies = np.array([(look.time, look.conserved) for look in looks]).T
+    snapshots = []
+    for snapshot in ase_run(system, calculator, settings):
+        snapshots.append(snapshot)
+        progress(snapshot.time / time)
+        change = snapshot.conserved - snapshots[0].conserved
+        if not abs(change) < LOST:
+            problem = f"the total energy changes by {change:.2g} eV/atom in {snapshot.time:.2f} ps"
+            return passed_or_failed([problem], "", {"time_ps": snapshot.time}, structures=[system])
+    times, energies = np.array([(snapshot.time, snapshot.conserved) for snapshot in snapshots]).T
     energies -= energies[0]
     drift, spread = abs(float(np.polyfit(times, energies, 1)[0])), float(energies.std())
-    mean = float(np.mean([look.temperature for look in looks]))
+    mean = float(np.mean([snapshot.temperature for snapshot in snapshots]))
     numbers = {
         "drift_eV_per_atom_per_ps": drift,
         "fluctuation_eV_per_atom": spread,
@@ -71,11 +70,11 @@ def check_conservation(
         "n_atoms": len(system),
     }
     problems = [f"the total energy drifts by {drift:.1e} eV/atom/ps ({DRIFT:.0e} allowed)"] if not drift < DRIFT else []
-    praise = (
+    summary = (
         f"{len(system)} atoms at {mean:.0f} K for {time:g} ps: the total energy drifts by {drift:.0e} "
         f"eV/atom/ps and fluctuates by {spread:.0e} eV/atom"
     )
-    return judged(problems, praise, numbers, lambda axis: _plot(times, energies, axis))
+    return passed_or_failed(problems, summary, numbers, lambda axis: _plot(times, energies, axis))
 
 
 def _plot(times: FloatArray, energies: FloatArray, axis: Axes) -> None:

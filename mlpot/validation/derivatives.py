@@ -1,4 +1,4 @@
-"""Forces and stress against finite differences of the energy, and the symmetries that every energy has."""
+"""Forces and stress against finite differences of the energy; symmetries of the energy."""
 
 from collections.abc import Mapping
 
@@ -10,26 +10,26 @@ from matplotlib.axes import Axes
 
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.plotting import tidy
-from mlpot.validation.result import OnProgress, Verdict, judged
+from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed
 from mlpot.validation.samples import scaled
 
 TOLERANCE = 1e-6
 """Relative deviation of a derivative from finite differences; below 1 eV/A and 1 eV of virial, absolute."""
 
 EXACT = 1e-9
-"""Relative deviation under a symmetry operation; only rounding is left."""
+"""Relative deviation under a symmetry operation, of rounding only."""
 
 STENCIL = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
 """Steps and weights of a central difference of fourth order."""
 
 DISPLACEMENT = 2e-4
-"""A; energies of random structures may bend within a hundredth of an Angstrom."""
+"""A; the energy of a random structure can change its curvature within 0.01 A."""
 
 STRAIN = 5e-5
 MOST_ATOMS = 20
 
 
-def check_derivatives(structures: Mapping[str, Atoms], calculator: Calculator, progress: OnProgress) -> Verdict:
+def check_derivatives(structures: Mapping[str, Atoms], calculator: Calculator, progress: OnProgress) -> CheckResult:
     """Compare each force component, and the virial of periodic structures, with energies of displaced atoms.
 
     Parameters
@@ -41,7 +41,7 @@ def check_derivatives(structures: Mapping[str, Atoms], calculator: Calculator, p
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     problems, numbers, points = [], {}, []
     for done, (name, atoms) in enumerate(structures.items()):
@@ -57,8 +57,8 @@ def check_derivatives(structures: Mapping[str, Atoms], calculator: Calculator, p
                     f"{kind} of {name} differ from finite differences of the energy by {deviation:.1e} (relative)"
                 )
         progress((done + 1) / len(structures))
-    praise = f"forces and stress are the derivatives of the energy, to {max(numbers.values()):.0e}"
-    return judged(problems, praise, numbers, lambda axis: _plot_derivatives(points, axis))
+    summary = f"forces and stress are the derivatives of the energy, to {max(numbers.values()):.0e}"
+    return passed_or_failed(problems, summary, numbers, lambda axis: _plot_derivatives(points, axis))
 
 
 def force_pairs(atoms: Atoms, calculator: Calculator) -> tuple[FloatArray, FloatArray]:
@@ -117,8 +117,8 @@ def virial_pairs(atoms: Atoms, calculator: Calculator) -> tuple[FloatArray, Floa
     return given, expected
 
 
-def check_symmetries(structures: Mapping[str, Atoms], calculator: Calculator, progress: OnProgress) -> Verdict:
-    """Turn, mirror, shift, renumber and repeat structures: energies stay, forces follow.
+def check_symmetries(structures: Mapping[str, Atoms], calculator: Calculator, progress: OnProgress) -> CheckResult:
+    """Check invariance of energies and equivariance of forces under all symmetry operations.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def check_symmetries(structures: Mapping[str, Atoms], calculator: Calculator, pr
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     numbers: dict[str, float] = {}
     for done, (name, atoms) in enumerate(structures.items()):
@@ -140,16 +140,16 @@ def check_symmetries(structures: Mapping[str, Atoms], calculator: Calculator, pr
         for name, value in numbers.items()
         if not value < EXACT
     ]
-    praise = (
+    summary = (
         "energy and forces follow rotation, inversion, translation, permutation and repetition, "
         f"to {max(numbers.values()):.0e}"
     )
-    return judged(problems, praise, numbers)
+    return passed_or_failed(problems, summary, numbers)
 
 
 def _deviations(atoms: Atoms, calculator: Calculator, rng: np.random.Generator) -> dict[str, float]:
-    """Operation -> largest relative deviation of energy per atom or forces from what it should make of them."""
-    energy, forces = _answer(atoms, calculator)
+    """Largest relative deviation of energy per atom or forces from the transformed ones, by operation."""
+    energy, forces = _evaluate(atoms, calculator)
     rotation = _random_rotation(rng)
     moved, everything = atoms.copy(), np.arange(len(atoms))
     order = np.roll(everything, 1)
@@ -157,8 +157,8 @@ def _deviations(atoms: Atoms, calculator: Calculator, rng: np.random.Generator) 
     if atoms.pbc.any():
         moved.positions += (rng.integers(-2, 3, (len(atoms), 3)) * atoms.pbc) @ atoms.cell.array
     cases = {
-        "rotation": (_turned(atoms, rotation), rotation, everything),
-        "rotation with inversion": (_turned(atoms, -rotation), -rotation, everything),
+        "rotation": (_rotated(atoms, rotation), rotation, everything),
+        "rotation with inversion": (_rotated(atoms, -rotation), -rotation, everything),
         "translation": (moved, np.eye(3), everything),
         "permutation": (atoms[order], np.eye(3), order),
     }
@@ -167,24 +167,24 @@ def _deviations(atoms: Atoms, calculator: Calculator, rng: np.random.Generator) 
     size = max(1.0, float(np.abs(forces).max()))
     found = {}
     for name, (changed, matrix, numbering) in cases.items():
-        new_energy, new_forces = _answer(changed, calculator)
+        new_energy, new_forces = _evaluate(changed, calculator)
         off = np.abs(new_forces - (forces @ matrix.T)[numbering]).max() / size
         found[name] = float(max(off, abs(new_energy - energy) / max(1.0, abs(energy))))
     return found
 
 
-def _answer(atoms: Atoms, calculator: Calculator) -> tuple[float, FloatArray]:
+def _evaluate(atoms: Atoms, calculator: Calculator) -> tuple[float, FloatArray]:
     """Energy (eV/atom) and forces (eV/A)."""
     atoms = atoms.copy()
     atoms.calc = calculator
     return float(atoms.get_potential_energy() / len(atoms)), atoms.get_forces().copy()
 
 
-def _turned(atoms: Atoms, matrix: FloatArray) -> Atoms:
-    turned = scaled(atoms, 1.0)
-    turned.set_cell(atoms.cell.array @ matrix.T)
-    turned.positions = atoms.positions @ matrix.T
-    return turned
+def _rotated(atoms: Atoms, matrix: FloatArray) -> Atoms:
+    rotated = scaled(atoms, 1.0)
+    rotated.set_cell(atoms.cell.array @ matrix.T)
+    rotated.positions = atoms.positions @ matrix.T
+    return rotated
 
 
 def _random_rotation(rng: np.random.Generator) -> FloatArray:

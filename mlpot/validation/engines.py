@@ -1,4 +1,4 @@
-"""The user's own model in every engine: native against torch, float32 against float64, LAMMPS against ASE."""
+"""Agreement of engines for the checked model: native and torch, float32 and float64, LAMMPS and ASE."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from mlpot.calculator import MLPotCalculator
 from mlpot.engines.native import is_built
 from mlpot.errors import EngineError
 from mlpot.neighbors.matscipy import FloatArray
-from mlpot.validation.result import OnProgress, Verdict, judged, skipped
+from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed, skipped
 
 SAME = 1e-9
 """Largest relative deviation between two engines in float64."""
@@ -22,7 +22,7 @@ SAME = 1e-9
 SINGLE = 1e-4
 """Largest relative deviation of float32 arithmetic from float64."""
 
-Answer = tuple[float, FloatArray, FloatArray]
+Results = tuple[float, FloatArray, FloatArray]
 
 BAR = 1.6021765e6
 """One eV/A^3 in bar, as LAMMPS converts it."""
@@ -42,7 +42,7 @@ clear
 """
 
 
-def check_engines(model: Path, structures: Mapping[str, Atoms], progress: OnProgress) -> Verdict:
+def check_engines(model: Path, structures: Mapping[str, Atoms], progress: OnProgress) -> CheckResult:
     """Compare the native engine with torch, and float32 arithmetic with float64.
 
     Parameters
@@ -53,10 +53,10 @@ def check_engines(model: Path, structures: Mapping[str, Atoms], progress: OnProg
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     if not is_built():
-        return skipped("the native engine is not built into this installation; `mlpot doctor` says how to get it")
+        return skipped("the native engine is not built into this installation: see `mlpot doctor`")
     reference = MLPotCalculator(model, engine="torch", precision="double")
     others = {
         "native float64": (MLPotCalculator(model, engine="native", precision="double"), SAME),
@@ -65,20 +65,20 @@ def check_engines(model: Path, structures: Mapping[str, Atoms], progress: OnProg
     }
     worst = dict.fromkeys(others, 0.0)
     for done, atoms in enumerate(structures.values()):
-        expected = answer(atoms, reference)
+        expected = evaluate(atoms, reference)
         for name, (calculator, _) in others.items():
-            worst[name] = max(worst[name], deviation(answer(atoms, calculator), expected))
+            worst[name] = max(worst[name], deviation(evaluate(atoms, calculator), expected))
         progress((done + 1) / len(structures))
     problems = [
         f"{name} deviates from torch float64 by {worst[name]:.1e} (relative, {limit:.0e} allowed)"
         for name, (_, limit) in others.items()
         if not worst[name] < limit
     ]
-    praise = "energy, forces, virial against torch float64: " + ", ".join(f"{n} {v:.0e}" for n, v in worst.items())
-    return judged(problems, praise, {f"{name}_relative": value for name, value in worst.items()})
+    summary = "energy, forces, virial against torch float64: " + ", ".join(f"{n} {v:.0e}" for n, v in worst.items())
+    return passed_or_failed(problems, summary, {f"{name}_relative": value for name, value in worst.items()})
 
 
-def check_lammps(model: Path, structures: Mapping[str, Atoms], progress: OnProgress) -> Verdict:
+def check_lammps(model: Path, structures: Mapping[str, Atoms], progress: OnProgress) -> CheckResult:
     """Compare LAMMPS on one and two ranks with ASE.
 
     Parameters
@@ -89,13 +89,13 @@ def check_lammps(model: Path, structures: Mapping[str, Atoms], progress: OnProgr
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     if (missing := lammps_is_missing()) is not None:
         return skipped(missing)
     boxed = [in_a_box(atoms) for atoms in structures.values()]
     calculator = MLPotCalculator(model, precision="double")
-    expected = [answer(atoms, calculator) for atoms in boxed]
+    expected = [evaluate(atoms, calculator) for atoms in boxed]
     numbers: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for done, ranks in enumerate((1, 2)):
@@ -107,18 +107,12 @@ def check_lammps(model: Path, structures: Mapping[str, Atoms], progress: OnProgr
         for name, value in numbers.items()
         if not value < SAME
     ]
-    praise = f"LAMMPS equals ASE on 1 and 2 ranks, to {max(numbers.values()):.0e}"
-    return judged(problems, praise, numbers)
+    summary = f"LAMMPS equals ASE on 1 and 2 ranks, to {max(numbers.values()):.0e}"
+    return passed_or_failed(problems, summary, numbers)
 
 
 def lammps_is_missing() -> str | None:
-    """Look for what keeps LAMMPS from running.
-
-    Returns
-    -------
-    str or None
-        None where nothing does.
-    """
+    """Why LAMMPS cannot run here; None where it can."""
     try:
         lammps.program()
         lammps.plugin_directory()
@@ -127,8 +121,8 @@ def lammps_is_missing() -> str | None:
     return None
 
 
-def answer(atoms: Atoms, calculator: MLPotCalculator) -> Answer:
-    """Ask a calculator about a structure.
+def evaluate(atoms: Atoms, calculator: MLPotCalculator) -> Results:
+    """Evaluate a structure.
 
     Parameters
     ----------
@@ -146,7 +140,7 @@ def answer(atoms: Atoms, calculator: MLPotCalculator) -> Answer:
     return float(atoms.get_potential_energy()), atoms.get_forces().copy(), calculator.get_virial(atoms)
 
 
-def deviation(found: Answer, expected: Answer) -> float:
+def deviation(found: Results, expected: Results) -> float:
     """Largest deviation, relative to the largest value where that is above 1 eV/atom, 1 eV/A, 1 eV.
 
     Parameters
@@ -161,20 +155,11 @@ def deviation(found: Answer, expected: Answer) -> float:
     for one, other, scale in zip(found, expected, (len(expected[1]), 1.0, 1.0), strict=True):
         a, b = np.asarray(one), np.asarray(other)
         parts.append(np.abs(a - b).max() / max(scale, np.abs(b).max()))
-    return float(np.max(parts))  # a NaN stays one, and is not below any limit
+    return float(np.max(parts))  # NaN propagates, and is not below any limit
 
 
 def in_a_box(atoms: Atoms) -> Atoms:
-    """Turn a structure as LAMMPS wants it: lower triangular cell, room around what is not periodic.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-
-    Returns
-    -------
-    ase.Atoms
-    """
+    """Copy in a cell that LAMMPS accepts: lower triangular, with vacuum along directions that are not periodic."""
     boxed = atoms.copy()
     boxed.calc = None
     if not atoms.pbc.all():
@@ -200,7 +185,7 @@ def write_data(path: Path, atoms: Atoms, elements: list[str]) -> None:
     write(path, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
 
 
-def _run_lammps(model: Path, structures: Sequence[Atoms], ranks: int, folder: Path) -> list[Answer]:
+def _run_lammps(model: Path, structures: Sequence[Atoms], ranks: int, folder: Path) -> list[Results]:
     script = ""
     for name, atoms in enumerate(structures):
         elements = sorted(set(atoms.symbols))

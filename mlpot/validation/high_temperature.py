@@ -1,4 +1,4 @@
-"""Long dynamics far above the melting point, in LAMMPS or ASE, watched for everything that no material does."""
+"""High-temperature MD: a long run far above the melting point, in LAMMPS or ASE, without unphysical events."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,72 +12,64 @@ from mlpot.errors import MLPotError
 from mlpot.plotting import tidy
 from mlpot.simulation import MDSettings
 from mlpot.validation.engines import in_a_box, lammps_is_missing
-from mlpot.validation.result import OnProgress, Verdict, judged
-from mlpot.validation.runs import LOOK, Look, ase_run, lammps_run
+from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed
+from mlpot.validation.runs import INTERVAL, Snapshot, ase_run, lammps_run
 from mlpot.validation.samples import enlarged, timestep_for
 from mlpot.validation.short_range import CORE
 
 STEP = 0.05
-"""Largest change of the conserved energy between two looks, eV/atom."""
+"""Largest change of the conserved energy between two snapshots, eV/atom."""
 
 
 @dataclass
-class Watch:
-    """Keeps all looks at a run, and says what is unphysical.
+class RunMonitor:
+    """Snapshots of a run, and what is unphysical in them.
 
     Parameters
     ----------
     n_atoms : int
     temperature : float, K
         Of the thermostat.
-    ground : float, eV/atom
+    ground_energy : float, eV/atom
         Of the relaxed structure.
     is_lowest : bool
-        Nothing may lie below it: so it is for a crystal, while a molecule may turn into a better one.
+        No snapshot may lie below it: true for a crystal; a molecule may turn into a more stable one.
     """
 
     n_atoms: int
     temperature: float
-    ground: float
+    ground_energy: float
     is_lowest: bool
-    looks: list[Look] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
 
-    def see(self, look: Look) -> list[str]:
-        """Take one look.
-
-        Parameters
-        ----------
-        look : Look
-
-        Returns
-        -------
-        list of str
-            What is unphysical.
-        """
-        before = self.looks[-1] if self.looks else look
-        self.looks.append(look)
+    def add(self, snapshot: Snapshot) -> list[str]:
+        """Add a snapshot and return what is unphysical in it, compared with the one before."""
+        before = self.snapshots[-1] if self.snapshots else snapshot
+        self.snapshots.append(snapshot)
         # Ten standard deviations of the temperature of so many atoms.
         hottest = self.temperature * (1.0 + 10.0 * np.sqrt(2.0 / (3.0 * self.n_atoms)))
-        jump, depth = look.conserved - before.conserved, self.ground - look.potential
-        # Written so that what is not a number is an event.
+        jump, depth = snapshot.conserved - before.conserved, self.ground_energy - snapshot.potential
+        # Comparisons are written so that NaN is an event.
         events = {
-            f"two atoms are at {look.closeness:.2f} of their covalent contact ({CORE} allowed)": look.closeness < CORE,
-            f"the temperature is {look.temperature:.0f} K, beyond all fluctuations": not look.temperature < hottest,
+            f"two atoms are at {snapshot.closeness:.2f} of their covalent contact ({CORE} allowed)": snapshot.closeness
+            < CORE,
+            f"the temperature is {snapshot.temperature:.0f} K, beyond all fluctuations": not snapshot.temperature
+            < hottest,
             f"the conserved energy jumps by {jump:.3g} eV/atom": not abs(jump) < STEP,
             f"the potential energy lies {depth:.3f} eV/atom below the relaxed structure": self.is_lowest and depth > 0,
-            f"{look.alone} atoms have lost all neighbours": look.alone > 0,
+            f"{snapshot.isolated} atoms have lost all neighbours": snapshot.isolated > 0,
         }
         return [text for text, happened in events.items() if happened]
 
     def columns(self) -> dict[str, Any]:
-        """Numbers of all looks."""
-        names = ("time_ps", "temperature_K", "potential_eV_per_atom", "conserved_eV_per_atom", "closeness", "alone")
-        return dict(zip(names, np.array(self.looks).reshape(-1, len(names)).T, strict=True))
+        """Columns of all snapshots."""
+        names = ("time_ps", "temperature_K", "potential_eV_per_atom", "conserved_eV_per_atom", "closeness", "isolated")
+        return dict(zip(names, np.array(self.snapshots).reshape(-1, len(names)).T, strict=True))
 
     def plot(self, axis: Axes) -> None:
         """Draw the energies against time."""
         columns = self.columns()
-        potential = columns["potential_eV_per_atom"] - self.ground
+        potential = columns["potential_eV_per_atom"] - self.ground_energy
         axis.plot(columns["time_ps"], potential, lw=0.8, color="#1b6ca8", label="potential, above the relaxed")
         drift = columns["conserved_eV_per_atom"] - columns["conserved_eV_per_atom"][:1]
         axis.plot(columns["time_ps"], drift, lw=0.8, color="#3a7d44", label="conserved, change")
@@ -86,16 +78,16 @@ class Watch:
         tidy(axis)
 
 
-def check_hot(
+def check_high_temperature(
     atoms: Atoms,
     calculator: MLPotCalculator,
     progress: OnProgress,
     *,
     temperature: float,
     time: float,
-    ground: float,
-) -> Verdict:
-    """Run NVT dynamics at a temperature that takes the model out of what it knows.
+    ground_energy: float,
+) -> CheckResult:
+    """Run NVT MD at a temperature that leads out of the training domain.
 
     Parameters
     ----------
@@ -105,35 +97,35 @@ def check_hot(
     progress : callable
     temperature : float, K
     time : float, ps
-    ground : float, eV/atom
-        Of `atoms`; potential energies of a crystal stay above it.
+    ground_energy : float, eV/atom
+        Of `atoms`; the potential energy of a crystal must stay above it.
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     system = enlarged(atoms, 100)
     timestep = timestep_for(atoms)
-    steps = max(LOOK, round(1000 * time / timestep))
+    steps = max(INTERVAL, round(1000 * time / timestep))
     reach = calculator.model.manifest.cutoff
     settings = MDSettings("nvt", steps=steps, timestep=timestep, temperature=temperature, lost_distance=reach)
     in_lammps = bool(atoms.pbc.all()) and lammps_is_missing() is None
     if in_lammps:
         system = in_a_box(system)
-    watch = Watch(len(system), temperature, ground, is_lowest=bool(atoms.pbc.all()))
+    monitor = RunMonitor(len(system), temperature, ground_energy, is_lowest=bool(atoms.pbc.all()))
     problems: list[str] = []
     try:
-        for look in (lammps_run if in_lammps else ase_run)(system, calculator, settings):
-            problems = watch.see(look)
-            progress(min(1.0, look.time / time))
+        for snapshot in (lammps_run if in_lammps else ase_run)(system, calculator, settings):
+            problems = monitor.add(snapshot)
+            progress(min(1.0, snapshot.time / time))
             if problems:
                 break
     except MLPotError as error:
         problems = [str(error)]
-    reached = watch.looks[-1].time if watch.looks else 0.0
+    reached = monitor.snapshots[-1].time if monitor.snapshots else 0.0
     where = f"{len(system)} atoms at {temperature:.0f} K in {'LAMMPS' if in_lammps else 'ASE'}"
-    columns = watch.columns()
+    columns = monitor.columns()
     closest = float(columns["closeness"].min(initial=np.inf))
-    praise = f"{time:g} ps of {where}: nothing unphysical, atoms come as close as {closest:.2f} of covalent contact"
+    summary = f"{time:g} ps of {where}: nothing unphysical, atoms come as close as {closest:.2f} of covalent contact"
     found = [f"after {reached:.2f} of {time:g} ps of {where} {text}" for text in problems]
-    return judged(found, praise, columns, watch.plot, structures=[system])
+    return passed_or_failed(found, summary, columns, monitor.plot, structures=[system])

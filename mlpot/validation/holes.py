@@ -1,5 +1,6 @@
-"""Holes away from the crystal: rattles of growing size, and descents from random structures."""
+"""Holes away from the crystal: rattled structures of growing amplitude, random structure search."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -7,13 +8,14 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
+from ase.optimize.optimize import Optimizer
 from matplotlib.axes import Axes
 
 from mlpot.errors import MLPotError
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.plotting import tidy
 from mlpot.properties.short_range import contact
-from mlpot.validation.result import OnProgress, Verdict, judged
+from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed
 from mlpot.validation.samples import closeness, enlarged, rattled, scaled, scattered
 from mlpot.validation.short_range import CORE
 
@@ -21,20 +23,20 @@ AMPLITUDES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 """Standard deviation of the displacements, over the mean covalent contact."""
 
 STILL_IN_PLACE = 0.15
-"""Up to this amplitude atoms do not pass each other, and the energy has to rise."""
+"""Up to this amplitude atoms do not pass each other, and the energy must rise."""
 
 VOLUMES = (1.2, 1.0, 0.85, 0.7, 0.55, 0.4)
 """Of that of the crystal."""
 
 COLLAPSED = 0.05
-"""A descent ends where the volume is below this fraction of that of the crystal."""
+"""A relaxation ends where the volume falls below this fraction of that of the crystal."""
 
 BELOW = 0.02
-"""A structure may lie this much (eV/atom) below the one that the user gave; farther down is a hole."""
+"""A structure that lies lower than this (eV/atom) below the given one is a hole."""
 
 
-def check_rattles(atoms: Atoms, calculator: Calculator, progress: OnProgress, *, n_samples: int = 10) -> Verdict:
-    """Displace atoms more and more, at several volumes: energies must rise, and none may lie below the crystal.
+def check_rattles(atoms: Atoms, calculator: Calculator, progress: OnProgress, *, n_samples: int = 10) -> CheckResult:
+    """Displace atoms with growing amplitude at several volumes: energies must rise, none may lie below the crystal.
 
     Parameters
     ----------
@@ -47,29 +49,31 @@ def check_rattles(atoms: Atoms, calculator: Calculator, progress: OnProgress, *,
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     base = enlarged(atoms, 8)
     base.calc = calculator
-    ground = base.get_potential_energy() / len(base)
+    ground_energy = base.get_potential_energy() / len(base)
     length = float(np.mean([contact(symbol, symbol) for symbol in base.symbols]))
     energies = np.full((len(VOLUMES), len(AMPLITUDES), n_samples), np.nan)
-    fallen = []
+    low = []
     for k, i, j in np.ndindex(n_samples, len(VOLUMES), len(AMPLITUDES)):
-        # The same directions for every amplitude: each sample is a ray, along which the energy has to rise.
+        # The same directions for every amplitude: each sample is a ray along which the energy must rise.
         sample = rattled(scaled(base, VOLUMES[i]), AMPLITUDES[j] * length, np.random.default_rng(k))
-        energies[i, j, k] = _energy(sample, calculator) - ground
+        energies[i, j, k] = _energy(sample, calculator) - ground_energy
         if not energies[i, j, k] > -BELOW:
-            fallen.append(sample)
+            low.append(sample)
         progress((k + 1) / n_samples)
     numbers = {"volumes": VOLUMES, "amplitudes": AMPLITUDES, "length_A": length, "energies_eV_per_atom": energies}
     lowest = float(np.nanmin(energies))
-    praise = (
+    summary = (
         f"{energies.size} structures, displaced by up to {AMPLITUDES[-1] * length:.2f} A, volumes of {VOLUMES[-1]} to "
         f"{VOLUMES[0]}: the lowest lies "
         f"{1e3 * lowest:.0f} meV/atom above the relaxed one"
     )
-    return judged(_rattle_problems(energies), praise, numbers, partial(_plot_rattles, energies), structures=fallen)
+    return passed_or_failed(
+        _rattle_problems(energies), summary, numbers, partial(_plot_rattles, energies), structures=low
+    )
 
 
 def _rattle_problems(energies: FloatArray) -> list[str]:
@@ -102,15 +106,15 @@ def _plot_rattles(energies: FloatArray, axis: Axes) -> None:
     tidy(axis)
 
 
-def check_descents(
+def check_random_structures(
     crystal: Atoms,
     calculator: Calculator,
     progress: OnProgress,
     *,
-    n_starts: int = 300,
+    n_structures: int = 300,
     steps: int = 1000,
-) -> Verdict:
-    """Let random structures fall: none may come to rest below the crystal, or with atoms inside each other.
+) -> CheckResult:
+    """Random structure search: no relaxed structure may lie below the crystal or have overlapping atoms.
 
     Parameters
     ----------
@@ -118,54 +122,71 @@ def check_descents(
         Relaxed, and the most stable one of its composition.
     calculator : ase.calculators.calculator.Calculator
     progress : callable
-    n_starts : int
+    n_structures : int
     steps : int
-        At most, of each relaxation of atoms and cell; most need fewer than 100, some start from overlapping atoms.
+        Limit for each optimizer in each relaxation of atoms and cell; most need fewer than 100, those that start from
+        overlapping atoms more.
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     base = crystal.copy()
     base.calc = calculator
-    ground = base.get_potential_energy() / len(base)
-    ends, problems, fallen = [], [], []
-    for k in range(n_starts):
-        atoms = _random_start(crystal, np.random.default_rng(k))
+    ground_energy = base.get_potential_energy() / len(base)
+    ends, problems, low = [], [], []
+    for k in range(n_structures):
+        atoms = _random_structure(crystal, np.random.default_rng(k))
         atoms.calc = calculator
         try:
-            _fall(atoms, steps, COLLAPSED * _volume(crystal))
+            relax_random_structure(atoms, steps, COLLAPSED * _volume(crystal))
         except MLPotError as error:
-            problems.append(f"descent {k} broke off: {error}")
-            fallen.append(atoms)
+            problems.append(f"the relaxation of random structure {k} failed: {error}")
+            low.append(atoms)
             continue
-        end = (atoms.get_potential_energy() / len(atoms) - ground, closeness(atoms), _volume(atoms) / _volume(crystal))
+        end = (
+            atoms.get_potential_energy() / len(atoms) - ground_energy,
+            closeness(atoms),
+            _volume(atoms) / _volume(crystal),
+        )
         ends.append(end)
         if end[0] < -BELOW or end[1] < CORE:
-            fallen.append(atoms)
-        progress((k + 1) / n_starts)
+            low.append(atoms)
+        progress((k + 1) / n_structures)
     found = np.array(ends).reshape(-1, 3)
-    problems += _descent_problems(found)
+    problems += _random_structure_problems(found)
     lowest = 1e3 * found[:, 0].min(initial=np.inf)
-    praise = f"{n_starts} random structures fell, none to less than {lowest:.0f} meV/atom above the crystal"
+    summary = f"{n_structures} random structures relaxed, the lowest lies {lowest:.0f} meV/atom above the crystal"
     numbers = {"energies_eV_per_atom": found[:, 0], "closeness": found[:, 1], "volumes": found[:, 2]}
-    return judged(problems, praise, numbers, partial(_plot_descents, found), structures=fallen)
+    return passed_or_failed(problems, summary, numbers, partial(_plot_random_structures, found), structures=low)
 
 
-def _fall(atoms: Atoms, steps: int, smallest: float) -> None:
-    """Relax atoms and cell; stop at a volume (A^3/atom) below which a hole has no bottom, and images fill memory.
+def relax_random_structure(
+    atoms: Atoms, steps: int, smallest: float, optimizers: Sequence[Callable[..., Optimizer]] = (LBFGS, FIRE)
+) -> None:
+    """Relax atoms and cell with one optimizer after the other.
 
-    LBFGS is the faster one, but may stall between atoms that began inside each other: there FIRE goes on.
+    LBFGS is the faster one, but can stall between atoms that overlap at the start; FIRE then continues.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    steps : int
+        Limit for each optimizer.
+    smallest : float, A^3/atom
+        Volume at which the relaxation ends: a hole has no minimum, and the images of a tiny cell fill the memory.
+    optimizers : sequence of callable
+        Classes of `ase.optimize`.
     """
-    for optimizer in (LBFGS, FIRE):
+    for optimizer in optimizers:
         # The plain filter: its detours far from the minimum do not matter, and it is ten times faster.
         for _ in optimizer(UnitCellFilter(atoms), logfile=None).irun(fmax=0.05, steps=steps):
             if _volume(atoms) < smallest:
                 return
 
 
-def _random_start(crystal: Atoms, rng: np.random.Generator) -> Atoms:
-    """Up to eight atoms (or one formula unit) at random places in a random cell of 0.5 to 1.5 of the volume."""
+def _random_structure(crystal: Atoms, rng: np.random.Generator) -> Atoms:
+    """Up to eight atoms (or one formula unit) at random positions in a random cell of 0.5 to 1.5 of the volume."""
     formula, _ = crystal.symbols.formula.reduce()
     unit = Atoms(str(formula)).numbers
     numbers = np.tile(unit, rng.integers(1, max(1, 8 // len(unit)) + 1))
@@ -180,14 +201,14 @@ def _volume(atoms: Atoms) -> float:
     return float(atoms.get_volume() / len(atoms))
 
 
-def _descent_problems(found: FloatArray) -> list[str]:
+def _random_structure_problems(found: FloatArray) -> list[str]:
     """Rows of energy above the crystal (eV/atom), closeness, and volume over that of the crystal."""
     problems = []
     below = found[found[:, 0] < -BELOW]
     if len(below):
         energy, near, volume = below[below[:, 0].argmin()]
         problems.append(
-            f"{len(below)} of {len(found)} random structures fell below the crystal, the lowest by {-energy:.3f} "
+            f"{len(below)} of {len(found)} random structures relax to below the crystal, the lowest by {-energy:.3f} "
             f"eV/atom at {volume:.2f} of its volume, with atoms at {near:.2f} of covalent contact (a hole, or a phase "
             "more stable than the one given)"
         )
@@ -200,7 +221,7 @@ def _descent_problems(found: FloatArray) -> list[str]:
     return problems
 
 
-def _plot_descents(found: FloatArray, axis: Axes) -> None:
+def _plot_random_structures(found: FloatArray, axis: Axes) -> None:
     axis.plot(found[:, 1], found[:, 0], "o", ms=5, alpha=0.7, color="#1b6ca8")
     axis.axhline(0.0, color="#c8553d", lw=1.0)
     axis.axvline(CORE, color="#c8553d", lw=1.0)
@@ -210,7 +231,7 @@ def _plot_descents(found: FloatArray, axis: Axes) -> None:
 
 
 def _energy(atoms: Atoms, calculator: Calculator) -> float:
-    """Energy (eV/atom); NaN where the calculator refuses."""
+    """Energy (eV/atom); NaN where the evaluation fails."""
     atoms.calc = calculator
     try:
         return float(atoms.get_potential_energy() / len(atoms))

@@ -1,4 +1,4 @@
-"""What a check says: passed, failed or skipped, in one sentence, with its numbers and its pictures."""
+"""Result of a check: passed, failed or skipped, with a sentence, numbers and plots."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from mlpot.errors import MLPotError
 Status = Literal["passed", "failed", "skipped"]
 Panel = Callable[[Axes], None]
 OnProgress = Callable[[float], None]
-"""Called with the part of the check that is done, 0 to 1."""
+"""Called with the completed fraction of a check, 0 to 1."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Outcome of one check.
+class CheckResult:
+    """Result of one check.
 
     Attributes
     ----------
@@ -27,13 +27,13 @@ class Verdict:
     sentence : str
         What was found, with units.
     numbers : dict
-        The same for a program; names end in their unit.
+        The same for a program; names end with their unit.
     panels : tuple of callable
-        Each draws one picture on an axis.
+        Each draws one plot on an axis.
     structures : tuple of ase.Atoms
-        Those that a failed check found fault with; for the next training.
+        Structures with which a failed check failed, to be labelled and trained on.
     seconds : float, s
-        What the check took.
+        Wall time of the check.
     """
 
     name: str
@@ -47,91 +47,55 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Check:
-    """A check that waits to be run.
+    """A named check that has not run yet.
 
     Attributes
     ----------
     name : str
     run : callable
-        Takes a `OnProgress`; its verdict needs no name.
+        Takes an `OnProgress`; the result it returns needs no name.
     cost : float
-        What it takes, relative to the others: for the bar.
+        Wall time relative to the other checks, for the progress bar.
     """
 
     name: str
-    run: Callable[[OnProgress], Verdict]
+    run: Callable[[OnProgress], CheckResult]
     cost: float = 1.0
 
-    def verdict(self, progress: OnProgress) -> Verdict:
-        """Run; an error of mlpot on the way is a failure.
-
-        Parameters
-        ----------
-        progress : callable
-
-        Returns
-        -------
-        Verdict
-        """
+    def result(self, progress: OnProgress) -> CheckResult:
+        """Run the check; an `MLPotError` counts as a failure."""
         begin = time.perf_counter()
         try:
-            verdict = self.run(progress)
+            result = self.run(progress)
         except MLPotError as error:
-            verdict = failed(str(error))
-        return replace(verdict, name=self.name, seconds=time.perf_counter() - begin)
+            result = CheckResult("", "failed", str(error))
+        return replace(result, name=self.name, seconds=time.perf_counter() - begin)
 
 
-def judged(
+def passed_or_failed(
     problems: Sequence[str],
-    praise: str,
+    summary: str,
     numbers: dict[str, Any],
     *panels: Panel,
     structures: Sequence[Atoms] = (),
-) -> Verdict:
-    """Failed with all problems, or passed where there are none.
+) -> CheckResult:
+    """Failed with all `problems`, or passed with `summary` where there are none.
 
     Parameters
     ----------
     problems : sequence of str
-    praise : str
-        What is good, where nothing is wrong.
+    summary : str
+        What was checked, and how well it holds.
     numbers : dict
     *panels : callable
     structures : sequence of ase.Atoms
-        Where the problems were seen.
-
-    Returns
-    -------
-    Verdict
+        Where the problems occur; dropped from a result that passed.
     """
     if not problems:
-        return Verdict("", "passed", praise, numbers, panels)
-    return Verdict("", "failed", "; ".join(problems), numbers, panels, tuple(structures))
+        return CheckResult("", "passed", summary, numbers, panels)
+    return CheckResult("", "failed", "; ".join(problems), numbers, panels, tuple(structures))
 
 
-def failed(sentence: str) -> Verdict:
-    """Verdict of a check that could not even be finished.
-
-    Parameters
-    ----------
-    sentence : str
-
-    Returns
-    -------
-    Verdict
-    """
-    return Verdict("", "failed", sentence)
-
-
-def skipped(reason: str) -> Verdict:
-    """Verdict of a check for which something is missing.
-
-    Parameters
-    ----------
-    reason : str
-
-    Returns
-    -------
-    Verdict
-    """
-    return Verdict("", "skipped", reason)
+def skipped(reason: str) -> CheckResult:
+    """Skip a check for which something is missing."""
+    return CheckResult("", "skipped", reason)

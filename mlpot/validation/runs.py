@@ -1,6 +1,6 @@
-"""Molecular dynamics of the checks, in ASE or in LAMMPS, as a sequence of looks at the atoms.
+"""Molecular dynamics of the checks, in ASE or in LAMMPS, as generators of snapshots.
 
-Nothing is written: who asks for the next look decides how it goes on.
+Nothing is written; the caller ends a run by not requesting the next snapshot.
 """
 
 import tempfile
@@ -21,8 +21,8 @@ from mlpot.simulation.integrators import conserved_energy, make_integrator, star
 from mlpot.validation.engines import write_data
 from mlpot.validation.samples import closeness
 
-LOOK = 20
-"""Steps between two looks."""
+INTERVAL = 20
+"""Steps between two snapshots."""
 
 SCRIPT = """\
 units           metal
@@ -36,12 +36,12 @@ fix             1 all nve
 fix             2 all temp/csvr {temperature} {temperature} {thermostat_time} {seed}
 timestep        {timestep}
 thermo_style    custom step temp pe etotal econserve
-thermo          {look}
+thermo          {interval}
 run             0
 """
 
 
-class Look(NamedTuple):
+class Snapshot(NamedTuple):
     """State of a run.
 
     Attributes
@@ -49,10 +49,10 @@ class Look(NamedTuple):
     time : float, ps
     temperature : float, K
     potential, conserved : float, eV/atom
-        Conserved is total energy minus what the thermostat gave.
+        Conserved: total energy minus the heat from the thermostat.
     closeness : float
         Smallest distance over the sum of the covalent radii.
-    alone : int
+    isolated : int
         Atoms without neighbour inside the `lost_distance` of the settings.
     """
 
@@ -61,10 +61,10 @@ class Look(NamedTuple):
     potential: float
     conserved: float
     closeness: float
-    alone: int
+    isolated: int
 
 
-def ase_run(atoms: Atoms, calculator: Calculator, settings: MDSettings) -> Iterator[Look]:
+def ase_run(atoms: Atoms, calculator: Calculator, settings: MDSettings) -> Iterator[Snapshot]:
     """Run with ASE's integrators.
 
     Parameters
@@ -76,21 +76,21 @@ def ase_run(atoms: Atoms, calculator: Calculator, settings: MDSettings) -> Itera
 
     Yields
     ------
-    Look
-        Every `LOOK` steps.
+    Snapshot
+        Every `INTERVAL` steps.
     """
     rng = np.random.default_rng(settings.seed)
     atoms.calc = calculator
     start_velocities(atoms, settings, rng)
     integrator = make_integrator(atoms, settings, rng)
-    for done in range(LOOK, settings.steps + 1, LOOK):
-        with np.errstate(over="ignore", invalid="ignore"):  # reported by the look, and better
-            integrator.run(LOOK)
+    for done in range(INTERVAL, settings.steps + 1, INTERVAL):
+        with np.errstate(over="ignore", invalid="ignore"):  # reported from the snapshot
+            integrator.run(INTERVAL)
         energies = (atoms.get_potential_energy() / len(atoms), conserved_energy(integrator) / len(atoms))
-        yield _look(atoms, settings, done * settings.timestep / 1000, temperature_of(atoms), *energies)
+        yield _snapshot(atoms, settings, done * settings.timestep / 1000, temperature_of(atoms), *energies)
 
 
-def lammps_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) -> Iterator[Look]:
+def lammps_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) -> Iterator[Snapshot]:
     """Run NVT dynamics in LAMMPS, inside this process.
 
     Parameters
@@ -102,31 +102,31 @@ def lammps_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) 
 
     Yields
     ------
-    Look
-        Every `LOOK` steps.
+    Snapshot
+        Every `INTERVAL` steps.
     """
     elements = sorted(set(atoms.symbols))
     with tempfile.TemporaryDirectory() as folder:
-        write_data(Path(folder) / "hot.data", atoms, elements)
+        write_data(Path(folder) / "start.data", atoms, elements)
         script = SCRIPT.format(
-            data=Path(folder) / "hot.data",
+            data=Path(folder) / "start.data",
             model=calculator.parameters["path"],
             elements=" ".join(elements),
             temperature=settings.temperature,
             thermostat_time=settings.thermostat_time / 1000,
             timestep=settings.timestep / 1000,
             seed=settings.seed + 1,
-            look=LOOK,
+            interval=INTERVAL,
         )
         engine = lammps.lammps(cmdargs=["-screen", "none", "-log", "none"])
         try:
             _command(engine, script)
-            for done in range(LOOK, settings.steps + 1, LOOK):
-                _command(engine, f"run {LOOK} pre no post no")
+            for done in range(INTERVAL, settings.steps + 1, INTERVAL):
+                _command(engine, f"run {INTERVAL} pre no post no")
                 atoms.positions = np.ctypeslib.as_array(engine.gather_atoms("x", 1, 3)).reshape(-1, 3)
                 temperature, potential, conserved = (engine.get_thermo(name) for name in ("temp", "pe", "econserve"))
                 energies = (potential / len(atoms), conserved / len(atoms))
-                yield _look(atoms, settings, done * settings.timestep / 1000, temperature, *energies)
+                yield _snapshot(atoms, settings, done * settings.timestep / 1000, temperature, *energies)
         finally:
             engine.close()
 
@@ -134,14 +134,14 @@ def lammps_run(atoms: Atoms, calculator: MLPotCalculator, settings: MDSettings) 
 def _command(engine: Any, text: str) -> None:  # noqa: ANN401  # LAMMPS has no types
     try:
         engine.commands_string(text)
-    except Exception as error:  # all that LAMMPS' own class raises
+    except Exception as error:  # of any type
         raise EngineError(f"LAMMPS stopped: {error}") from error
 
 
-def _look(
+def _snapshot(
     atoms: Atoms, settings: MDSettings, time: float, temperature: float, potential: float, conserved: float
-) -> Look:
-    alone = 0
+) -> Snapshot:
+    isolated = 0
     if settings.lost_distance is not None and len(atoms) > 1:
-        alone = len(atoms) - len(np.unique(neighbor_list(atoms, settings.lost_distance)[0]))
-    return Look(time, temperature, potential, conserved, closeness(atoms), alone)
+        isolated = len(atoms) - len(np.unique(neighbor_list(atoms, settings.lost_distance)[0]))
+    return Snapshot(time, temperature, potential, conserved, closeness(atoms), isolated)

@@ -1,4 +1,4 @@
-"""Structures on which the checks work: random ones of the model's elements, rattled crystals, supercells."""
+"""Structures for the checks: random ones of the model's elements, rattled crystals, supercells."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def random_cell(symbols: Sequence[str], rng: np.random.Generator, n_atoms: int =
 
 
 def scattered(n_atoms: int, cell: FloatArray, rng: np.random.Generator, tries: int = 60) -> FloatArray:
-    """Random places, each the best of some draws: the farthest from those before, images included.
+    """Random positions, each the best of several draws: the farthest from the previous ones, images included.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def closeness(atoms: Atoms) -> float:
 
 
 def enlarged(atoms: Atoms, n_atoms: int) -> Atoms:
-    """Supercell with sides as equal as they can be; what is not a crystal stays as it is.
+    """Supercell with sides as equal as possible; other structures than crystals are returned unchanged.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def enlarged(atoms: Atoms, n_atoms: int) -> Atoms:
 
 
 def timestep_for(atoms: Atoms) -> float:
-    """Step for dynamics far above the melting point: the lightest atom decides.
+    """Timestep of MD far above the melting point, from the mass of the lightest atom.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Holes where atoms are close: dimers of all pairs of elements, trimers of all triples, crystals under compression."""
+"""Holes at short distances: dimers of all pairs of elements, trimers of all triples, crystals under compression."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,11 +19,11 @@ from mlpot.properties.short_range import (
     dimer_scan,
     trimer_scan,
 )
-from mlpot.validation.result import OnProgress, Verdict, judged
+from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed
 from mlpot.validation.smoothness import ROUGHNESS, Roughness, roughness_of
 
 CORE = 0.55
-"""Below this fraction of the covalent contact everything must repel; the shortest bond known, of Cr2, is at 0.6."""
+"""Atoms must repel below this fraction of the covalent contact; the shortest bond known, of Cr2, is at 0.6."""
 
 WALL = 5.0
 """Two atoms at 0.3 A must lie at least this high (eV) above free ones."""
@@ -32,7 +32,7 @@ STRONGEST_BOND = 12.0
 """No two atoms are bound by more (eV); CO, the strongest, by 11.1."""
 
 GRIDS = 6
-"""With more triples than this their grids become coarser."""
+"""Grids become coarser with more triples than this."""
 
 
 def check_dimers(
@@ -41,7 +41,7 @@ def check_dimers(
     cutoff: float,
     crystals: Mapping[str, float],
     progress: OnProgress,
-) -> Verdict:
+) -> CheckResult:
     """Two atoms of every pair of elements, from 0.3 A to the cutoff.
 
     Parameters
@@ -55,7 +55,7 @@ def check_dimers(
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     pairs = list(combinations_with_replacement(symbols, 2))
     problems, numbers, scans = [], {}, []
@@ -74,10 +74,10 @@ def check_dimers(
         }
         scans.append(scan)
         progress((done + 1) / len(pairs))
-    praise = f"{len(pairs)} pairs: smooth, repulsive below {CORE} of the covalent contact, bound by " + _range(
+    summary = f"{len(pairs)} pairs: smooth, repulsive below {CORE} of the covalent contact, bound by " + _range(
         [scan.depth for scan in scans], "eV"
     )
-    return judged(problems, praise, numbers, partial(_overlay, scans))
+    return passed_or_failed(problems, summary, numbers, partial(_overlay, scans))
 
 
 def _dimer_problems(scan: DimerScan, roughness: Roughness, deepest: float) -> list[str]:
@@ -107,7 +107,7 @@ def _dimer_problems(scan: DimerScan, roughness: Roughness, deepest: float) -> li
 
 
 def _minima(energies: FloatArray) -> FloatArray:
-    """Where a curve has its minima, but for ripples below 1 meV."""
+    """Return the indices of the minima of a curve, without ripples below 1 meV."""
     inner = energies[1:-1]
     places = 1 + np.flatnonzero((inner < energies[:-2]) & (inner <= energies[2:]) & (inner < -1e-3))
     return np.asarray(places)
@@ -119,7 +119,7 @@ def check_trimers(
     cutoff: float,
     crystals: Mapping[str, float],
     progress: OnProgress,
-) -> Verdict:
+) -> CheckResult:
     """Two atoms around a third, for every triple of elements.
 
     Parameters
@@ -129,7 +129,7 @@ def check_trimers(
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     triples = [(center, *pair) for center in symbols for pair in combinations_with_replacement(symbols, 2)]
     problems, numbers, scans = [], {}, []
@@ -145,10 +145,10 @@ def check_trimers(
         scans.append(scan)
         progress((done + 1) / len(triples))
     n_points = sum(scan.energies.size for scan in scans)
-    praise = f"{len(triples)} triples, {n_points} geometries: squeezed ones lie high, bound by " + _range(
+    summary = f"{len(triples)} triples, {n_points} geometries: squeezed ones lie high, bound by " + _range(
         [values["depth_eV"] for values in numbers.values()], "eV"
     )
-    return judged(problems, praise, numbers, partial(_overlay, scans))
+    return passed_or_failed(problems, summary, numbers, partial(_overlay, scans))
 
 
 def _trimer_problems(scan: TrimerScan, deepest: float) -> tuple[list[str], dict[str, float]]:
@@ -166,7 +166,7 @@ def _trimer_problems(scan: TrimerScan, deepest: float) -> tuple[list[str], dict[
     return problems, values
 
 
-def check_compression(crystal: Atoms, calculator: Calculator, progress: OnProgress) -> Verdict:
+def check_compression(crystal: Atoms, calculator: Calculator, progress: OnProgress) -> CheckResult:
     """Squeeze a crystal from 130 % to 25 % of its volume; the energy must rise on both sides.
 
     Parameters
@@ -178,18 +178,18 @@ def check_compression(crystal: Atoms, calculator: Calculator, progress: OnProgre
 
     Returns
     -------
-    Verdict
+    CheckResult
     """
     scan = compression_scan(crystal, calculator)
     progress(1.0)
     problems = _compression_problems(scan)
     numbers = {"ratios": scan.ratios, "energies_eV_per_atom": scan.energies, "pressures_GPa": scan.pressures}
     height = scan.energies[-1] - scan.energies.min()
-    praise = (
+    summary = (
         f"energy rises from the equilibrium to 130 % of the volume, and to {height:.1f} eV/atom "
         f"({scan.pressures[-1]:.0f} GPa) at a quarter of it"
     )
-    return judged(problems, praise, numbers, scan.plot)
+    return passed_or_failed(problems, summary, numbers, scan.plot)
 
 
 def _compression_problems(scan: CompressionScan) -> list[str]:

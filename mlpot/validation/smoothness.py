@@ -1,4 +1,4 @@
-"""Whether the energy and force of two atoms are smooth, and the force is the slope of the energy."""
+"""Smoothness of the energy and force of a dimer, and agreement of the force with the slope of the energy."""
 
 from typing import NamedTuple
 
@@ -9,23 +9,23 @@ from mlpot.neighbors.matscipy import FloatArray
 from mlpot.properties.short_range import DimerScan, energy_and_force
 
 WORST = 10
-"""So many intervals of a dimer are searched for a step."""
+"""Number of intervals of a dimer curve that are searched for a step."""
 
 HALVINGS = 24
 """Down to 1e-9 A, over which no smooth force changes by more than 1e-6 of itself."""
 
 ROUGHNESS = 1e-4
-"""Steps and mismatches of a dimer below this are not worth a word."""
+"""Largest step and mismatch of a smooth dimer curve."""
 
 
 class Roughness(NamedTuple):
-    """How far the curve of a dimer is from a smooth one.
+    """Deviations of a dimer curve from a smooth one.
 
     Attributes
     ----------
     step : float, eV or eV/A
-        What is left of the change of energy or force over an interval that shrinks to nothing; relative to its size
-        where that is above 1.
+        Change of energy or force over an interval that shrinks to zero; relative to its magnitude where that is
+        above 1.
     step_at : float, A
         Where.
     mismatch : float
@@ -39,7 +39,7 @@ class Roughness(NamedTuple):
 
 
 def roughness_of(scan: DimerScan, calculator: Calculator) -> Roughness:
-    """Look for steps where Simpson's rule, which is good to 1e-6 on a smooth curve, does worst.
+    """Search for steps in the intervals with the largest errors of Simpson's rule, exact to 1e-6 on a smooth curve.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def roughness_of(scan: DimerScan, calculator: Calculator) -> Roughness:
 
 
 def _step(scan: DimerScan, k: int, quantity: int, calculator: Calculator) -> float:
-    """Halve interval `k` again and again, always keeping the half with the larger change of energy (0) or force (1)."""
+    """Bisect interval `k`, keeping the half with the larger change of energy (0) or force (1)."""
     low, high = scan.distances[k], scan.distances[k + 1]
     at_low, at_high = (energy_and_force(*scan.symbols, end, calculator)[quantity] for end in (low, high))
     for _ in range(HALVINGS):

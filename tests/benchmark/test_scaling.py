@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from mlpot.benchmark.results import Machine, Report, Row
-from mlpot.benchmark.scaling import growths, plot_scaling, print_scaling, speedups
+from mlpot.benchmark.scaling import growths, plot_scaling, speedups
+from mlpot.cli.benchmark import print_scaling
 
 
 def row(atoms, cost, ranks=1, threads=1, potential="fast"):

@@ -83,7 +83,7 @@ def test_torch_in_the_place_of_the_native_engine_is_warned_of(model_file, caplog
 
 def test_the_native_engine_needs_no_torch(model_file):
     code = (
-        "import sys, mlpot; from ase.build import bulk; import mlpot.simulation.terminal; "
+        "import sys, mlpot; from ase.build import bulk; import mlpot.simulation; "
         f"calc = mlpot.load({str(model_file)!r}, precision='mixed'); calc.get_stresses(bulk('Si')); "
         "calc.get_virial(bulk('Si')); print([name for name in ('torch', 'e3nn') if name in sys.modules])"
     )

@@ -24,8 +24,8 @@ def structures():
 
 def test_a_good_potential_passes(silicon, structures):
     for check in (check_derivatives, check_symmetries):
-        verdict = check(structures, silicon, quiet)
-        assert verdict.status == "passed", verdict.sentence
+        result = check(structures, silicon, quiet)
+        assert result.status == "passed", result.sentence
     assert {"crystal_virial", "cluster_forces"} <= set(check_derivatives(structures, silicon, quiet).numbers)
 
 
@@ -40,9 +40,9 @@ def wrong_stress(atoms, results):
 
 @pytest.mark.parametrize(("alter", "words"), [(wrong_force, "forces of crystal"), (wrong_stress, "virial of crystal")])
 def test_wrong_derivatives_fail(silicon, structures, alter, words):
-    verdict = check_derivatives(structures, Altered(silicon, alter), quiet)
-    assert verdict.status == "failed"
-    assert words in verdict.sentence
+    result = check_derivatives(structures, Altered(silicon, alter), quiet)
+    assert result.status == "failed"
+    assert words in result.sentence
 
 
 def knows_where_up_is(atoms, results):
@@ -72,6 +72,6 @@ def is_not_extensive(atoms, results):
     ],
 )
 def test_broken_symmetries_fail(silicon, structures, alter, operation):
-    verdict = check_symmetries(structures, Altered(silicon, alter), quiet)
-    assert verdict.status == "failed"
-    assert operation in verdict.sentence
+    result = check_symmetries(structures, Altered(silicon, alter), quiet)
+    assert result.status == "failed"
+    assert operation in result.sentence

@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 import mlpot
-from mlpot.validation.engines import SAME, answer, check_engines, check_lammps, deviation, in_a_box
+from mlpot.validation.engines import SAME, check_engines, check_lammps, deviation, evaluate, in_a_box
 from mlpot.validation.samples import random_cell, rattled
 
 
@@ -23,16 +23,16 @@ def structures():
 
 
 def test_engines(deep_model_file, structures):
-    verdict = check_engines(deep_model_file, structures, quiet)
-    assert verdict.status == "passed", verdict.sentence
-    assert verdict.numbers["native float64_relative"] < SAME < verdict.numbers["native float32_relative"]
+    result = check_engines(deep_model_file, structures, quiet)
+    assert result.status == "passed", result.sentence
+    assert result.numbers["native float64_relative"] < SAME < result.numbers["native float32_relative"]
 
 
 @pytest.mark.lammps
 def test_lammps(deep_model_file, structures):
-    verdict = check_lammps(deep_model_file, structures, quiet)
-    assert verdict.status == "passed", verdict.sentence
-    assert set(verdict.numbers) == {"ranks_1_relative", "ranks_2_relative"}
+    result = check_lammps(deep_model_file, structures, quiet)
+    assert result.status == "passed", result.sentence
+    assert set(result.numbers) == {"ranks_1_relative", "ranks_2_relative"}
 
 
 def test_deviations_are_seen():
@@ -55,6 +55,6 @@ def test_boxes_for_lammps(model_file):
         boxed = in_a_box(atoms)
         assert abs(np.triu(boxed.cell.array, 1)).max() < 1e-12
         assert boxed.cell.volume > 0
-        assert answer(boxed, calculator)[0] == pytest.approx(answer(atoms, calculator)[0], abs=1e-9)
-        lengths = answer(boxed, calculator)[1], answer(atoms, calculator)[1]
+        assert evaluate(boxed, calculator)[0] == pytest.approx(evaluate(atoms, calculator)[0], abs=1e-9)
+        lengths = evaluate(boxed, calculator)[1], evaluate(atoms, calculator)[1]
         np.testing.assert_allclose(*(np.linalg.norm(forces, axis=1) for forces in lengths), atol=1e-9)

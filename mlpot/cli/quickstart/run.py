@@ -1,4 +1,4 @@
-"""The order of the quickstart's steps, and what it shows while it works."""
+"""All steps of the quickstart in order, with their titles and times."""
 
 import time
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from mlpot.cli.quickstart.report import results_table, write_report
 
 
 def run_quickstart(output: Path, budget: float, console: Console) -> Path:
-    """Train a silicon potential and use it as a person would.
+    """Train a silicon potential and use it in ASE and LAMMPS.
 
-    A model that an earlier run finished in `output` is used again; everything behind it is done anew.
+    A model that an earlier run finished in `output` is used again; all other steps are repeated.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def run_quickstart(output: Path, budget: float, console: Console) -> Path:
         model, summary = steps.train_potential(output, budget, console)
     with _step(console, 2, "relax a crystal and a vacancy in ASE"):
         crystal = steps.relax_crystal(model)
-    with _step(console, 3, "molecular dynamics in ASE: 64 hot atoms, NVE, float64"):
+    with _step(console, 3, "molecular dynamics in ASE: 64 atoms, NVE, float64"):
         dynamics = steps.run_nve(model, crystal.lattice_constant, output)
     with _step(console, 4, "molecular dynamics in LAMMPS: 2744 atoms on two MPI ranks, through plain `lmp`"):
         lammps = steps.run_lammps(model, crystal.lattice_constant, output)

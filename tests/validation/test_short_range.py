@@ -24,10 +24,10 @@ def quiet(part):
 def test_a_good_potential_passes():
     argon = LennardJones(**ARGON, ro=5.0, smooth=True)
     for check in (check_dimers, check_trimers):
-        verdict = check(argon, ["Ar"], 8.0, {"Ar": 0.08}, quiet)
-        assert verdict.status == "passed", verdict.sentence
-    verdict = check_compression(relaxed_crystal(bulk("Ar", a=5.3), argon), argon, quiet)
-    assert verdict.status == "passed", verdict.sentence
+        result = check(argon, ["Ar"], 8.0, {"Ar": 0.08}, quiet)
+        assert result.status == "passed", result.sentence
+    result = check_compression(relaxed_crystal(bulk("Ar", a=5.3), argon), argon, quiet)
+    assert result.status == "passed", result.sentence
 
 
 def test_a_potential_without_repulsion_fails(bad_model):
@@ -51,11 +51,11 @@ def test_a_potential_without_repulsion_fails(bad_model):
     ],
 )
 def test_holes_in_a_dimer_are_seen(silicon, center, depth, words):
-    verdict = check_dimers(Altered(silicon, well(center, depth, 0.1)), ["Si"], 5.0, {"Si": 4.4}, quiet)
-    assert verdict.status == "failed"
-    assert words in verdict.sentence
-    assert "step" not in verdict.sentence
-    assert "slope" not in verdict.sentence
+    result = check_dimers(Altered(silicon, well(center, depth, 0.1)), ["Si"], 5.0, {"Si": 4.4}, quiet)
+    assert result.status == "failed"
+    assert words in result.sentence
+    assert "step" not in result.sentence
+    assert "slope" not in result.sentence
 
 
 def test_steps_of_force_and_energy_are_seen():
@@ -88,8 +88,8 @@ def test_forces_that_are_not_slopes_are_seen(silicon):
     def alter(atoms, results):
         results["forces"] = results["forces"] * 1.001
 
-    verdict = check_dimers(Altered(silicon, alter), ["Si"], 5.0, {}, quiet)
-    assert "not the slope of the energy (off by 1.0e-03" in verdict.sentence
+    result = check_dimers(Altered(silicon, alter), ["Si"], 5.0, {}, quiet)
+    assert "not the slope of the energy (off by 1.0e-03" in result.sentence
 
 
 def test_energies_that_are_not_finite_are_seen(silicon):

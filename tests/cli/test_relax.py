@@ -1,0 +1,21 @@
+"""`mlpot relax`: files, status, messages."""
+
+from ase.io import read
+
+
+def test_relax(mlpot_command, model_file):
+    result = mlpot_command("relax", model_file, "start.xyz", "end.cif", "--fmax", 0.02)
+    assert result.exit_code == 0, result.output
+    assert "native engine (" in result.output
+    assert "double precision" in " ".join(result.output.split()[:12])
+    assert "yes" in result.output
+    assert len(read("end.cif")) == 2
+    result = mlpot_command("relax", model_file, "start.xyz", "end.cif", "--steps", 1, "--fmax", 1e-6)
+    assert result.exit_code == 1
+    assert "NO" in result.output
+
+
+def test_an_unreadable_structure_is_one_sentence(mlpot_command, model_file):
+    result = mlpot_command("relax", model_file, "nowhere.xyz", "end.xyz")
+    assert result.exit_code == 1
+    assert "error: nowhere.xyz: cannot be read as a structure" in result.output
