@@ -12,6 +12,7 @@ from mlpot.model import Potential
 from mlpot.model_file.torchscript import save_model
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")  # ranks of LAMMPS share the processor with other tests
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
 
 

@@ -38,7 +38,8 @@ class Torch(NamedTuple):
 
 def has_torch() -> bool:
     """Whether torch is installed."""
-    return util.find_spec("torch") is not None
+    spec = util.find_spec("torch")
+    return spec is not None and spec.origin is not None  # None: a folder of that name
 
 
 def installed_torch() -> Torch:

@@ -104,13 +104,21 @@ def expected(models):
     return answers(models, systems(seed=0))
 
 
-@pytest.mark.parametrize(("engine", "ranks"), [("native", 1), ("native", 2), ("native", 4), ("torch", 2)])
-def test_lammps_equals_mlpot(engine, ranks, tmp_path, models, expected):
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_lammps_equals_mlpot(ranks, tmp_path, models, expected):
+    result = run_all(tmp_path, models, systems(seed=0), ranks)
+    assert "with engine native " in result.output
+    compare(tmp_path, expected, result)
+
+
+@pytest.mark.parametrize(("engine", "ranks"), [("native", 4), ("torch", 2)])
+def test_message_passing_on_many_ranks_and_with_torch(engine, ranks, tmp_path, models, expected):
     if engine == "torch":
         build_torch_engine.ensure()
-    result = run_all(tmp_path, models, systems(seed=0), ranks, engine=engine)
+    chosen = {name: systems(seed=0)[name] for name in ("triclinic", "small_cell", "empty_corner", "one_atom")}
+    result = run_all(tmp_path, {"two": models["two"]}, chosen, ranks, engine=engine)
     assert f"with engine {engine} " in result.output
-    compare(tmp_path, expected, result)
+    compare(tmp_path, {("two", name): expected["two", name] for name in chosen}, result)
     if ranks == 4:
         assert re.search(r"Nlocal: +0.25 ave +1 max +0 min", result.output)
 

@@ -36,11 +36,16 @@ def committee(tmp_path_factory):
     return path
 
 
+def write_start(folder):
+    atoms = boxed([[8.0, 0, 0], [1.9, 7.5, 0], [-1.2, 1.4, 7.8]], 12, np.random.default_rng(5))
+    write_data(folder / "start.data", atoms)
+    return folder
+
+
 @pytest.fixture
 def start(tmp_path):
-    atoms = boxed([[8.0, 0, 0], [1.9, 7.5, 0], [-1.2, 1.4, 7.8]], 12, np.random.default_rng(5))
-    write_data(tmp_path / "start.data", atoms)
-    return tmp_path
+    """Folder with the structure of all runs."""
+    return write_start(tmp_path)
 
 
 def script(model, guard, then, units="metal"):
@@ -48,10 +53,12 @@ def script(model, guard, then, units="metal"):
     return START.format(model=model, units=units, timestep=timestep) + f"fix g all mlpot/guard {guard}\n" + then
 
 
-def sigmas(start, committee, ranks=2):
-    """Largest sigma of the first steps, from a guard with a limit that is never reached."""
-    result = lammps.run(script(committee, "1 max_sigma 1e9", OUTPUT + "run 12\n"), ranks=ranks, directory=start)
-    return np.array(result.thermo[0]["f_g"]), result
+@pytest.fixture(scope="module")
+def maxima(tmp_path_factory, committee):
+    """Largest sigma and distance of the first steps, from a guard with a limit that is never reached."""
+    folder = write_start(tmp_path_factory.mktemp("maxima"))
+    table = lammps.run(script(committee, "1 max_sigma 1e9", OUTPUT + "run 12\n"), ranks=2, directory=folder).thermo[0]
+    return np.array(table["f_g"]), np.array(table["f_g[2]"])
 
 
 def error_bars(path, atoms):
@@ -61,10 +68,9 @@ def error_bars(path, atoms):
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_halt_stops_all_ranks_and_writes_the_frame(start, committee, ranks):
-    found, _ = sigmas(start, committee)
-    limit = float(np.sort(found)[-1] * (1 - 1e-9))
-    step = int(found.argmax())
+def test_halt_stops_all_ranks_and_writes_the_frame(start, committee, maxima, ranks):
+    limit = float(maxima[0].max() * (1 - 1e-9))
+    step = int(maxima[0].argmax())
     with pytest.raises(EngineError, match=r"LAMMPS failed \(status 1\)") as failure:
         lammps.run(
             script(committee, f"1 max_sigma {limit!r} action halt file f.xyz", "run 100\n"),
@@ -86,8 +92,8 @@ def test_halt_stops_all_ranks_and_writes_the_frame(start, committee, ranks):
     assert "The frame is in f.xyz" in message
 
 
-def test_dump_appends_frames_and_continues(start, committee):
-    found, _ = sigmas(start, committee)
+def test_dump_appends_frames_and_continues(start, committee, maxima):
+    found, _ = maxima
     limit = float(np.median(found))
     then = OUTPUT + "run 8\nrun 4\nwrite_restart r\n"
     result = lammps.run(
@@ -118,9 +124,8 @@ def test_warn_only_warns(start, committee):
     assert not list(start.glob("*.xyz"))
 
 
-def test_a_limit_of_the_distance_in_a_group(start, committee):
-    _, result = sigmas(start, committee)
-    limit = float(result.thermo[0]["f_g[2]"][0]) * (1 - 1e-9)
+def test_a_limit_of_the_distance_in_a_group(start, committee, maxima):
+    limit = float(maxima[1][0] * (1 - 1e-9))
     frames = "group others type 1 2\nfix g others mlpot/guard 1 max_distance 1e-3 action dump file f.xyz\nrun 0\n"
     lammps.run(START.format(model=committee, units="metal", timestep=0.0005) + frames, ranks=2, directory=start)
     frame = read(start / "f.xyz")
@@ -130,8 +135,8 @@ def test_a_limit_of_the_distance_in_a_group(start, committee):
     assert (start / "mlpot.uncertain.xyz").exists()
 
 
-def test_units_real_have_limits_in_their_units_and_files_in_ev(start, committee):
-    found, _ = sigmas(start, committee)
+def test_units_real_have_limits_in_their_units_and_files_in_ev(start, committee, maxima):
+    found, _ = maxima
     with pytest.raises(EngineError, match=r"sigma of"):
         lammps.run(script(committee, f"1 max_sigma {found[0] * 23.06}", "run 0\n", "real"), ranks=2, directory=start)
     frame = read(start / "mlpot.uncertain.xyz")
@@ -139,8 +144,8 @@ def test_units_real_have_limits_in_their_units_and_files_in_ev(start, committee)
     np.testing.assert_allclose(frame.arrays["forces_std"], error_bars(committee, frame)[1], rtol=1e-7)
 
 
-def test_minimize_is_checked(start, committee):
-    found, _ = sigmas(start, committee)
+def test_minimize_is_checked(start, committee, maxima):
+    found, _ = maxima
     with pytest.raises(EngineError, match="stops the run at step 0"):
         lammps.run(
             script(committee, f"1 max_sigma {found[0] * 0.99}", "minimize 0 0 20 60\n"), ranks=2, directory=start

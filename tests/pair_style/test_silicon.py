@@ -72,7 +72,6 @@ def test_five_times_the_melting_point_halts_the_run(tmp_path, committee):
     assert result.returncode != 0
     assert "Fix mlpot/guard stops the run at step" in result.stdout
     frame = read(tmp_path / "hot.xyz")
-    assert frame.get_temperature() > MELTING_POINT
     assert frame.arrays["uncertain"].any()
     again = frame.copy()
     again.calc = mlpot.MLPotCalculator(path)
