@@ -1,9 +1,9 @@
 """Optional dependencies: one sentence that names the extra of mlpot where a package is missing.
 
-`pip install .` brings what `mlpot.load` and `pair_style mlpot` need. Modules that need more import it so::
+`pip install .` brings what `mlpot.load` and `pair_style mlpot` need. Packages that need more import it so::
 
     with needs("train"):
-        import torch
+        from mlpot.training.run import train
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from mlpot.errors import MLPotError
 Extra = Literal["lammps", "train", "properties", "all"]
 
 
-class MissingExtraError(MLPotError, ImportError):
+class MissingExtraError(ImportError, MLPotError):
     """A package that belongs to an extra of mlpot is not installed."""
 
 
@@ -39,9 +39,9 @@ def needs(extra: Extra) -> Iterator[None]:
     """
     try:
         yield
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, MissingExtraError) as error:  # the outermost block names the extra
         package = (error.name or "").partition(".")[0]
-        if isinstance(error, MissingExtraError) or package in ("", "mlpot"):
+        if package in ("", "mlpot"):
             raise
         raise MissingExtraError(
             f"the package {package} is not installed; install it with: {install_command(extra)}", name=error.name

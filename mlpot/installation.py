@@ -21,14 +21,14 @@ from typing import Any, Literal
 
 from mlpot import lammps
 from mlpot.errors import MLPotError
-from mlpot.extras import install_command
+from mlpot.extras import Extra, install_command
 from mlpot.lammps import build_torch_engine
 from mlpot.model_file.registry import known_potentials
 
 Status = Literal["works", "absent", "broken"]
 TIME_LIMIT = 120.0
 REINSTALL = "pip install --force-reinstall --no-deps . (in a clone of mlpot)"
-OPTIONAL = ("train", "properties")
+OPTIONAL: tuple[Extra, ...] = ("train", "properties")
 """Extras whose packages are tried; `lammps` has checks of its own."""
 
 

@@ -38,7 +38,8 @@ def part_of(path):
 
 def imported_parts(path):
     """Parts that a file imports when it is loaded; imports inside functions and for types do not count."""
-    for node in ast.parse(path.read_text()).body:
+    nodes = ast.parse(path.read_text()).body
+    for node in [inner for outer in nodes for inner in (outer.body if isinstance(outer, ast.With) else [outer])]:
         if isinstance(node, ast.ImportFrom) and node.module == "mlpot":
             yield from (alias.name for alias in node.names if alias.name in LEVEL)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlpot."):

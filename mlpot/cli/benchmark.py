@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlpot.cli.options import PrecisionOption
+from mlpot.extras import needs
 from mlpot.running.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def benchmark(
     plot: Annotated[Path | None, typer.Option(help="draw the result, PNG")] = None,
 ) -> None:
     """Measure what a step of molecular dynamics costs, in LAMMPS and ASE, beside other potentials."""
-    from mlpot.benchmark.settings import Settings
+    with needs("train"):
+        from mlpot.benchmark.settings import Settings
 
     symbols = [symbol.strip() for symbol in elements.split(",") if symbol.strip()]
     system: dict[str, Any] = {"elements": symbols, "structure": structure, "atoms": atoms}
@@ -69,9 +71,10 @@ def run_benchmark(
     int
         Exit status: 0; 1 where something failed or nothing could be measured; 130 after Ctrl-C.
     """
-    from mlpot.benchmark.cases import make_plan
-    from mlpot.benchmark.report import plot_report
-    from mlpot.benchmark.scaling import plot_scaling
+    with needs("train"):
+        from mlpot.benchmark.cases import make_plan
+        from mlpot.benchmark.report import plot_report
+        from mlpot.benchmark.scaling import plot_scaling
 
     console = console or Console()
     with tempfile.TemporaryDirectory(prefix="mlpot-benchmark-") as folder:

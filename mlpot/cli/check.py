@@ -14,8 +14,9 @@ from mlpot.running.progress import progress_bar
 
 if TYPE_CHECKING:
     from mlpot.validation import CheckReport
+    from mlpot.validation.result import Status
 
-STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+STYLES: dict["Status", str] = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 Structures = Annotated[list[str], typer.Option("--structure", help="a file or e.g. Si:diamond:5.43; may be repeated")]
 Stable = Annotated[bool, typer.Option("--stable", help="structures are stable at 0 K: phonons must be real")]
 

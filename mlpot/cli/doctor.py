@@ -30,7 +30,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="print a JSON li
         with console.status("testing this installation ..."):
             parts = examine()
         console.print(parts_table(parts))
-    raise typer.Exit(any(part.status == "broken" for part in parts))
+    raise typer.Exit(int(any(part.status == "broken" for part in parts)))
 
 
 def parts_table(parts: "Sequence[Part]") -> Table:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from mlpot.cli.options import Device, ModelName, PrecisionOption
+from mlpot.extras import needs
 
 
 def evaluate(
@@ -17,7 +18,8 @@ def evaluate(
     precision: PrecisionOption = None,
 ) -> None:
     """Compare a model with labelled data: errors by label, element and config_type."""
-    from mlpot.evaluation import evaluate_file
+    with needs("train"):
+        from mlpot.evaluation import evaluate_file
     from mlpot.model_file.registry import find_potential
 
     path = find_potential(model)

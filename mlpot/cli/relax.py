@@ -32,7 +32,7 @@ def relax(
 
     calculator = mlpot.load(model, device=device, precision=cast(Any, precision))
     options: dict[str, Any] = {"fmax": fmax, "cell": cell, "pressure": pressure, "optimizer": optimizer}
-    raise typer.Exit(not relax_file(calculator, source, target, Console(), steps=steps, **options).converged)
+    raise typer.Exit(int(not relax_file(calculator, source, target, Console(), steps=steps, **options).converged))
 
 
 def relax_file(

@@ -5,6 +5,8 @@ After installation plain ``lmp -in in.file`` has the pair style: the launcher of
 loaded before it. Every start of ``lmp`` imports this package: neither torch nor anything else that is slow.
 """
 
+from typing import Any
+
 from mlpot.lammps import launcher
 from mlpot.lammps.installed_files import native_engine, plugin, plugin_directory, program
 from mlpot.lammps.launcher import LammpsRun, command, environment, run
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # LAMMPS has no types
     """Load LAMMPS as a library only when the class ``lammps`` is used."""
     if name != "lammps":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

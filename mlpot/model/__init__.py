@@ -1,8 +1,11 @@
 """Everything inside the exported file: edges, densities, contraction, repulsion, and the derivatives outside of it."""
 
-from mlpot.model.committee import AnyPotential, Committee, DeepCommittee, ShallowCommittee
-from mlpot.model.derivatives import MemberPredictions, Prediction, evaluate, evaluate_members
-from mlpot.model.potential import Potential
+from mlpot.extras import needs
+
+with needs("train"):
+    from mlpot.model.committee import AnyPotential, Committee, DeepCommittee, ShallowCommittee
+    from mlpot.model.derivatives import MemberPredictions, Prediction, evaluate, evaluate_members
+    from mlpot.model.potential import Potential
 
 __all__ = [
     "AnyPotential",

@@ -4,6 +4,9 @@ Data flow: `division` of a data set -> training of a committee -> `findings` on 
 the known kinds -> tables, plots, JSON (`run`). A second call goes on where the first one ended.
 """
 
-from mlpot.ood.run import Settings, run_ood
+from mlpot.extras import needs
+
+with needs("train"):
+    from mlpot.ood.run import Settings, run_ood
 
 __all__ = ["Settings", "run_ood"]

@@ -7,18 +7,21 @@ its table (`rows`) and its picture (`plot`). `command` is `mlpot properties`.
 >>> elastic_constants(bulk("Si"), mlpot.load("Si-dft", precision="double")).constants  # GPa
 """
 
-from mlpot.properties.crystal import relaxed_crystal, structure_from
-from mlpot.properties.elastic import ElasticConstants, elastic_constants
-from mlpot.properties.equation_of_state import EquationOfState, equation_of_state
-from mlpot.properties.phonons import Phonons, phonons
-from mlpot.properties.short_range import (
-    CompressionScan,
-    DimerScan,
-    TrimerScan,
-    compression_scan,
-    dimer_scan,
-    trimer_scan,
-)
+from mlpot.extras import needs
+
+with needs("properties"):
+    from mlpot.properties.crystal import relaxed_crystal, structure_from
+    from mlpot.properties.elastic import ElasticConstants, elastic_constants
+    from mlpot.properties.equation_of_state import EquationOfState, equation_of_state
+    from mlpot.properties.phonons import Phonons, phonons
+    from mlpot.properties.short_range import (
+        CompressionScan,
+        DimerScan,
+        TrimerScan,
+        compression_scan,
+        dimer_scan,
+        trimer_scan,
+    )
 from mlpot.properties.surface import SurfaceEnergies, surface_energies
 from mlpot.properties.vacancy import Vacancies, vacancy_energies
 

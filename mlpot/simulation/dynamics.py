@@ -21,8 +21,8 @@ from mlpot.simulation.integrators import (
     start_velocities,
     temperature_of,
 )
+from mlpot.simulation.md_checks import MDChecks
 from mlpot.simulation.records import LogRow, RunFiles, as_identity
-from mlpot.simulation.run_guard import RunGuard
 from mlpot.simulation.settings import MDSettings
 
 CHECKPOINT_SECONDS = 30.0
@@ -134,7 +134,7 @@ class _Run:
         self.integrator: MolecularDynamics = make_integrator(atoms, settings, self.rng)
         if restart:
             restore_integrator(self.integrator, saved)
-        self.guard = RunGuard(atoms, settings, files)
+        self.checks = MDChecks(atoms, settings, files)
         self.saved_at = time.monotonic()
 
     def loop(self, on_step: Callable[[int], None], stopped: Callable[[], bool]) -> bool:
@@ -154,11 +154,11 @@ class _Run:
         try:
             next(steps)
         except MLPotError as error:
-            self.guard.stop(self.atoms, self.step + 1, str(error))
+            self.checks.stop(self.atoms, self.step + 1, str(error))
         self.step += 1
-        self.guard.check_step(self.atoms, self.step)
+        self.checks.check_step(self.atoms, self.step)
         if self.step % self.settings.interval == 0:
-            self.guard.check_frame(self.atoms, self.step)
+            self.checks.check_frame(self.atoms, self.step)
             self._record()
         if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self._checkpoint()

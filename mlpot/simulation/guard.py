@@ -1,29 +1,35 @@
-"""Watches a run of ASE: stops it where the potential fails or does not know, with the frames on disk.
+"""`mlpot.Guard`: stops any run of ASE where the potential fails or is uncertain, and writes the frames.
 
     atoms.calc = mlpot.load("committee.pt")
     dynamics = VelocityVerlet(atoms, 1.0 * units.fs)
     dynamics.attach(mlpot.Guard(atoms, max_sigma=0.5))
     dynamics.run(100_000)
 
-Whatever the limits are, it stops a run in which an evaluation fails (numbers that are not finite, an unknown element,
-no memory), by a hook of the calculator, so also inside of an integrator's step; and one in which atoms come closer than
-`overlap` allows. `fix mlpot/guard` does the same in LAMMPS.
+Without limits it stops a run in which an evaluation fails (numbers that are not finite, an unknown element, no memory),
+by a hook of the calculator and therefore inside of an integrator's step too, or in which atoms overlap.
+`fix mlpot/guard` does the same in LAMMPS. `run_md` needs no guard: `md_checks` has the same checks and more.
 """
 
 import logging
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NoReturn, get_args
 
-import numpy as np
 from ase import Atoms
 from ase.io import write
-from numpy.typing import NDArray
 
-from mlpot.calculator import MLPotCalculator
+from mlpot.calculator import FailureHook, MLPotCalculator
 from mlpot.errors import ConfigError, EngineError, MLPotError, UncertaintyError
-from mlpot.neighbors.matscipy import FloatArray
 from mlpot.neighbors.overlap import CLOSEST, OverlapSearch
 from mlpot.simulation.frames import save_failure, with_forces
+from mlpot.simulation.uncertainty_limits import (
+    describe_uncertain,
+    exceeds,
+    read_uncertainty,
+    uncertain_frame,
+    uncertainty_limits,
+)
 
 Action = Literal["halt", "dump", "warn"]
 LOGGER = logging.getLogger("mlpot")
@@ -41,9 +47,9 @@ class Guard:
     max_distance : float, optional
         Largest feature distance.
     every : int
-        Error bars are looked at in every so many calls; the first call is one of them.
+        Error bars are compared with the limits in every so many calls, beginning with the first.
     action : {"halt", "dump", "warn"}
-        What happens above a limit: an error, a frame in the file, or a warning in the log of mlpot.
+        Above a limit: raise an error, only write the frame, or only log a warning.
     file : str or Path
         Frames above a limit are appended to it, with ``forces_std`` (or ``forces_ensemble_std``), ``feature_distance``
         and ``uncertain`` for each atom.
@@ -57,7 +63,7 @@ class Guard:
     n_events : int
         Frames above a limit.
     max_seen : dict of str to float
-        Largest value of the last look, by the name of the property.
+        Largest value at the last comparison, by the name of the property.
     """
 
     def __init__(
@@ -85,10 +91,14 @@ class Guard:
         self._good: Atoms | None = None
         self._calls = self.n_events = 0
         self.max_seen: dict[str, float] = {}
-        atoms.calc.failure_hooks.append(self._on_failure)
+        self._remove_hook = _hook_failures(atoms.calc.failure_hooks, self)
+
+    def detach(self) -> None:
+        """Stop handling failed evaluations; this happens too when the guard is deleted."""
+        self._remove_hook()
 
     def __call__(self) -> None:
-        """Look at the atoms as they are now.
+        """Check the atoms in their current state.
 
         Raises
         ------
@@ -104,11 +114,11 @@ class Guard:
         if overlap is not None:
             self._stop(overlap.describe(self._atoms))
         if self._limits and self._calls % self._every == 0:
-            self._look()
+            self._compare_with_limits()
         self._good = with_forces(self._atoms)
         self._calls += 1
 
-    def _look(self) -> None:
+    def _compare_with_limits(self) -> None:
         values = read_uncertainty(self._atoms, self._limits)
         self.max_seen = {name: float(array.max(initial=0.0)) for name, array in values.items()}
         uncertain = exceeds(values, self._limits)
@@ -125,7 +135,14 @@ class Guard:
         if self._action == "halt":
             raise UncertaintyError(f"the guard stops the run at {text}. The frame is in {self._file}")
 
-    def _on_failure(self, atoms: Atoms, error: MLPotError) -> None:
+    def on_failure(self, atoms: Atoms, error: MLPotError) -> None:
+        """Stop the run where an evaluation of its atoms fails; the calculator calls this.
+
+        Raises
+        ------
+        EngineError
+            The failure, with the places of the frames.
+        """
         if atoms is self._atoms:
             self._stop(str(error), error)
 
@@ -134,112 +151,13 @@ class Guard:
         raise EngineError(f"the guard stops the run: {why}. {places}") from error
 
 
-def uncertainty_limits(
-    calculator: MLPotCalculator, max_sigma: float | None, max_distance: float | None
-) -> dict[str, float]:
-    """Limits by the names of the properties that they are for.
+def _hook_failures(hooks: list[FailureHook], guard: Guard) -> Callable[[], object]:
+    """Add a hook that does not keep the guard alive and is removed with it; the result removes it before."""
+    reference = weakref.ref(guard)
 
-    Parameters
-    ----------
-    calculator : MLPotCalculator
-    max_sigma : float, eV/A, or None
-    max_distance : float or None
+    def hook(atoms: Atoms, error: MLPotError) -> None:
+        if (living := reference()) is not None:
+            living.on_failure(atoms, error)
 
-    Returns
-    -------
-    dict of str to float
-
-    Raises
-    ------
-    ConfigError
-        Limits that are not positive, or that the model has no numbers for.
-    """
-    known = calculator.implemented_properties
-    bars = "forces_std" if "forces_std" in known else "forces_ensemble_std"
-    limits = {
-        name: limit for name, limit in ((bars, max_sigma), ("feature_distance", max_distance)) if limit is not None
-    }
-    for name, limit in limits.items():
-        if name not in known:
-            raise ConfigError(f"the model has no {name}, got a limit for it: see `mlpot committee attach --help`")
-        if not limit > 0.0:
-            raise ConfigError(f"the limit of {name} must be above 0, got {limit}")
-    return limits
-
-
-def read_uncertainty(atoms: Atoms, limits: dict[str, float]) -> dict[str, FloatArray]:
-    """Values of all atoms that have a limit, and the feature distance where it comes along.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-    limits : dict of str to float
-
-    Returns
-    -------
-    dict of str to (n_atoms,)
-    """
-    # The forces have to be there for the frame; one evaluation computes all of it.
-    atoms.calc.calculate(atoms, ["forces", *limits])
-    names = dict.fromkeys([*limits, "feature_distance"])
-    return {name: atoms.calc.results[name] for name in names if name in atoms.calc.results}
-
-
-def exceeds(values: dict[str, FloatArray], limits: dict[str, float]) -> NDArray[np.bool_]:
-    """Which atoms are above a limit; a value that is not a number is.
-
-    Parameters
-    ----------
-    values : dict of str to (n_atoms,)
-    limits : dict of str to float
-
-    Returns
-    -------
-    uncertain : (n_atoms,)
-    """
-    above = [~(values[name] <= limit) for name, limit in limits.items()]
-    return np.asarray(np.logical_or.reduce(above))
-
-
-def describe_uncertain(atoms: Atoms, values: dict[str, FloatArray], limits: dict[str, float]) -> str:
-    """Say which atom is farthest above its limit.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-    values : dict of str to (n_atoms,)
-    limits : dict of str to float
-
-    Returns
-    -------
-    str
-    """
-    ratios = np.max([np.nan_to_num(values[name] / limit, nan=np.inf) for name, limit in limits.items()], axis=0)
-    k = int(ratios.argmax())
-    units = {"feature_distance": ""}
-    numbers = [
-        f"{name} {values[name][k]:.4g}{units.get(name, ' eV/A')} (limit {limit:g})" for name, limit in limits.items()
-    ]
-    count = int(exceeds(values, limits).sum())
-    place = np.array2string(atoms.positions[k], precision=4)
-    return f"atom {k} ({atoms.symbols[k]} at {place}) has {' and '.join(numbers)}; {count} uncertain atoms"
-
-
-def uncertain_frame(atoms: Atoms, values: dict[str, FloatArray], uncertain: NDArray[np.bool_]) -> Atoms:
-    """Frame with forces, the values of all atoms and a mark on the uncertain ones.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-    values : dict of str to (n_atoms,)
-    uncertain : (n_atoms,)
-
-    Returns
-    -------
-    ase.Atoms
-    """
-    frame = with_forces(atoms)
-    for name, array in values.items():
-        frame.set_array(name, array)
-    frame.set_array("uncertain", uncertain)
-    return frame
+    hooks.append(hook)
+    return weakref.finalize(guard, hooks.remove, hook)

@@ -4,6 +4,9 @@ Data flow: `preparation` (data, reference energies, initial weights) -> `loop` a
 averaged weights, checkpoints) -> `run` (scores, export, plots). The command line enters through `launch`.
 """
 
-from mlpot.training.run import TrainingResult, train
+from mlpot.extras import needs
+
+with needs("train"):
+    from mlpot.training.run import TrainingResult, train
 
 __all__ = ["TrainingResult", "train"]

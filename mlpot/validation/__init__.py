@@ -11,8 +11,11 @@ Data flow: model file and structures -> `system_under_test` (relaxed structures)
 - `stability`: phonons and elastic constants of a stable crystal
 """
 
-from mlpot.validation.report import CheckReport
-from mlpot.validation.result import CheckResult
-from mlpot.validation.run import CheckSettings, run_check
+from mlpot.extras import needs
+
+with needs("properties"):
+    from mlpot.validation.report import CheckReport
+    from mlpot.validation.result import CheckResult
+    from mlpot.validation.run import CheckSettings, run_check
 
 __all__ = ["CheckReport", "CheckResult", "CheckSettings", "run_check"]

@@ -171,7 +171,7 @@ def test_lost_atoms_stop_the_run_only_where_asked(model_file, tmp_path):
     settings = short(steps=60, temperature=None, timestep=0.5)
     assert run_md(flying(), settings, tmp_path / "free.xyz").steps == 60
     watched = short(steps=60, temperature=None, timestep=0.5, lost_distance=3.5)
-    with pytest.raises(EngineError, match=r"atom 1 \(H\) is lost: no neighbour within 3.5 A"):
+    with pytest.raises(EngineError, match=r"atom 1 \(H\) is lost: no neighbor within 3.5 A"):
         run_md(flying(), watched, tmp_path / "watched.xyz")
 
 

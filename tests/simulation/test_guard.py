@@ -1,6 +1,7 @@
-"""`mlpot.Guard`: runs of ASE stop where the potential fails or does not know, with the frames on disk."""
+"""`mlpot.Guard`: runs of ASE stop where the potential fails or is uncertain, and the frames are written."""
 
 import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -242,8 +243,9 @@ def test_the_first_frame_may_be_the_one_that_fails(silicon):
 
 def test_the_guard_of_the_last_part_of_a_run_leaves_the_frames(silicon):
     atoms = silicon()
-    dynamics(atoms, mlpot.Guard(atoms)).run(2)
-    dynamics(atoms, mlpot.Guard(atoms)).run(3)
+    parts = [dynamics(atoms, mlpot.Guard(atoms)), dynamics(atoms, mlpot.Guard(atoms))]
+    parts[0].run(2)
+    parts[1].run(3)
     last = atoms.positions.copy()
     atoms.positions[0, 0] = np.nan
     with pytest.raises(EngineError, match="the guard stops the run"):
@@ -268,10 +270,11 @@ def test_a_limit_of_zero_is_refused(silicon):
 
 def test_copies_of_a_calculator_are_not_watched(silicon):
     atoms = silicon()
-    mlpot.Guard(atoms)
+    guard = mlpot.Guard(atoms)
     assert len(atoms.calc.failure_hooks) == 1
     assert not copy.deepcopy(atoms.calc).failure_hooks
     assert not pickle.loads(pickle.dumps(atoms.calc)).failure_hooks
+    guard.detach()
 
 
 def test_what_makes_no_sense_is_refused(silicon, model_file):
@@ -308,3 +311,17 @@ def test_overlaps_are_those_of_a_fresh_neighbour_list(atoms, closest):
 def test_atoms_at_one_place_are_refused_by_the_search():
     with pytest.raises(DataError, match="at the same place"):
         OverlapSearch().find(Atoms("H2", [[0, 0, 0], [0, 0, 0]]))
+
+
+def test_a_guard_that_is_gone_leaves_no_hook(model_file):
+    atoms = bulk("Si")
+    atoms.calc = mlpot.load(model_file)
+    for _ in range(3):
+        mlpot.Guard(atoms)
+    gc.collect()
+    assert atoms.calc.failure_hooks == []
+    guard = mlpot.Guard(atoms)
+    assert len(atoms.calc.failure_hooks) == 1
+    guard.detach()
+    assert atoms.calc.failure_hooks == []
+    del guard  # and not once more

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mlpot.extras import needs
+
 
 def quickstart(
     output: Annotated[Path, typer.Option(help="folder of all results")] = Path("quickstart"),
@@ -18,7 +20,8 @@ def quickstart(
     from mlpot.running import tuned_process
 
     tuned_process.restart_tuned(verbose=False)
-    from mlpot.cli.quickstart.run import run_quickstart  # torch, after the restart
+    with needs("train"):
+        from mlpot.cli.quickstart.run import run_quickstart  # torch, after the restart
     from mlpot.config import parse_duration
 
     run_quickstart(output, parse_duration(budget), Console())

@@ -1,4 +1,8 @@
-"""Stops a run that has left physics: `dynamics` asks after every step, and the frames that tell why stay on disk."""
+"""Checks of `run_md` after each step and each frame: an unphysical run ends, and its last frames are written.
+
+Beside the checks of `mlpot.Guard`, which works with any run of ASE, these compare velocities and temperature with the
+settings of the run and find atoms that leave all others.
+"""
 
 from typing import NoReturn
 
@@ -10,20 +14,20 @@ from mlpot.errors import EngineError, MLPotError
 from mlpot.neighbors.matscipy import neighbor_list
 from mlpot.neighbors.overlap import OverlapSearch
 from mlpot.simulation.frames import save_failure, with_forces
-from mlpot.simulation.guard import describe_uncertain, exceeds, read_uncertainty, uncertainty_limits
 from mlpot.simulation.integrators import temperature_of
 from mlpot.simulation.records import RunFiles
 from mlpot.simulation.settings import MDSettings
+from mlpot.simulation.uncertainty_limits import describe_uncertain, exceeds, read_uncertainty, uncertainty_limits
 
 HOTTEST = 5000.0
-"""A run is stopped ten times above the temperature it was to have, plus this (K)."""
+"""A run ends at ten times the requested temperature plus this (K)."""
 
 FARTHEST = 1.0
-"""No atom moves farther than this (A) in one step of a sane run; a carbon atom at 1000 K moves 0.015 A in 1 fs."""
+"""No atom moves farther than this (A) in one step; a carbon atom at 1000 K moves 0.015 A in 1 fs."""
 
 
-class RunGuard:
-    """Compares every step with the one before.
+class MDChecks:
+    """Checks of one run.
 
     Parameters
     ----------
@@ -31,7 +35,7 @@ class RunGuard:
         At the start, with velocities.
     settings : MDSettings
     files : RunFiles
-        Where to leave the frames.
+        Paths of the frames around a failure.
     """
 
     def __init__(self, atoms: Atoms, settings: MDSettings, files: RunFiles) -> None:
@@ -46,7 +50,7 @@ class RunGuard:
         self._good = with_forces(atoms)
 
     def check_step(self, atoms: Atoms, step: int) -> None:
-        """Look for what happens from one step to the next.
+        """Check positions, velocities, temperature and distances.
 
         Parameters
         ----------
@@ -57,15 +61,15 @@ class RunGuard:
         Raises
         ------
         EngineError
-            Not a number, a leap or a temperature that no material has, atoms too close; frames are saved.
+            NaN, a displacement or a temperature of no material, overlapping atoms; the frames are written.
         """
         momenta = atoms.get_momenta()
         if not (np.isfinite(atoms.positions).all() and np.isfinite(momenta).all()):
             self.stop(atoms, step, "positions or velocities are not finite")
-        leaps = np.linalg.norm(momenta, axis=1) / atoms.get_masses() * self._settings.timestep * units.fs
-        if leaps.max(initial=0.0) > FARTHEST:
-            k = int(leaps.argmax())
-            self.stop(atoms, step, f"atom {k} ({atoms.symbols[k]}) moves {leaps[k]:.3g} A in one step")
+        displacements = np.linalg.norm(momenta, axis=1) / atoms.get_masses() * self._settings.timestep * units.fs
+        if displacements.max(initial=0.0) > FARTHEST:
+            k = int(displacements.argmax())
+            self.stop(atoms, step, f"atom {k} ({atoms.symbols[k]}) moves {displacements[k]:.3g} A in one step")
         temperature = temperature_of(atoms)
         if temperature > self._hottest:
             self.stop(atoms, step, f"the temperature is {temperature:.0f} K, above {self._hottest:.0f} K")
@@ -78,7 +82,7 @@ class RunGuard:
         self._good = with_forces(atoms)
 
     def check_frame(self, atoms: Atoms, step: int) -> None:
-        """Look for atoms that have lost all others, and for atoms that the model is not sure of.
+        """Check for atoms without neighbors and, with limits, for uncertain atoms.
 
         Parameters
         ----------
@@ -88,7 +92,7 @@ class RunGuard:
         Raises
         ------
         EngineError
-            A lost atom, an error bar above its limit; frames are saved.
+            A lost atom, an error bar above its limit; the frames are written.
         """
         if self._limits:
             values = read_uncertainty(atoms, self._limits)
@@ -100,11 +104,11 @@ class RunGuard:
             self.stop(
                 atoms,
                 step,
-                f"atom {k} ({atoms.symbols[k]}) is lost: no neighbour within {self._settings.lost_distance} A",
+                f"atom {k} ({atoms.symbols[k]}) is lost: no neighbor within {self._settings.lost_distance} A",
             )
 
     def stop(self, atoms: Atoms, step: int, why: str) -> NoReturn:
-        """Save the offending and the last good frame, and stop.
+        """Write the offending and the last good frame, and stop.
 
         Parameters
         ----------
@@ -120,8 +124,8 @@ class RunGuard:
         """
         places = save_failure(atoms, self._files.failed_frame, self._good, self._files.last_good_frame)
         raise EngineError(
-            f"stopped at step {step}: {why}. {places}. Try a shorter time step; if it stays, the model does not know "
-            "this region: add such structures to its training data"
+            f"stopped at step {step}: {why}. {places}. Try a shorter time step; if that does not help, the run has "
+            "left the training domain: add such structures to the training data"
         )
 
     def _without_neighbors(self, atoms: Atoms) -> NDArray[np.bool_]:
