@@ -16,7 +16,7 @@ KCAL = 23.060549  # eV in kcal/mol, likewise
 ATMOSPHERES = 68568.415  # kcal/mol/A^3 in atm, likewise
 
 
-class Answer(NamedTuple):
+class Results(NamedTuple):
     """Energies (eV), forces (eV/A), virials (eV): of the structure, shared by halves, and by neighbors."""
 
     energies: np.ndarray
@@ -71,7 +71,7 @@ def boundary(atoms):
     return " ".join("p" if periodic else "f" for periodic in atoms.pbc)
 
 
-def answer(model, atoms):
+def results_in_python(model, atoms):
     """Results of a loaded model by the definitions of the package, and the virials by neighbors."""
     graph = graph_from_atoms(atoms, model.manifest.atomic_numbers, model.manifest.cutoff)
     with torch.jit.optimized_execution(False):
@@ -81,7 +81,7 @@ def answer(model, atoms):
         gradient = torch.autograd.grad(energy, vectors)[0]
     centroid = torch.zeros(len(atoms), 3, 3, dtype=torch.float64)
     centroid.index_add_(0, graph.edge_index[1], -graph.edge_vectors.unsqueeze(2) * gradient.unsqueeze(1))
-    return Answer(
+    return Results(
         prediction.atomic_energies.numpy(),
         prediction.forces.numpy(),
         prediction.virial[0].numpy(),

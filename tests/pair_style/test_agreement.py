@@ -8,12 +8,12 @@ from lammps_systems import (
     ATMOSPHERES,
     BAR,
     KCAL,
-    answer,
     assert_close,
     boundary,
     boxed,
     from_voigt,
     read_dump,
+    results_in_python,
     systems,
     write_data,
 )
@@ -67,28 +67,32 @@ def run_all(folder, models, atoms_of, ranks, units="metal", engine="native"):
 
 
 def compare(folder, expected, result, energy=1.0, pressure=BAR):
-    """Compare all output of LAMMPS with the results in Python: (label, name) -> Answer."""
-    for ((label, name), answer_), table in zip(expected.items(), result.thermo, strict=True):
+    """Compare all output of LAMMPS with the results in Python: (label, name) -> Results."""
+    for ((label, name), wanted), table in zip(expected.items(), result.thermo, strict=True):
         dump = read_dump(folder / f"{name}-{label}.dump")
         shares = per_atom_tensors(dump, "v", 6) / -pressure
         total = [table[f"c_p[{k + 1}]"][0] * table["Volume"][0] / pressure for k in range(6)]
-        assert_close(table["PotEng"][0], energy * answer_.energies.sum())
-        assert_close(dump["c_e"], energy * answer_.energies)
-        assert_close(np.stack([dump["fx"], dump["fy"], dump["fz"]], 1), energy * answer_.forces)
-        assert_close(total, energy * answer_.virial.ravel()[list(VOIGT)])
-        assert_close(shares, energy * 0.5 * (answer_.shares + answer_.shares.transpose(0, 2, 1)))
+        assert_close(table["PotEng"][0], energy * wanted.energies.sum())
+        assert_close(dump["c_e"], energy * wanted.energies)
+        assert_close(np.stack([dump["fx"], dump["fy"], dump["fz"]], 1), energy * wanted.forces)
+        assert_close(total, energy * wanted.virial.ravel()[list(VOIGT)])
+        assert_close(shares, energy * 0.5 * (wanted.shares + wanted.shares.transpose(0, 2, 1)))
         if "c_c[1]" in dump:
             centroid = per_atom_tensors(dump, "c", 9) / -pressure
-            assert_close(centroid, energy * answer_.centroid)
-            assert_close(centroid.sum(0), energy * answer_.virial)
+            assert_close(centroid, energy * wanted.centroid)
+            assert_close(centroid.sum(0), energy * wanted.virial)
 
 
 def per_atom_tensors(dump, compute, n_columns):
     return from_voigt(np.stack([dump[f"c_{compute}[{k + 1}]"] for k in range(n_columns)], 1))
 
 
-def answers(models, atoms_of):
-    return {(label, name): answer(model, atoms) for label, model in models.items() for name, atoms in atoms_of.items()}
+def all_results(models, atoms_of):
+    return {
+        (label, name): results_in_python(model, atoms)
+        for label, model in models.items()
+        for name, atoms in atoms_of.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,7 @@ def models(model_file, deep_model_file):
 
 @pytest.fixture(scope="module")
 def expected(models):
-    return answers(models, systems(seed=0))
+    return all_results(models, systems(seed=0))
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -127,7 +131,7 @@ def test_units_real(tmp_path, models):
     deep = {"two": models["two"]}
     atoms_of = {"triclinic": systems(seed=7)["triclinic"]}
     result = run_all(tmp_path, deep, atoms_of, ranks=2, units="real")
-    compare(tmp_path, answers(deep, atoms_of), result, energy=KCAL, pressure=ATMOSPHERES)
+    compare(tmp_path, all_results(deep, atoms_of), result, energy=KCAL, pressure=ATMOSPHERES)
 
 
 def test_centroid_virials_give_the_heat_flux_of_a_local_model(models):
@@ -139,10 +143,10 @@ def test_centroid_virials_give_the_heat_flux_of_a_local_model(models):
     def moment(time):
         moved = atoms.copy()
         moved.positions += time * velocities
-        return moved.positions.T @ (answer(models["one"], moved).energies)
+        return moved.positions.T @ (results_in_python(models["one"], moved).energies)
 
     rate = (8 * (moment(step) - moment(-step)) - (moment(2 * step) - moment(-2 * step))) / (12 * step)
-    expected = answer(models["one"], atoms)
+    expected = results_in_python(models["one"], atoms)
     work = atoms.positions.T @ (expected.forces * velocities).sum(1)
     flux = velocities.T @ expected.energies + np.einsum("iab,ib->a", expected.centroid, velocities)
     assert_close(rate + work, flux, tolerance=1e-8)
@@ -153,4 +157,4 @@ def test_centroid_virials_give_the_heat_flux_of_a_local_model(models):
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_lammps_equals_mlpot_for_many_structures(ranks, seed, tmp_path, models):
     atoms_of = systems(seed)
-    compare(tmp_path, answers(models, atoms_of), run_all(tmp_path, models, atoms_of, ranks))
+    compare(tmp_path, all_results(models, atoms_of), run_all(tmp_path, models, atoms_of, ranks))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from lammps_systems import BAR, ELEMENTS, answer, assert_close, boxed, read_dump, write_data
+from lammps_systems import BAR, ELEMENTS, assert_close, boxed, read_dump, results_in_python, write_data
 
 from mlpot import lammps
 from mlpot.lammps import build_torch_engine
@@ -73,7 +73,7 @@ def last_frame(folder, name, table):
 def test_the_last_frame_has_the_energy_of_the_model(used, name):
     folder, tables, model, _ = used
     dump, atoms = last_frame(folder, name, tables[name])
-    expected = answer(model, atoms)
+    expected = results_in_python(model, atoms)
     assert_close(tables[name]["PotEng"][-1], expected.energies.sum())
     assert_close(dump["c_e"], expected.energies)
     assert_close(np.stack([dump["fx"], dump["fy"], dump["fz"]], 1), expected.forces)
@@ -136,7 +136,7 @@ def test_hybrid_overlay_adds_zbl_and_leaves_out_null(tmp_path, deep_model_file, 
     )
     result = lammps.run(script, ranks=2, directory=tmp_path)
     kept = np.flatnonzero(atoms.numbers != 1)
-    expected = answer(load_model(deep_model_file, precision="double"), atoms[kept])
+    expected = results_in_python(load_model(deep_model_file, precision="double"), atoms[kept])
     alone, both = (read_dump(tmp_path / f"{name}.dump") for name in ("zbl", "both"))
     forces = np.stack([both[key] - alone[key] for key in ("fx", "fy", "fz")], 1)
     assert_close(forces[kept], expected.forces)
@@ -160,7 +160,7 @@ def test_a_float32_model_runs_in_mixed_precision_and_agrees(tmp_path, float32_mo
     script = START.format(model=float32_model_file).replace(" precision double", "")
     result = lammps.run(script + OUTPUT.format(name="mixed", every=1) + "run 0\n", ranks=1, directory=tmp_path)
     assert "precision mixed" in result.output
-    expected = answer(load_model(float32_model_file), atoms)
+    expected = results_in_python(load_model(float32_model_file), atoms)
     dump = read_dump(tmp_path / "mixed.dump")
     assert_close(np.stack([dump["fx"], dump["fy"], dump["fz"]], 1), expected.forces, tolerance=1e-5)
     assert_close(dump["c_e"], expected.energies, tolerance=1e-6)
