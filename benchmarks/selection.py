@@ -32,7 +32,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlpot.active_learning.selection.select import Candidate, select_batch
 from mlpot.calculator import load
-from mlpot.config.yaml import read_config
+from mlpot.config.train_file import read_train_config
 from mlpot.data import LabelledStructure, read_structures
 from mlpot.engines.atoms_engine import atoms_engine
 from mlpot.model_file.feature_distance import distance_from_file
@@ -144,7 +144,7 @@ def _learn(case: Case, chosen: list[int], seed: int, folder: Path) -> tuple[Path
         "run": {"output": str(folder / "run"), "device": "cpu", "threads": 1, "plots": False},
     }
     (folder / "train.yaml").write_text(yaml.safe_dump(values))
-    config = read_config(folder / "train.yaml", case.settings)
+    config = read_train_config(folder / "train.yaml", case.settings)
     result = train(config)
     make_shallow(result.model, result.model, parts["train"], None, 8, None)
     errors = tuple(f"{result.test[key]:.2f}" for key in ("forces_rmse", "energy_rmse"))

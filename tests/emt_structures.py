@@ -5,7 +5,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlpot.config.yaml import config_from
+from mlpot.config import TrainConfig
+from mlpot.config.yaml import validated
 
 
 def emt_structures(count, seed=0, sizes=(2, 4)):
@@ -53,4 +54,4 @@ def small_config(data, output, /, **sections):
         if {"steps", "time_budget"} & section.keys():
             base.pop("epochs", None)
         values[name] = {**base, **section}
-    return config_from(values)
+    return validated(TrainConfig, values)

@@ -3,15 +3,16 @@
 Data flow: YAML -> `read_loop_config` -> `LoopConfig` -> `loop.run_loop`. Only ``systems`` and ``label`` must be given.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from ase.data import atomic_numbers
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
 from mlpot.config import Duration, LossConfig, ModelSection, OptimizationConfig, ReferenceMethod, StrictModel
+from mlpot.config.yaml import merge, parse_override, read_values, validated
 from mlpot.errors import ConfigError
 
 
@@ -45,7 +46,9 @@ class Substitution(StrictModel):
 class System(StrictModel):
     """A material to learn, and the structures that are made of it to begin with."""
 
-    structure: str = Field(description="a file that ASE reads, or FORMULA:PROTOTYPE:LATTICE_CONSTANT: Si:diamond:5.43")
+    structure: str = Field(
+        description="a file that ASE reads, or FORMULA:PROTOTYPE:LATTICE_CONSTANT", examples=["Si:diamond:5.43"]
+    )
     primitive: bool = Field(
         False,
         description="of a prototype: its primitive cell, not the conventional one; all supercells of it share the "
@@ -155,8 +158,8 @@ class LearnSettings(StrictModel):
 
     @model_validator(mode="after")
     def _loop_decides(self) -> "LearnSettings":
-        if self.training.start is not None or self.training.committee is not None:
-            raise ValueError("training.start and training.committee are set by the loop: leave them out")
+        if self.training.init_from is not None or self.training.committee is not None:
+            raise ValueError("training.init_from and training.committee are set by the loop: leave them out")
         return self
 
 
@@ -194,7 +197,9 @@ class LoopConfig(StrictModel):
     select: SelectSettings = Field(SelectSettings(), description="which of them are labelled")
     learn: LearnSettings = Field(LearnSettings(), description="how potentials are trained")
     stop: StopSettings = Field(StopSettings(), description="when it is enough")
-    store: Path = Field(description="of all that is found, *.db; null: beside the configuration, named like it")
+    store: Path = Field(
+        description="of all that is found, *.db; null: beside the configuration, named like it", examples=[None]
+    )
     threads: int = Field(1, ge=1, description="of training and dynamics")
     seed: int = Field(0, ge=0, description="of everything that is drawn")
 
@@ -209,17 +214,15 @@ class LoopConfig(StrictModel):
         return self
 
 
-def read_loop_config(source: Path) -> LoopConfig:
+def read_loop_config(source: Path, overrides: Sequence[str] = ()) -> LoopConfig:
     """Read the configuration of a loop.
 
     Parameters
     ----------
     source : Path
         YAML; relative paths in it are taken from its folder.
-
-    Returns
-    -------
-    LoopConfig
+    overrides : sequence of str
+        ``section.key=value`` with a YAML value.
 
     Raises
     ------
@@ -228,30 +231,20 @@ def read_loop_config(source: Path) -> LoopConfig:
     """
     if not source.is_file():
         raise ConfigError(f"no such file: {source}; docs/active.md has a configuration to start from")
-    try:
-        values = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source} must hold sections ({', '.join(LoopConfig.model_fields)}), got {values!r:.60}")
-    folder = source.absolute().parent
-    values["store"] = folder / (values.get("store") or f"{source.stem}.db")
-    try:
-        return _in_folder(LoopConfig.model_validate(values), folder)
-    except ValidationError as error:
-        lines = [f"`{_place(one['loc'])}`: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
-        raise ConfigError(f"{source}:\n" + "\n".join(lines)) from None
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location)) or "the whole"
+    values = read_values(source, LoopConfig)
+    for override in overrides:
+        merge(values, parse_override(override))
+    values["store"] = values.get("store") or source.with_suffix(".db")
+    return _in_folder(validated(LoopConfig, values), source.absolute().parent)
 
 
 def _in_folder(config: LoopConfig, folder: Path) -> LoopConfig:
     systems = []
     for system in config.systems:
-        changes: dict[str, Any] = {"structures": [folder / path for path in system.structures]}
+        changes: dict[str, Any] = {"structures": [path.absolute() for path in system.structures]}
         if (folder / system.structure).is_file():
             changes["structure"] = str(folder / system.structure)
         systems.append(system.model_copy(update=changes))
-    return config.model_copy(update={"systems": systems, "label": config.label.in_folder(folder)})
+    return config.model_copy(
+        update={"systems": systems, "label": config.label.in_folder(folder), "store": config.store.absolute()}
+    )

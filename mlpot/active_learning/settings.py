@@ -9,23 +9,23 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlpot.config import Duration, StrictModel
 from mlpot.config.yaml import merge
-from mlpot.errors import ConfigError
 from mlpot.model_file.registry import find_potential
 
 CODES = ("gpaw", "espresso", "cp2k", "vasp", "emt", "mlpot")
-Section = TypeVar("Section", bound=StrictModel)
 
 
 class LabelSettings(StrictModel):
     """What computes labels, and what is done when it fails."""
 
-    code: str = Field(description=f"{', '.join(CODES)}, or module:factory, which returns an ASE calculator")
+    code: str = Field(
+        description=f"{', '.join(CODES)}, or module:factory, which returns an ASE calculator", examples=["gpaw"]
+    )
     parameters: dict[str, Any] = Field(
         {}, description="parameters of the code, in the words of its ASE calculator; they decide the labels"
     )
@@ -139,28 +139,3 @@ def _refuse_what_json_changes(value: object, place: str) -> None:
             f"{place}: expected text, a number, true, false, null, a list or a mapping, got the "
             f"{type(value).__name__} {value}: write '{value}', in quotes"
         )
-
-
-def section(kind: type[Section], values: Mapping[str, Any]) -> Section:
-    """Check a section that was read from YAML.
-
-    Parameters
-    ----------
-    kind : type
-        `LabelSettings` or `ExecutorSettings`.
-    values : mapping
-
-    Returns
-    -------
-    StrictModel
-
-    Raises
-    ------
-    ConfigError
-        Unknown keys or wrong values, one line each.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        lines = [f"`{'.'.join(map(str, one['loc'])) or kind.__name__}`: {one['msg']}" for one in error.errors()]
-        raise ConfigError("\n".join(lines)) from None

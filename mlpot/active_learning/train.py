@@ -183,7 +183,7 @@ def _training(config: LoopConfig, previous: Path | None, structures: Sequence[La
     elements = sorted({int(number) for one in structures for number in one.atoms.numbers})
     if elements != sorted(manifest.atomic_numbers) or manifest.config != settings.model.architecture():
         return training
-    changes: dict[str, Any] = {"start": previous, "lr": training.lr * settings.warm_lr}
+    changes: dict[str, Any] = {"init_from": previous, "lr": training.lr * settings.warm_lr}
     for name in ("epochs", "steps"):
         length = getattr(training, name)
         if length is not None:

@@ -19,11 +19,14 @@ def train(
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
     """Train a potential on reference data; status 75 where it stopped before the end."""
-    from mlpot.config import yaml as config_file
     from mlpot.running import tuned_process
 
     if example:
-        typer.echo(config_file.example_config(), nl=False)
+        from mlpot.config import TrainConfig
+        from mlpot.config.example import example_yaml
+
+        heading = "Configuration of `mlpot train`. Only data.train is required; every other line shows its default."
+        typer.echo(example_yaml(TrainConfig, heading), nl=False)
         return
     tuned_process.restart_tuned(verbose)
     from mlpot.training.launch import train_command

@@ -1,13 +1,13 @@
-"""Configuration: pydantic models that refuse unknown keys; YAML in, JSON schema out.
+"""Keys of the configuration of a training, with defaults and limits.
 
-`TrainConfig` holds everything that decides what a training run computes (`data`, `model`, `loss`, `training`) and
-where and how it does so (`run`). `mlpot.config.yaml` reads it from YAML and words its errors; `mlpot.training` acts
-on it. Every field carries its description, from which the commented example and the JSON schema are made.
+`TrainConfig` holds everything that decides what a run computes (`data`, `model`, `loss`, `training`) and where and how
+(`run`). The descriptions of the fields make the commented example (`mlpot train --example`) and the JSON schema.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -15,42 +15,51 @@ from mlpot.errors import ConfigError
 
 
 class StrictModel(BaseModel):
-    """A configuration section in which an unknown key is an error."""
+    """A section of a configuration; an unknown key is an error.
+
+    Attributes
+    ----------
+    renamed_keys : mapping
+        Former name of a key -> its name now: what the error about the former one tells.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    renamed_keys: ClassVar[Mapping[str, str]] = {}
 
 
 class ModelConfig(StrictModel):
     """Architecture of a potential: what `mlpot.model.Potential` is built from."""
 
-    cutoff: float = Field(5.0, gt=0.5, le=15.0, description="neighbour cutoff in A")
-    n_layers: int = Field(1, ge=1, le=3, description="1 is strictly local; each further layer passes messages")
-    n_channels: int = Field(64, ge=1, le=1024, description="channels of the density and of the features")
-    lmax: int = Field(3, ge=0, le=6, description="highest spherical harmonic of the density")
-    correlation: int = Field(3, ge=1, le=4, description="highest power of the density (body order minus one)")
+    renamed_keys = {"stretch": "distance_transform"}
+
+    cutoff: float = Field(5.0, gt=0.5, le=15.0, description="radius of the neighbor list, A")
+    n_layers: int = Field(1, ge=1, le=3, description="interaction layers; 1: strictly local, more: message passing")
+    n_channels: int = Field(64, ge=1, le=1024, description="channels of the atomic basis and of the node features")
+    lmax: int = Field(3, ge=0, le=6, description="largest degree l of the spherical harmonics in the atomic basis")
+    correlation: int = Field(3, ge=1, le=4, description="correlation order of the product basis: body order minus one")
     vector_correlation: int = Field(
         2,
         ge=1,
         le=4,
-        description="the same for vectors and tensors in messages, where high powers are the dearest part",
+        description="correlation order for vectors and tensors in messages, the most expensive part",
     )
-    n_radial: int = Field(8, ge=1, le=32, description="radial basis functions")
+    n_radial: int = Field(8, ge=1, le=32, description="number of radial basis functions")
     distance_transform: float = Field(
         1.0,
         ge=0.0,
         le=8.0,
-        description="how much finer the radial functions are in bonds than at the cutoff; 0: everywhere the same",
+        description="how much finer the radial basis resolves short distances than long ones; 0: uniformly",
     )
-    envelope_power: int = Field(6, ge=3, le=12, description="power of the smooth cutoff envelope")
+    envelope_power: int = Field(6, ge=3, le=12, description="exponent p of the polynomial cutoff envelope")
     species_embedding: int | None = Field(
-        None, ge=1, le=256, description="rank of the embedding of neighbours; null: weights for each pair of elements"
+        None, ge=1, le=256, description="rank of the element embedding of neighbors; null: one-hot elements"
     )
     message_channels: int = Field(32, ge=1, le=256, description="channels of the messages between layers")
     message_lmax: Literal[0, 1, 2] = Field(
-        1, description="messages are scalars (0), vectors (1), and tensors of rank two (2), too"
+        1, description="largest degree l of messages: 0 scalars, 1 vectors too, 2 tensors of rank two too"
     )
-    readout_width: int = Field(32, ge=1, le=512, description="hidden width of the last readout")
-    zbl: bool = Field(True, description="Ziegler-Biersack-Littmark repulsion of close atoms")
+    readout_width: int = Field(32, ge=1, le=512, description="hidden units of the readout of the last layer")
+    zbl: bool = Field(True, description="add the Ziegler-Biersack-Littmark (ZBL) repulsion at short distances")
 
 
 Preset = Literal["fast", "balanced", "accurate", "max"]
@@ -71,12 +80,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class ModelSection(ModelConfig):
-    """A preset, and any field of `ModelConfig` that departs from it."""
+    """A preset, and the fields of `ModelConfig` that override it."""
 
     preset: Preset = Field(
         "fast",
-        description="fast: 1 layer, strictly local; balanced: 2 small layers, messages with vectors; "
-        "accurate: 2 large ones; max: and messages with tensors",
+        description="fast: one layer, strictly local; balanced: two layers of 32 channels with vector messages; "
+        "accurate: two layers of 64 channels; max: accurate with tensor messages",
     )
 
     @model_validator(mode="before")
@@ -88,7 +97,7 @@ class ModelSection(ModelConfig):
         return {**PRESETS.get(preset, {}), **values}
 
     def architecture(self) -> ModelConfig:
-        """Return the architecture alone, without the name of the preset it started from."""
+        """Return the architecture without the name of the preset."""
         return ModelConfig(**self.model_dump(exclude={"preset"}))
 
 
@@ -101,41 +110,43 @@ Files = Annotated[list[Path], BeforeValidator(_as_list), Field(min_length=1)]
 
 
 class DataConfig(StrictModel):
-    """Structures with labels, and how they are divided."""
+    """Labelled structures and their division into training, validation and test sets."""
 
     train: Files = Field(
-        description="file or list of files with labelled structures: anything ASE reads, also .xz or .gz"
+        description="file or list of files with labelled structures: any format of ASE, also .xz or .gz",
+        examples=["train.extxyz"],
     )
     validation: Annotated[float, Field(ge=0.0, lt=1.0)] | Files = Field(
-        0.05, description="fraction taken out of `train` by a seeded hash, or file(s) of their own; 0: none"
+        0.05, description="fraction taken out of `train` by a seeded hash, or separate file(s); 0: none"
     )
-    test: Files | None = Field(None, description="file(s) on which the final model is scored; never trained on")
-    energy_key: str | None = Field(None, description="name of the energy in the files; null: found")
-    forces_key: str | None = Field(None, description="name of the forces in the files; null: found")
-    stress_key: str | None = Field(None, description="name of the stress in the files; null: found")
-    virial_key: str | None = Field(None, description="name of the virial in the files; null: found")
+    test: Files | None = Field(None, description="file(s) to score the final model on; never trained on")
+    energy_key: str | None = Field(None, description="name of the energy in the files; null: found automatically")
+    forces_key: str | None = Field(None, description="name of the forces in the files; null: found automatically")
+    stress_key: str | None = Field(None, description="name of the stress in the files; null: found automatically")
+    virial_key: str | None = Field(None, description="name of the virial in the files; null: found automatically")
     required: list[Literal["energy", "forces", "stress"]] = Field(
-        [], description="labels that every structure must have; others may be missing here and there"
+        [], description="labels that every structure must have; other labels may be missing"
     )
-    group_key: str = Field("config_type", description="`atoms.info` entry that names the kind of a structure")
+    group_key: str = Field("config_type", description="entry of `atoms.info` with the kind of a structure")
     split_by: str | None = Field(
         None,
-        description="`atoms.info` entry whose structures stay on one side of the split; null: structure by structure",
+        description="entry of `atoms.info`; structures that share its value stay together; null: each on its own",
     )
     reference_energies: dict[str, float] | ReferenceMethod = Field(
         "auto",
-        description="energy of each free atom in eV ({Si: -0.8}); isolated: of single atoms in `train`; least_squares; "
-        "least_squares_min_norm: also where compositions do not determine them; auto: isolated, then least_squares",
+        description="energies of free atoms in eV ({Si: -0.8}), or a method: isolated (single atoms in `train`), "
+        "least_squares, least_squares_min_norm (also where compositions do not determine them), auto (isolated, else "
+        "least_squares)",
     )
     in_memory: bool = Field(
-        True, description="keep structures and neighbour lists in memory; false: made anew when needed, for huge sets"
+        True, description="keep neighbor lists in memory; false: compute them again in each epoch, for large sets"
     )
 
 
 class LossStage(StrictModel):
-    """Weight of each label, from a point of the run on."""
+    """Weights of energy, forces and stress from some point of the run on."""
 
-    start: float = Field(ge=0.0, lt=1.0, description="fraction of the run at which these weights begin")
+    start: float = Field(ge=0.0, lt=1.0, description="fraction of the run at which this stage begins")
     energy: float = Field(0.2, ge=0.0, description="weight of the energy per atom")
     forces: float = Field(1.0, ge=0.0, description="weight of the force components")
     stress: float = Field(0.2, ge=0.0, description="weight of the stress, as virial per atom")
@@ -148,21 +159,21 @@ class LossStage(StrictModel):
 
 
 class LossConfig(StrictModel):
-    """What is minimised: sizes of the residuals of energy, force vectors and virials.
+    """Huber loss on the norms of the residuals of energy per atom, force vectors and virials per atom.
 
-    They are divided by the rms force of the training set, so that weights carry over from one set to another.
+    Residuals are divided by the rms force of the training set: the same weights suit different data sets.
     """
 
     huber_delta: float = Field(
         0.003,
         gt=0.0,
-        description="sizes of residuals beyond this (eV per atom, eV/A) count linearly, smaller ones by their square; "
-        "1000: mean squares",
+        description="norm of a residual (eV/atom, eV/A) above which the loss is linear, quadratic below; 1000: mean "
+        "squared error",
     )
     stages: list[LossStage] = Field(
         [LossStage(start=0.0), LossStage(start=0.75, energy=15.0, forces=1.0, stress=3.0)],
         min_length=1,
-        description="weights by fraction of the run; the first stage starts at 0, the optimizer starts afresh at each",
+        description="weights by fraction of the run; the first stage starts at 0; each resets the optimizer's moments",
     )
 
     @model_validator(mode="after")
@@ -200,28 +211,26 @@ class ScheduleConfig(StrictModel):
     """Course of the learning rate."""
 
     kind: Literal["cosine", "plateau"] = Field(
-        "cosine", description="cosine: falls to the end of the run; plateau: falls when the validation loss does not"
+        "cosine", description="cosine: decay to the end of the run; plateau: decay when validation stops improving"
     )
-    warmup_steps: int = Field(
-        100, ge=0, description="steps over which the rate rises from zero, also at a new stage of the loss"
-    )
-    final_fraction: float = Field(0.005, ge=0.0, le=1.0, description="lowest rate, as a fraction of `lr`")
-    patience: int = Field(20, ge=1, description="plateau: epochs without improvement before the rate falls")
-    factor: float = Field(0.5, gt=0.0, lt=1.0, description="plateau: factor by which it falls")
+    warmup_steps: int = Field(100, ge=0, description="steps of linear warm-up, also at each stage of the loss")
+    final_fraction: float = Field(0.005, ge=0.0, le=1.0, description="lowest learning rate, as a fraction of `lr`")
+    patience: int = Field(20, ge=1, description="plateau: epochs without improvement before the rate is lowered")
+    factor: float = Field(0.5, gt=0.0, lt=1.0, description="plateau: factor on the rate")
 
 
 class CommitteeConfig(StrictModel):
-    """Several models in one file, whose spread becomes an error bar."""
+    """Several models in one file; their spread, calibrated, is the error bar."""
 
     kind: Literal["shallow", "deep"] = Field(
-        "shallow", description="shallow: members share all but the last weights; deep: whole models, M times the cost"
+        "shallow", description="shallow: members differ in the last weights only; deep: independent models"
     )
-    members: int = Field(8, ge=2, le=64, description="number of members; 4 are usual for deep")
+    members: int = Field(8, ge=2, le=64, description="number of members; 4 is usual for deep")
     bootstrap: bool = Field(
-        False, description="deep: each member sees a random draw of the training structures, with repetition"
+        False, description="deep: train each member on a bootstrap sample of the training structures"
     )
     member: int | None = Field(
-        None, ge=0, description="deep: train this member alone, e.g. in an array job; `mlpot committee join` joins them"
+        None, ge=0, description="deep: train only this member, as in an array job; then `mlpot committee join`"
     )
 
     @model_validator(mode="after")
@@ -234,60 +243,61 @@ class CommitteeConfig(StrictModel):
 
 
 class DistillConfig(StrictModel):
-    """Learning from trained models, too: their mean labels structures around those of the training set."""
+    """Distillation: pseudo-labels from trained models, in addition to the data."""
 
-    teachers: Files = Field(description="model.pt of a committee, or of several models trained on the same data")
+    teachers: Files = Field(description="model.pt of a committee, or of several models; their mean labels structures")
     frames: int = Field(8, ge=1, le=1000, description="structures to label around each one of the training set")
-    temperature: float = Field(300.0, gt=0.0, description="K, of the walk that starts at each and finds them")
-    interval: float = Field(20.0, ge=1.0, description="fs between them")
+    temperature: float = Field(300.0, gt=0.0, description="K, of the MD that samples them")
+    interval: float = Field(20.0, ge=1.0, description="time between two of them, fs")
     strain: float = Field(
         0.0,
         ge=0.0,
         le=0.2,
-        description="largest strain, drawn for each of those whose cell is periodic in all directions, along any axes",
+        description="largest random strain of sampled structures that are periodic in three directions",
     )
 
 
-# Where a run begins from a teacher and sees many times as many structures in an epoch.
+# A distillation begins from a teacher, and an epoch has many times as many structures.
 _DISTILLED_EPOCHS, _DISTILLED_LR = 12, 0.006
 
 
 class OptimizationConfig(StrictModel):
     """Optimizer, schedule and length of the run."""
 
+    renamed_keys = {"start": "init_from"}
+
     epochs: int | None = Field(
-        None, ge=1, description="passes over the training set; null: 200 (12 with distill) unless steps or time_budget"
+        None, ge=1, description="passes over the training set; null: 200 (12 with distill), or by steps or time_budget"
     )
     steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
     time_budget: Duration | None = Field(
         None,
-        description="duration (30m, 2h), instead of epochs: the number of steps is chosen by the measured speed, "
-        "so that the schedule ends when the time does",
+        description="duration (30m, 2h), instead of epochs; the number of steps follows from the measured speed",
     )
-    batch_atoms: int = Field(30, ge=1, description="atoms in a batch (of all devices together), about")
-    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate; with distill, 0.006 if not given")
+    batch_atoms: int = Field(30, ge=1, description="approximate number of atoms in a batch, over all devices")
+    lr: float = Field(0.01, gt=0.0, le=10.0, description="highest learning rate; 0.006 with distill, unless given")
     weight_decay: float = Field(5e-7, ge=0.0, description="decoupled weight decay")
-    momentum: float = Field(0.95, ge=0.0, lt=1.0, description="of Muon, which moves the linear maps of the model")
+    momentum: float = Field(0.95, ge=0.0, lt=1.0, description="momentum of Muon, the optimizer of the linear maps")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.999), description="decay of the running moments of AdamW, which moves all other weights"
+        (0.9, 0.999), description="decay of the moments of AdamW, the optimizer of all other weights"
     )
-    amsgrad: bool = Field(True, description="keep the largest second moment seen")
+    amsgrad: bool = Field(True, description="use the AMSGrad variant of AdamW")
     gradient_clip: float | None = Field(
         None, gt=0.0, description="largest norm of the gradient of the loss; null: no limit"
     )
-    ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the averaged weights, which are exported")
+    ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the exponential average of the weights")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="course of the learning rate")
     precision: Literal["float32", "float64"] = Field("float32", description="arithmetic of the model")
     engine: Literal["auto", "native", "torch"] = Field(
-        "auto", description="what computes gradients; auto: the native kernels on the cpu, torch elsewhere"
+        "auto", description="engine of the gradients; auto: native on the CPU, torch elsewhere"
     )
-    seed: int = Field(0, ge=0, description="initial weights, order of the data, split")
-    start: Path | None = Field(
-        None, description="model.pt to begin from, of the same elements and architecture; null: random weights"
+    seed: int = Field(0, ge=0, description="seed of initial weights, order of the data, split")
+    init_from: Path | None = Field(
+        None, description="fine-tuning: model.pt of the same elements and architecture; null: random initial weights"
     )
-    committee: CommitteeConfig | None = Field(None, description="several models with error bars; null: one model")
+    committee: CommitteeConfig | None = Field(None, description="a committee, with error bars; null: a single model")
     distill: DistillConfig | None = Field(
-        None, description="models to learn from beside the data (teachers: committee.pt); null: the data alone"
+        None, description="distil trained models ({teachers: committee.pt}); null: train on the data alone"
     )
 
     @model_validator(mode="before")
@@ -308,16 +318,7 @@ _MEMBER_STRIDE = 1_000_003
 
 
 def member_seed(training: OptimizationConfig) -> int:
-    """Seed of initial weights and of the order of the data: that of the run, another for each member of a committee.
-
-    Parameters
-    ----------
-    training : OptimizationConfig
-
-    Returns
-    -------
-    int
-    """
+    """Seed of initial weights and of the order of the data: the seed of the run, shifted for members of a committee."""
     member = None if training.committee is None else training.committee.member
     return training.seed + _MEMBER_STRIDE * (member or 0)
 
@@ -326,21 +327,21 @@ class RunConfig(StrictModel):
     """Where and how the run is carried out; may change when a run is resumed."""
 
     output: Path = Field(Path("mlpot-run"), description="folder of the results")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if available, else cpu")
     devices: int = Field(1, ge=1, description="processes (CPU) or GPUs that share each batch")
-    threads: int | None = Field(None, ge=1, description="CPU threads of each process; null: torch's choice")
+    threads: int | None = Field(None, ge=1, description="CPU threads of each process; null: the default of torch")
     checkpoint_every: Duration = Field(60.0, description="longest time between checkpoints (seconds, or 5m)")
     validate_every: int = Field(1, ge=1, description="epochs between validations")
-    parallel_members: int = Field(1, ge=1, description="members of a deep committee that are trained at a time")
-    plots: bool = Field(True, description="draw the learning curve and predictions against labels")
+    parallel_members: int = Field(1, ge=1, description="deep committee: members to train at the same time")
+    plots: bool = Field(True, description="draw the learning curve and parity plots")
     tensorboard: bool = Field(False, description="also write TensorBoard events (needs the tensorboard package)")
 
 
 class TrainConfig(StrictModel):
     """A whole training run."""
 
-    data: DataConfig = Field(description="structures with labels, and how they are divided")
-    model: ModelSection = Field(ModelSection(), description="architecture: a preset and what departs from it")
-    loss: LossConfig = Field(LossConfig(), description="what is minimised")
+    data: DataConfig = Field(description="labelled structures, and their division")
+    model: ModelSection = Field(ModelSection(), description="architecture: a preset, and keys that override it")
+    loss: LossConfig = Field(LossConfig(), description="Huber loss on energies, forces and stresses")
     training: OptimizationConfig = Field(OptimizationConfig(), description="optimizer, schedule and length of the run")
     run: RunConfig = Field(RunConfig(), description="where and how the run is carried out")

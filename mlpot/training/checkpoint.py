@@ -19,7 +19,7 @@ _FORMAT = 2
 # compared by hash).
 _FREE_FIELDS = (
     *("run.", "data.train[", "data.validation[", "data.test", "data.in_memory"),
-    *("training.start", "training.distill.teachers["),
+    *("training.init_from", "training.distill.teachers["),
 )
 
 

@@ -70,11 +70,11 @@ def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Se
     manifest = read_manifest(path)
     if list(manifest.atomic_numbers) != list(atomic_numbers):
         raise ConfigError(
-            f"`training.start`: {path} knows {', '.join(manifest.elements)}, but the data have the atomic numbers "
+            f"`training.init_from`: {path} knows {', '.join(manifest.elements)}, but the data have the atomic numbers "
             f"{list(atomic_numbers)}: give a model of the same elements, or begin without one"
         )
     if manifest.config != architecture:
-        raise ConfigError(f"`training.start`: {path} has another architecture than `model`: make them the same")
+        raise ConfigError(f"`training.init_from`: {path} has another architecture than `model`: make them the same")
     potential = single_potential(path)
     potential.disable_gate()
     return potential

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mlpot.config import TrainConfig, parse_duration
-from mlpot.config.yaml import read_config
+from mlpot.config.train_file import read_train_config
 from mlpot.errors import ConfigError
 from mlpot.training.committee.members import train_members
 from mlpot.training.display import describe_errors
@@ -46,7 +46,7 @@ def train_command(
     if source is None:
         raise ConfigError("expected a YAML configuration or a data file; `mlpot train --example` prints one")
     given = {name: {k: str(v) for k, v in section.items() if v is not None} for name, section in options.items()}
-    config = read_config(source, overrides, given)
+    config = read_train_config(source, overrides, given)
     longest = None if max_time is None else parse_duration(max_time)
     console = Console(stderr=True)
     committee = config.training.committee

@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from rich.console import Console
 
 from mlpot.config import RunConfig, TrainConfig
-from mlpot.config.yaml import RESOLVED_NAME, portable, write_config
+from mlpot.config.train_file import TRAIN_CONFIG_NAME, portable, write_train_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.torchscript import save_model
 from mlpot.running.stopping import StopRequest, stop_on_signals
@@ -119,7 +119,7 @@ def train(
             refuse_changes(content, config, problem.hashes)
             fit.load_state_dict(content)
         if fabric.is_global_zero:
-            write_config(config, folder / RESOLVED_NAME)
+            write_train_config(config, folder / TRAIN_CONFIG_NAME)
         if console is not None:
             console.print(f"engine {fit.engine}, {fit.threads} threads, {fabric.device}", highlight=False)
         if fit.engine == "native":

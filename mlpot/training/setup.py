@@ -204,8 +204,8 @@ def _read(data: DataConfig, files: Sequence[Path], console: Console | None) -> S
 
 def _start(config: TrainConfig, atomic_numbers: Sequence[int], console: Console | None) -> Potential | None:
     training, architecture = config.training, config.model.architecture()
-    if training.start is not None:
-        return starting_potential(training.start, architecture, atomic_numbers)
+    if training.init_from is not None:
+        return starting_potential(training.init_from, architecture, atomic_numbers)
     if training.distill is None:
         return None
     found = teacher_to_start_from(training.distill.teachers, architecture, atomic_numbers)

@@ -17,8 +17,9 @@ from mlpot.active_learning.labelling.files import read_json
 from mlpot.active_learning.labelling.reference import ReferenceCheck
 from mlpot.active_learning.labelling.supervise import perform
 from mlpot.active_learning.labelling.task import Task, write_task
-from mlpot.active_learning.settings import ExecutorSettings, LabelSettings, section
+from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
 from mlpot.active_learning.store.store import Store
+from mlpot.config.yaml import validated
 from mlpot.errors import ConfigError, StoreError
 
 pytestmark = [pytest.mark.faults]
@@ -319,11 +320,11 @@ def fill(path):
 
 def test_sections_of_yaml_are_checked():
     with pytest.raises(ConfigError, match="code"):
-        section(LabelSettings, {"code": "gpaww"})
+        validated(LabelSettings, {"code": "gpaww"})
     with pytest.raises(ConfigError, match="mixing"):
-        section(LabelSettings, {"code": "gpaw", "mixing": 0.1})
+        validated(LabelSettings, {"code": "gpaw", "mixing": 0.1})
     with pytest.raises(ConfigError, match="model"):
-        section(LabelSettings, {"code": "mlpot"})
+        validated(LabelSettings, {"code": "mlpot"})
 
 
 @pytest.mark.parametrize(
@@ -336,9 +337,9 @@ def test_sections_of_yaml_are_checked():
 )
 def test_parameters_that_the_store_would_change_are_named(parameters, words):
     with pytest.raises(ConfigError, match=words):
-        section(LabelSettings, {"code": "emt", "parameters": parameters})
+        validated(LabelSettings, {"code": "emt", "parameters": parameters})
     with pytest.raises(ConfigError, match=words):
-        section(LabelSettings, {"code": "emt", "ladder": [parameters]})
+        validated(LabelSettings, {"code": "emt", "ladder": [parameters]})
 
 
 @pytest.mark.parametrize("relative", [False, True])

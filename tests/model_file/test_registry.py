@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpot.config.yaml import read_config
+from mlpot.config.train_file import read_train_config
 from mlpot.errors import ModelFileError
 from mlpot.model_file import registry as shipped
 from mlpot.model_file.manifest import read_manifest
@@ -63,7 +63,7 @@ def test_what_ships_is_what_was_measured(folder):
         assert hashlib.sha256(file.read_bytes()).hexdigest() == found["sha256"]
         assert [line["name"] for line in found["check"] if line["status"] == "failed"] == []
         potential_from_file(file)  # it can be trained further
-        again = read_config(folder / "train.yaml", sections={"model": {"preset": preset}})
+        again = read_train_config(folder / "train.yaml", sections={"model": {"preset": preset}})
         assert again.model.architecture() == read_manifest(file).config  # what trains it is not what presets are today
     card = (folder / "card.md").read_text()
     assert f'mlpot.load("{folder.name}")' in card

@@ -4,7 +4,7 @@ import pytest
 from emt_structures import small_config
 from rich.console import Console
 
-from mlpot.config.yaml import write_config
+from mlpot.config.train_file import write_train_config
 from mlpot.errors import ConfigError
 from mlpot.model_file.manifest import read_manifest
 from mlpot.training import train
@@ -15,7 +15,7 @@ NO_OPTIONS = {"model": {"preset": None}, "run": {"output": None}}
 
 
 def test_a_run_ends_with_status_zero_and_its_model_named(data_file, tmp_path, capsys):
-    write_config(small_config(data_file, tmp_path / "run"), tmp_path / "config.yaml")
+    write_train_config(small_config(data_file, tmp_path / "run"), tmp_path / "config.yaml")
     status = train_command(tmp_path / "config.yaml", NO_OPTIONS, ["training.epochs=1"], resume=False, max_time=None)
     message = capsys.readouterr().err
     assert status == 0
@@ -25,7 +25,7 @@ def test_a_run_ends_with_status_zero_and_its_model_named(data_file, tmp_path, ca
 
 
 def test_an_early_stop_has_a_status_of_its_own(data_file, tmp_path, capsys):
-    write_config(small_config(data_file, tmp_path / "run"), tmp_path / "config.yaml")
+    write_train_config(small_config(data_file, tmp_path / "run"), tmp_path / "config.yaml")
     arguments = (tmp_path / "config.yaml", NO_OPTIONS, ["training.epochs=500"])
     assert train_command(*arguments, resume=False, max_time="0.1s") == UNFINISHED_STATUS
     message = capsys.readouterr().err

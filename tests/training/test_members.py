@@ -6,7 +6,7 @@ import pytest
 from emt_structures import emt_structures, small_config
 
 from mlpot.config import member_seed
-from mlpot.config.yaml import write_config
+from mlpot.config.train_file import write_train_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.manifest import read_manifest
 from mlpot.model_file.torchscript import potential_from_file
@@ -23,7 +23,7 @@ def data(tmp_path):
 def test_a_deep_committee_is_trained_resumed_and_calibrated(data, tmp_path):
     committee = {"kind": "deep", "members": 2}
     config = small_config(data, tmp_path / "run", training={"epochs": 3, "committee": committee})
-    write_config(config, tmp_path / "deep.yaml")
+    write_train_config(config, tmp_path / "deep.yaml")
 
     def run(resume, max_time=None):
         return train_command(tmp_path / "deep.yaml", {}, [], resume=resume, max_time=max_time)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from emt_structures import emt_structures, small_config
 
-from mlpot.config.yaml import read_config, write_config
+from mlpot.config.train_file import read_train_config, write_train_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model import evaluate
 from mlpot.model_file.torchscript import load_model
@@ -101,7 +101,7 @@ def test_manifest_says_what_the_model_was_trained_on(whole_run):
 
 
 def test_resolved_configuration_repeats_the_run(whole_run, data_file):
-    config = read_config(whole_run.folder / "train.yaml")
+    config = read_train_config(whole_run.folder / "train.yaml")
     assert config.data.train[0].resolve() == data_file.resolve()
     assert config.run.output.resolve() == whole_run.folder
     assert config.training.epochs == 12
@@ -122,7 +122,7 @@ def test_a_stop_in_the_middle_and_a_resume_end_equal(whole_run, begun, data_file
 def test_killed_process_resumes_bit_equal(whole_run, begun, data_file, tmp_path):
     folder = shutil.copytree(begun, tmp_path / "run")
     config = small_config(data_file, folder, training=LONG, run={"checkpoint_every": 0.001})
-    write_config(config, folder / "train.yaml")
+    write_train_config(config, folder / "train.yaml")
     process = start("train", folder, "--resume")
     try:
         wait_for(lambda: len((folder / "metrics.csv").read_text().splitlines()) > 3, process)
@@ -150,7 +150,7 @@ def wait_for(condition, process):
 
 def test_sigterm_finishes_the_step_and_says_how_to_go_on(data_file, tmp_path):
     config = small_config(data_file, tmp_path / "run", training={**LONG, "epochs": 5000})
-    write_config(config, tmp_path / "config.yaml")
+    write_train_config(config, tmp_path / "config.yaml")
     process = start("train", tmp_path / "config.yaml")
     metrics = tmp_path / "run" / "metrics.csv"
     wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 2, process)
@@ -164,7 +164,7 @@ def test_sigterm_finishes_the_step_and_says_how_to_go_on(data_file, tmp_path):
 
 def test_two_processes_do_the_same_as_one(whole_run, begun, data_file, tmp_path):
     folder = shutil.copytree(begun, tmp_path / "run")
-    write_config(small_config(data_file, folder, training=LONG, run={"devices": 2}), folder / "train.yaml")
+    write_train_config(small_config(data_file, folder, training=LONG, run={"devices": 2}), folder / "train.yaml")
     command = [*COMMAND, "train", str(folder), "--resume"]
     done = subprocess.run(command, check=False, capture_output=True, env=without_mpi(), text=True)
     assert done.returncode == 0, done.stderr

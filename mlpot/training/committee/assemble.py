@@ -11,8 +11,6 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from mlpot.config import TrainConfig
-from mlpot.config.yaml import config_from
 from mlpot.data import LabelledStructure, Subset, dataset_hash, split
 from mlpot.errors import ConfigError, MLPotError
 from mlpot.model import DeepCommittee, Potential
@@ -178,22 +176,15 @@ def parts_of_training(manifest: Manifest, structures: Structures) -> tuple[Struc
     validation : sequence of LabelledStructure or None
         None if it cannot be told from the rest.
     """
-    config = _config_of(manifest)
-    if config is None or not isinstance(config.data.validation, float) or config.data.validation == 0.0:
+    config = manifest.training.get("config")
+    if config is None or not isinstance(share := config["data"]["validation"], float) or share == 0.0:
         return structures, None
-    fractions = {"train": 1.0 - config.data.validation, "validation": config.data.validation}
+    fractions = {"train": 1.0 - share, "validation": share}
     try:
-        parts = split(structures, fractions, config.training.seed, config.data.split_by)
+        parts = split(structures, fractions, config["training"]["seed"], config["data"]["split_by"])
     except MLPotError:
         return structures, None
     training, validation = Subset(structures, parts["train"]), Subset(structures, parts["validation"])
     hashes = {"train": dataset_hash(training), "validation": dataset_hash(validation)}
     known = manifest.training.get("data_hash", {})
     return (training, validation) if hashes.items() <= known.items() else (structures, None)
-
-
-def _config_of(manifest: Manifest) -> TrainConfig | None:
-    try:
-        return config_from(manifest.training["config"])
-    except (KeyError, MLPotError):
-        return None

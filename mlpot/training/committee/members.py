@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mlpot.config import CommitteeConfig, TrainConfig
-from mlpot.config.yaml import write_config
+from mlpot.config.train_file import write_train_config
 from mlpot.errors import TrainingError
 from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME
@@ -122,7 +122,7 @@ class _Pool:
     def _start(self, member: TrainConfig) -> None:
         folder = member.run.output
         configuration = folder.with_suffix(".yaml")
-        write_config(member, configuration)
+        write_train_config(member, configuration)
         command = [sys.executable, "-m", "mlpot", "train", str(configuration)]
         if (folder / CHECKPOINT_NAME).exists():
             command.append("--resume")
