@@ -24,7 +24,7 @@ def forces(model, atoms):
 
 
 def continued(data, folder, start, **sections):
-    training = {"epochs": 1, "start": str(start), **sections.pop("training", {})}
+    training = {"epochs": 1, "init_from": str(start), **sections.pop("training", {})}
     return train(small_config(data, folder / "run", training=training, **sections))
 
 
@@ -38,7 +38,7 @@ def test_it_goes_on_from_the_weights_of_the_file(first, data_file, tmp_path):
     before, after = read_manifest(first), read_manifest(result.model)
     assert after.reference_energies == before.reference_energies
     assert after.energy_scale == before.energy_scale
-    assert after.training["config"]["training"]["start"] == "model.pt"
+    assert after.training["config"]["training"]["init_from"] == "model.pt"
 
 
 def test_more_training_makes_it_better(first, data_file, tmp_path):
@@ -56,7 +56,7 @@ def test_it_begins_from_the_mean_of_a_shallow_committee(first, data_file, tmp_pa
 
 
 def test_an_interrupted_run_is_resumed(first, data_file, tmp_path):
-    config = small_config(data_file, tmp_path / "run", training={"epochs": 4, "start": str(first)})
+    config = small_config(data_file, tmp_path / "run", training={"epochs": 4, "init_from": str(first)})
     assert train(config, max_time=1e-6).stopped is not None
     train(config, resume=True)
     whole = train(config.model_copy(update={"run": config.run.model_copy(update={"output": tmp_path / "whole"})}))
@@ -73,5 +73,5 @@ def test_another_architecture_is_refused(first, data_file, tmp_path):
 def test_other_elements_are_refused(first, tmp_path):
     frames = [atoms for atoms in emt_structures(80, sizes=(2,)) if set(atoms.symbols) == {"Cu"}]
     ase.io.write(tmp_path / "copper.extxyz", frames, format="extxyz")
-    with pytest.raises(ConfigError, match=r"training\.start.*Cu, Au"):
+    with pytest.raises(ConfigError, match=r"training\.init_from.*Cu, Au"):
         continued(tmp_path / "copper.extxyz", tmp_path, first)
