@@ -5,8 +5,8 @@ PYTHON ?= python3
 OUTPUT ?= quickstart
 
 BIN := .venv/bin
-CPP := plugins/*/*.h plugins/*/*.cpp plugins/*/tests/*.h plugins/*/tests/*.cpp
-PLUGIN_SOURCES := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*.cmake plugins/*/*.py)
+CPP := $(wildcard plugins/*/*.h plugins/*/*.cpp plugins/*/*/*.h plugins/*/*/*.cpp)
+PLUGIN_SOURCES := $(CPP) $(wildcard plugins/*/*.cmake plugins/*/*.py)
 # Two processes of one thread each: the suite is made of many small tests.
 PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 

@@ -123,7 +123,7 @@ class _Sizes:
 
 
 def _count(config: ModelConfig, sizes: _Sizes) -> dict[str, float]:
-    """Multiply-adds by kind: follows the kernels through the layers, see `run_center` in plugins/native/kernel.cpp."""
+    """Multiply-adds by kind, layer by layer, as `run_center` in plugins/native/kernels/kernel.cpp."""
     total: dict[str, float] = {}
     last = config.n_layers - 1
     for layer in range(config.n_layers):
@@ -198,7 +198,7 @@ def _behind(config: ModelConfig, sizes: _Sizes, is_last: bool) -> dict[str, floa
 def contraction_tree(config: ModelConfig, output_lmax: int) -> tuple[int, int, int]:
     """Count the nodes of the contraction's tree of monomials; every node is its parent times one component.
 
-    Parents are chosen as in ``plugins/native/polynomial.cpp``.
+    Parents are chosen as in ``plugins/native/model/polynomial.cpp``.
 
     Returns
     -------

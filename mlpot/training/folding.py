@@ -1,7 +1,7 @@
 """The weights of a potential in the few tables that the native kernels read, as tensors that can be differentiated.
 
 Linear maps that follow each other are folded into one, constant factors folded in. The order and the meaning of the
-tables are those of ``plugins/native/folded.h``, which does the same for a finished model.
+tables are those of ``plugins/native/model/folded.h``, which does the same for a finished model.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 A loss depends on the atomic energies and on ``g_ij = dE/dr_ij``. Both come from the native engine; in the backward
 pass it returns the derivative of the loss with respect to its tables, from one evaluation in dual numbers along the
-direction ``dL/dg_ij`` (``plugins/native/training_kernel.cpp``). So nothing is differentiated twice by torch, which only
-carries the derivatives on from the tables to the weights (`folding`).
+direction ``dL/dg_ij`` (``plugins/native/training/training_kernel.cpp``). Torch needs no second derivatives: it only
+propagates the gradient from the tables to the weights (`folding`).
 """
 
 import json
@@ -60,8 +60,7 @@ class NativeDerivatives:
     Parameters
     ----------
     potential : Potential
-        Its architecture, elements and constants count, not its weights; every atom is heard, whatever densities are
-        noted in it.
+        Only its architecture, elements and constants are used, not its weights; the density gate is open.
     threads : int
 
     Raises

@@ -11,8 +11,6 @@ namespace mlpot {
 
 namespace {
 
-  constexpr int FORMAT_VERSION = 8;
-
   ReferenceResults read_results(const Json &json, std::size_t size)
   {
     const ReferenceResults results = {json.at("energy").number(), json.at("forces").numbers(),

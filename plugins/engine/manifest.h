@@ -16,6 +16,15 @@
 
 namespace mlpot {
 
+/* The only format that is read; mlpot/model_file/manifest.py has the same. */
+constexpr int FORMAT_VERSION = 8;
+
+/* Largest relative deviation in the self-test; mlpot/model_file/torchscript.py has the same. */
+inline double allowed_deviation(const std::string &precision)
+{
+  return precision == "double" ? 1e-9 : 2e-4;
+}
+
 struct ReferenceResults {
   double energy;                         // eV
   std::vector<double> forces, virial;    // eV/A, eV

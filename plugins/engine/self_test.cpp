@@ -198,7 +198,7 @@ void check_self_test(const Manifest &manifest, const std::string &precision, boo
   const SelfTest &self_test = manifest.self_test;
   PeriodicSelfTest periodic(self_test, manifest.cutoff);
   const auto got = run(periodic, with_members ? self_test.members.size() : 0, compute);
-  const double allowed = precision == "double" ? 1e-9 : 2e-4;
+  const double allowed = allowed_deviation(precision);
   const double mean = deviation({got[0]}, {self_test});
   if (!(mean <= allowed)) fail("the model disagrees", mean, allowed, precision);
   if (!with_members) return;

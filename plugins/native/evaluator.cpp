@@ -2,7 +2,7 @@
 
 #include "evaluator.h"
 
-#include "folded.h"
+#include "model/folded.h"
 
 #include <algorithm>
 
@@ -25,7 +25,7 @@ namespace {
   {
     std::vector<std::unique_ptr<Tables<T>>> all;
     for (Parameters &parameters : members) {
-      // the mean is the sum of what the members add to it
+      // the energies of members add up to their mean
       parameters.architecture.energy_scale /= static_cast<double>(members.size());
       all.push_back(
           std::make_unique<Tables<T>>(std::move(parameters), Tables<T>::Polynomials::AsNeeded));
@@ -45,16 +45,17 @@ ModelEvaluator<T>::ModelEvaluator(std::vector<Parameters> members, int n_threads
     committee(tables.size() > 1 && tables[0]->model.n_layers == 1
                   ? std::make_unique<CommitteeTables<T>>(tables)
                   : nullptr),
-    pool(n_threads), passes(models(), committee ? &committee->model : nullptr,
-                            tables[0]->message_channels(), pool, kernel_of(choose_kernels(), T())),
+    pool(n_threads),
+    schedule(models(), committee ? &committee->model : nullptr, tables[0]->message_channels(), pool,
+             kernel_of(choose_kernels(), T())),
     sums(pool)
 {
 }
 
-template <typename T> typename Passes<T>::Models ModelEvaluator<T>::models() const
+template <typename T> typename Schedule<T>::Models ModelEvaluator<T>::models() const
 {
-  typename Passes<T>::Models all;
-  for (const auto &one : tables) all.push_back(&one->model);
+  typename Schedule<T>::Models all;
+  for (const auto &member : tables) all.push_back(&member->model);
   return all;
 }
 
@@ -65,16 +66,16 @@ void ModelEvaluator<T>::compute(const NativeAtoms &host, const mlpot_communicato
   const mlpot_atoms &atoms = host.atoms;
   for (int k = 0; k < atoms.n_centers; k++) {
     const int species = atoms.species[atoms.centers[k]];
-    for (const auto &one : tables)
-      if (species >= 0) one->prepare_species(species);
+    for (const auto &member : tables)
+      if (species >= 0) member->prepare_species(species);
     if (species >= 0 && committee) committee->prepare_species(species);
   }
   const bool several_layers = tables[0]->model.n_layers > 1;
-  const typename Passes<T>::Wishes wishes = {
+  const typename Schedule<T>::Request request = {
       result.member_forces || result.member_virials,
       host.descriptors || (several_layers && (result.feature_distances || result.distance_sums))};
-  sums.start(atoms.n_atoms, passes.deviations(), result);
-  passes.run(host, comm, wishes, [this](int thread, Task<T> &task) {
+  sums.start(atoms.n_atoms, schedule.deviations(), result);
+  schedule.run(host, comm, request, [this](int thread, Task<T> &task) {
     task.sums = sums.of_thread(thread);
   });
   sums.add_up(atoms.n_atoms, result);
@@ -93,7 +94,7 @@ void ModelEvaluator<T>::copy_descriptors(const mlpot_atoms &atoms, double *descr
   const ModelTables<T> &model = tables[0]->model;
   const Architecture &a = tables[0]->source().architecture;
   for (int k = 0; k < atoms.n_centers; k++) {
-    const T *row = passes.descriptors_of(k);
+    const T *row = schedule.descriptors_of(k);
     double *to = descriptors + static_cast<std::size_t>(atoms.centers[k]) * n_descriptors();
     for (int layer = 0; layer < a.n_layers; layer++, row += model.n_channels)
       to = std::copy_n(row, a.n_channels, to);
@@ -103,9 +104,9 @@ void ModelEvaluator<T>::copy_descriptors(const mlpot_atoms &atoms, double *descr
 
 template <typename T> double ModelEvaluator<T>::bytes() const
 {
-  double total = member_tables.bytes() + passes.bytes() + sums.bytes();
+  double total = member_tables.bytes() + schedule.bytes() + sums.bytes();
   if (committee) total += committee->bytes();
-  for (const auto &one : tables) total += one->bytes();
+  for (const auto &member : tables) total += member->bytes();
   return total;
 }
 

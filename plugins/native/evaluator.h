@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
 
-   The engine in one precision: the tables of a model or of the members of a deep committee, the passes over
-   their layers, and the sums over threads. */
+   The engine in one precision: the tables of a model or of the members of a deep committee, the schedule of their
+   layers, and the sums over threads. */
 
 #ifndef MLPOT_EVALUATOR_H
 #define MLPOT_EVALUATOR_H
 
-#include "committee_tables.h"
-#include "member_tables.h"
+#include "model/committee_tables.h"
+#include "model/member_tables.h"
 #include "native_engine.h"
-#include "passes.h"
-#include "thread_sums.h"
+#include "schedule.h"
+#include "threads/thread_sums.h"
 
 #include <memory>
 #include <vector>
@@ -19,7 +19,7 @@ namespace mlpot {
 
 template <typename T> class ModelEvaluator : public Evaluator {
  public:
-  /* As read_members gives them. */
+  /* Members as returned by read_members. */
   ModelEvaluator(std::vector<Parameters> members, int n_threads);
 
   void compute(const NativeAtoms &atoms, const mlpot_communicator &comm,
@@ -30,12 +30,12 @@ template <typename T> class ModelEvaluator : public Evaluator {
  private:
   std::vector<std::unique_ptr<Tables<T>>> tables;    // [member]
   MemberTables<T> member_tables;
-  std::unique_ptr<CommitteeTables<T>> committee;    // of deep ones with one layer
+  std::unique_ptr<CommitteeTables<T>> committee;    // deep ones with one layer
   ThreadPool pool;
-  Passes<T> passes;
+  Schedule<T> schedule;
   ThreadSums sums;
 
-  typename Passes<T>::Models models() const;
+  typename Schedule<T>::Models models() const;
   void copy_descriptors(const mlpot_atoms &atoms, double *descriptors) const;
 };
 

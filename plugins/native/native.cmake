@@ -9,9 +9,9 @@ endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 find_package(Threads REQUIRED)
 
-# The kernels once for each instruction set; the engine takes the best that the processor knows. Errors are looked for
-# in the results, so arithmetic may neither set errno nor trap; everything else is as the standard says.
-# MLPOT_OPTIMIZATION and MLPOT_BASELINE_ONLY are for the builds in tests/.
+# The kernels are compiled once for each instruction set; at run time the engine takes the best one that the processor
+# supports. Results are checked for non-finite numbers, so arithmetic needs neither errno nor traps; otherwise it follows
+# the standard. MLPOT_OPTIMIZATION and MLPOT_BASELINE_ONLY are for the builds in tests/.
 if(MLPOT_OPTIMIZATION)
   set(kernel_optimization ${MLPOT_OPTIMIZATION})
   set(engine_optimization ${MLPOT_OPTIMIZATION})
@@ -21,7 +21,9 @@ else()
 endif()
 set(kernel_objects "")
 function(add_kernels name)
-  add_library(mlpot_kernels_${name} OBJECT "${native_dir}/kernel.cpp" "${native_dir}/training_kernel.cpp")
+  add_library(mlpot_kernels_${name} OBJECT
+    "${native_dir}/kernels/kernel.cpp" "${native_dir}/training/training_kernel.cpp")
+  target_include_directories(mlpot_kernels_${name} PRIVATE "${native_dir}")
   target_compile_definitions(mlpot_kernels_${name} PRIVATE MLPOT_ISA=${name})
   target_compile_options(mlpot_kernels_${name} PRIVATE
     ${kernel_optimization} -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra ${ARGN})
@@ -37,24 +39,24 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MLPOT_BASELIN
 endif()
 
 add_library(mlpot_native STATIC
-  "${native_dir}/committee_tables.cpp"
-  "${native_dir}/dispatch.cpp"
   "${native_dir}/evaluator.cpp"
-  "${native_dir}/folded.cpp"
-  "${native_dir}/member_tables.cpp"
   "${native_dir}/native_engine.cpp"
-  "${native_dir}/neighbor_list.cpp"
-  "${native_dir}/neighbor_search.cpp"
-  "${native_dir}/parameters.cpp"
-  "${native_dir}/passes.cpp"
-  "${native_dir}/polynomial.cpp"
-  "${native_dir}/safetensors.cpp"
-  "${native_dir}/tables.cpp"
-  "${native_dir}/thread_pool.cpp"
-  "${native_dir}/thread_sums.cpp"
-  "${native_dir}/trainer.cpp"
-  "${native_dir}/training_dispatch.cpp"
-  "${native_dir}/workspace.cpp"
+  "${native_dir}/schedule.cpp"
+  "${native_dir}/kernels/dispatch.cpp"
+  "${native_dir}/kernels/workspace.cpp"
+  "${native_dir}/model/committee_tables.cpp"
+  "${native_dir}/model/folded.cpp"
+  "${native_dir}/model/member_tables.cpp"
+  "${native_dir}/model/parameters.cpp"
+  "${native_dir}/model/polynomial.cpp"
+  "${native_dir}/model/safetensors.cpp"
+  "${native_dir}/model/tables.cpp"
+  "${native_dir}/neighbors/neighbor_list.cpp"
+  "${native_dir}/neighbors/neighbor_search.cpp"
+  "${native_dir}/threads/thread_pool.cpp"
+  "${native_dir}/threads/thread_sums.cpp"
+  "${native_dir}/training/trainer.cpp"
+  "${native_dir}/training/training_dispatch.cpp"
   "${engine_dir}/error_bars.cpp"
   "${engine_dir}/json.cpp"
   "${engine_dir}/manifest.cpp"

@@ -3,7 +3,7 @@
 #include "native_engine.h"
 
 #include "evaluator.h"
-#include "parameters.h"
+#include "model/parameters.h"
 
 #include <stdexcept>
 
@@ -11,9 +11,9 @@ namespace mlpot {
 
 namespace {
 
-  std::string choose_precision(const std::string &wanted, const std::string &trained)
+  std::string choose_precision(const std::string &requested, const std::string &trained)
   {
-    const std::string precision = wanted.empty() ? trained : wanted;
+    const std::string precision = requested.empty() ? trained : requested;
     if (precision != "mixed" && precision != "double")
       throw std::runtime_error("precision must be mixed or double, got " + precision);
     return precision;
@@ -35,8 +35,8 @@ std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
 }
 
 NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file) :
-    said(read_manifest(file)), name(std::string("native (") + choose_kernels().name + ")"),
-    precision(choose_precision(settings.precision, said.precision))
+    file_manifest(read_manifest(file)), name(std::string("native (") + choose_kernels().name + ")"),
+    precision(choose_precision(settings.precision, file_manifest.precision))
 {
   if (std::string(settings.device) != "cpu")
     throw std::runtime_error("the native engine runs on the cpu; for device " +
@@ -51,13 +51,13 @@ NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file
 
 void NativeEngine::load(const ModelFile &file, int n_threads)
 {
-  std::vector<Parameters> members = read_members(file, said);
+  std::vector<Parameters> members = read_members(file, file_manifest);
   const Architecture &a = members[0].architecture;
-  if (a.cutoff != said.cutoff || a.n_layers != said.n_layers)
+  if (a.cutoff != file_manifest.cutoff || a.n_layers != file_manifest.n_layers)
     throw std::runtime_error("its manifest contradicts itself");
   evaluator = make_evaluator(precision, std::move(members), n_threads);
   check_self_test(
-      said, precision, true,
+      file_manifest, precision, true,
       [this](const mlpot_atoms &atoms, const mlpot_communicator &comm, mlpot_result &result) {
         compute(atoms, comm, result);
       });
@@ -65,15 +65,15 @@ void NativeEngine::load(const ModelFile &file, int n_threads)
 
 mlpot_description NativeEngine::describe() const
 {
-  return mlpot::describe(said, name.c_str(), precision.c_str());
+  return mlpot::describe(file_manifest, name.c_str(), precision.c_str());
 }
 
-/* What the model cannot give. */
+/* Throws if the model file lacks what a requested result needs. */
 void NativeEngine::refuse(const mlpot_result &result) const
 {
-  if (requests_members(result) && said.error_bars.n_members == 1)
+  if (requests_members(result) && file_manifest.error_bars.n_members == 1)
     throw std::runtime_error("the model is a single one, not a committee: it has no members");
-  if ((result.feature_distances || result.distance_sums) && !said.error_bars.has_distance)
+  if ((result.feature_distances || result.distance_sums) && !file_manifest.error_bars.has_distance)
     throw std::runtime_error("the model file has no feature distance");
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
 
-   mlpot._native: the native engine for Python. Checks everything that the engine trusts its host with,
-   and lets go of the interpreter while it computes. */
+   mlpot._native: the native engine for Python. Checks all arguments, since the engine trusts its host, and
+   releases the interpreter lock while it computes. */
 
+#include "model/parameters.h"
 #include "native_engine.h"
-#include "neighbor_list.h"
+#include "neighbors/neighbor_list.h"
 #include "training.h"
 
 #include <nanobind/nanobind.h>
@@ -54,7 +55,7 @@ template <typename T, typename Array> std::vector<T> copy_of(const Array &array)
   return std::vector<T>(array.data(), array.data() + array.size());
 }
 
-/* An array of the rows, to look at; nanobind keeps them alive as long as it. */
+/* A read-only view of an array of the list, which it keeps alive. */
 using View = nb::ndarray<nb::numpy, const int>;
 
 mlpot::NeighborList list_from_vectors(const Vector<int> &counts, const Vector<int> &neighbors,
@@ -113,18 +114,18 @@ class PythonEngine {
     mlpot_result result = {};
     mlpot::NativeAtoms atoms = rows.atoms(species.data(), positions.data());
     double *virial = nullptr;
-    nb::dict answer;
-    answer["atomic_energies"] = zeros(result.atomic_energies, n);
-    answer["forces"] = zeros(result.forces, n, 3);
-    answer["virial"] = zeros(virial, 3, 3);
+    nb::dict results;
+    results["atomic_energies"] = zeros(result.atomic_energies, n);
+    results["forces"] = zeros(result.forces, n, 3);
+    results["virial"] = zeros(virial, 3, 3);
     for (const std::string &name : properties)
-      answer[name.c_str()] = room_for(name, n, result, atoms.descriptors);
+      results[name.c_str()] = allocate(name, n, result, atoms.descriptors);
     compute(atoms, result);
-    if (answer.contains("neighborhood_distances"))
-      answer["neighborhood_distances"] = neighborhood_distances(n, result.distance_sums);
+    if (results.contains("neighborhood_distances"))
+      results["neighborhood_distances"] = neighborhood_distances(n, result.distance_sums);
     std::copy_n(result.virial, 9, virial);
-    answer["energy"] = result.energy;
-    return answer;
+    results["energy"] = result.energy;
+    return results;
   }
 
   mlpot_description describe() const { return engine.describe(); }
@@ -141,7 +142,7 @@ class PythonEngine {
   mlpot::NativeEngine engine;
   std::mutex mutex;    // the engine computes for one caller at a time
 
-  nb::object room_for(const std::string &name, std::size_t n, mlpot_result &result,
+  nb::object allocate(const std::string &name, std::size_t n, mlpot_result &result,
                       double *&descriptors) const
   {
     const auto n_members = static_cast<std::size_t>(describe().n_members);
@@ -164,7 +165,7 @@ class PythonEngine {
     return array;
   }
 
-  /* What is not finite is handed on as it is; the caller looks at the atoms. */
+  /* Results that are not finite are returned as they are; the caller checks them. */
   void compute(const mlpot::NativeAtoms &atoms, mlpot_result &result)
   {
     const nb::gil_scoped_release release;
@@ -182,7 +183,7 @@ class PythonEngine {
   {
     const auto n = static_cast<std::size_t>(rows.n_atoms());
     if (positions.shape(0) != n || species.shape(0) != n)
-      refuse("`positions` and `species` must have a row for each atom of the neighbour list");
+      refuse("`positions` and `species` must have a row for each atom of the neighbor list");
     const int n_elements = describe().n_elements;
     for (std::size_t i = 0; i < n; i++)
       if (species(i) < 0 || species(i) >= n_elements)
@@ -195,6 +196,14 @@ class PythonEngine {
 NB_MODULE(_native, module)
 {
   module.doc() = "The native engine of mlpot; see mlpot.engines.native.";
+  module.attr("FORMAT_VERSION") = mlpot::FORMAT_VERSION;
+  nb::dict allowed_deviation, architecture_limits;
+  for (const char *precision : {"mixed", "double"})
+    allowed_deviation[precision] = mlpot::allowed_deviation(precision);
+  for (const auto &[name, limits] : mlpot::architecture_limits())
+    architecture_limits[name.c_str()] = nb::make_tuple(limits.least, limits.most);
+  module.attr("ALLOWED_DEVIATION") = allowed_deviation;
+  module.attr("ARCHITECTURE_LIMITS") = architecture_limits;
   nb::class_<mlpot::NeighborList>(module, "NeighborList")
       .def_static("search", &search, nb::arg("positions"), nb::arg("cell"), nb::arg("periodic"),
                   nb::arg("cutoff"))

@@ -4,7 +4,7 @@
 
 #include "training.h"
 
-#include "trainer.h"
+#include "training/trainer.h"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -43,7 +43,7 @@ template <typename T> std::vector<T *> rows_of(const Batch &batch, T *values, in
   return rows;
 }
 
-/* The edges of a batch as the engine wants them: all atoms in one place, the vectors as offsets. */
+/* The edges of a batch as neighbor lists of the engine: all atoms at the origin, edge vectors as offsets. */
 class Neighbors {
  public:
   explicit Neighbors(const Batch &batch) :
@@ -144,7 +144,7 @@ class PythonTrainer {
     try {
       trainer->evaluate(tables, edges.atoms({}, rows_of(batch, gradients.data(), 3)), result);
     } catch (const std::runtime_error &) {
-      if (result.failed_atom < 0) throw;    // what is not finite is seen in the loss
+      if (result.failed_atom < 0) throw;    // else the loss is not finite
     }
   }
 
@@ -181,7 +181,7 @@ class PythonTrainer {
   static void check_sizes(const Batch &batch, std::size_t n_atoms, std::size_t n_edges)
   {
     if (n_atoms != batch.species.shape(0) || n_edges != batch.neighbor.shape(0))
-      refuse("there must be a value for each atom and a row for each edge");
+      refuse("expected a value for each atom and a row for each edge");
   }
 
   template <typename Pointer> std::vector<Pointer> pointers(const std::vector<Array> &arrays) const
@@ -190,10 +190,10 @@ class PythonTrainer {
     if (arrays.size() != sizes.size())
       refuse("there must be " + std::to_string(sizes.size()) + " arrays, got " +
              std::to_string(arrays.size()));
-    const auto wanted = in_double ? nb::dtype<double>() : nb::dtype<float>();
+    const auto expected = in_double ? nb::dtype<double>() : nb::dtype<float>();
     std::vector<Pointer> result;
     for (std::size_t k = 0; k < sizes.size(); k++) {
-      if (arrays[k].size() != sizes[k] || arrays[k].dtype() != wanted)
+      if (arrays[k].size() != sizes[k] || arrays[k].dtype() != expected)
         refuse("array " + std::to_string(k) + " has a wrong size or type");
       result.push_back(arrays[k].data());
     }
@@ -205,7 +205,7 @@ class PythonTrainer {
 
 void add_training(nb::module_ &module)
 {
-  // torch's graph of a loss may outlive the interpreter and holds a trainer
+  // the autograd graph of a loss holds a trainer and may outlive the interpreter
   nb::set_leak_warnings(false);
   nb::class_<PythonTrainer>(module, "Trainer")
       .def(nb::init<const nb::bytes &, const nb::bytes &, const std::string &, int>(),

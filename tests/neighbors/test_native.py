@@ -121,8 +121,8 @@ def test_atoms_that_come_close_are_noticed_without_looking_at_all_pairs():
     [
         (Atoms("H2", [[0, 0, 0], [1e11, 0, 0]], cell=[1, 1, 1], pbc=True), "more than a billion cells"),
         (Atoms("H2", [[0, 0, 0], [0, 0, np.nan]]), "must be finite.*atom 1"),
-        (Atoms("H", cell=[1e-4, 1e-4, 1e-4], pbc=True), "so small that an atom has millions of neighbours"),
-        (Atoms("H", cell=[1e-8, 90, 90], pbc=True), "so small that an atom has millions of neighbours"),
+        (Atoms("H", cell=[1e-4, 1e-4, 1e-4], pbc=True), "so small that an atom has millions of neighbors"),
+        (Atoms("H", cell=[1e-8, 90, 90], pbc=True), "so small that an atom has millions of neighbors"),
         (Atoms("H", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True), "linearly dependent"),
     ],
 )

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
 
-   Runs model files through the native engine, to be compiled with the sanitizers of the compiler or for
-   another processor.
+   Runs model files through the native engine; compiled with the sanitizers of the compiler or for another
+   processor.
 
        check_engine [model.pt ...]
 
-   Without a model it is the search for neighbours that is checked. A model that loads (its self-test structure is
-   checked then) is evaluated in both precisions, on one thread and on three, with and without periodic
-   images, on atoms that lie on top of each other, and in training. A file that is refused only has to be
-   refused in words. Each file gives one line on the standard output; for a good one it has the energy of
-   a chain of atoms and the sum of the sizes of its forces, in float64. */
+   Without arguments, checks the neighbor search. A model that loads (which includes its self-test) is evaluated in
+   both precisions, on one thread and on three, with and without periodic images, on atoms at the same place, and in
+   training. A file that is refused must give a message. Each file gives one line on the standard output; for a
+   good one, the energy of a chain of atoms and the sum of the absolute values of its forces, in float64. */
 
 #include "check_neighbors.h"
 #include "check_training.h"
@@ -23,7 +22,7 @@
 
 namespace {
 
-/* A chain of atoms of all elements, every atom a candidate for every other. */
+/* A chain of atoms of all elements, all of them neighbors of each other. */
 struct Chain {
   std::vector<int> species, centers, counts;
   std::vector<double> positions;
@@ -61,11 +60,11 @@ struct Chain {
   }
 };
 
-struct Answer {
+struct Results {
   double energy, force_size;
 };
 
-/* What the members say: their mean is the result, and error bars can be made of them. */
+/* Results of the members: their mean must be the result of the committee, and error bars must be finite. */
 struct Members {
   std::vector<double> energies, forces, virials, distances, distance_sums;
 
@@ -111,8 +110,8 @@ struct Members {
   }
 };
 
-/* All arrays are asked for, and the forces must sum to zero. */
-Answer evaluate(mlpot::NativeEngine &engine, const Chain &chain)
+/* Requests all arrays; forces must sum to zero. */
+Results evaluate(mlpot::NativeEngine &engine, const Chain &chain)
 {
   const std::size_t n = chain.species.size();
   std::vector<double> energies(n), forces(3 * n), virials(9 * n), centroids(9 * n);
@@ -148,18 +147,18 @@ void check_overlap(mlpot::NativeEngine &engine, int n_elements)
   throw std::logic_error("atoms on top of each other have an energy");
 }
 
-Answer check_model(const char *path)
+Results check_model(const char *path)
 {
   constexpr int LENGTH = 17;
-  Answer reference = {0.0, -1.0};
+  Results reference = {0.0, -1.0};
   for (const char *precision : {"double", "mixed"})
     for (const int n_threads : {1, 3}) {
       mlpot::NativeEngine engine({path, precision, "cpu", 0, n_threads}, mlpot::ModelFile(path));
       const int n_elements = engine.describe().n_elements;
       for (const int n : {0, 1, 2}) evaluate(engine, Chain(n, n_elements, 1.1));
-      const Answer answer = evaluate(engine, Chain(LENGTH, n_elements, 1.1));
-      if (reference.force_size < 0.0) reference = answer;
-      if (!(std::abs(answer.energy - reference.energy) < 1e-4 * std::abs(reference.energy)))
+      const Results results = evaluate(engine, Chain(LENGTH, n_elements, 1.1));
+      if (reference.force_size < 0.0) reference = results;
+      if (!(std::abs(results.energy - reference.energy) < 1e-4 * std::abs(reference.energy)))
         throw std::logic_error("precisions or numbers of threads disagree");
       check_overlap(engine, n_elements);
       check_on_rows(engine);
@@ -179,8 +178,8 @@ int main(int argc, char **argv)
   }
   for (int k = 1; k < argc; k++) {
     try {
-      const Answer answer = check_model(argv[k]);
-      std::printf("good %.17g %.17g\n", answer.energy, answer.force_size);
+      const Results results = check_model(argv[k]);
+      std::printf("good %.17g %.17g\n", results.energy, results.force_size);
     } catch (const std::logic_error &error) {
       std::printf("WRONG %s\n", error.what());
       status = 1;

@@ -2,7 +2,7 @@
 
 #include "check_neighbors.h"
 
-#include "neighbor_list.h"
+#include "neighbors/neighbor_list.h"
 
 #include <array>
 #include <cmath>
@@ -105,11 +105,11 @@ void expect_refused(const std::function<void()> &action, const char *what)
   throw std::logic_error(what);
 }
 
-struct Answer {
+struct Results {
   double energy, force_sum;
 };
 
-Answer evaluate(mlpot::NativeEngine &engine, const Box &box, const mlpot::NeighborList &rows)
+Results evaluate(mlpot::NativeEngine &engine, const Box &box, const mlpot::NeighborList &rows)
 {
   const auto n = static_cast<std::size_t>(box.n_atoms());
   std::vector<double> energies(n), forces(3 * n), virials(9 * n);
@@ -119,9 +119,9 @@ Answer evaluate(mlpot::NativeEngine &engine, const Box &box, const mlpot::Neighb
   result.forces = forces.data();
   result.atomic_virials = virials.data();
   engine.compute_alone(rows.atoms(box.species.data(), box.positions.data()), result);
-  Answer answer = {result.energy, 0.0};
-  for (const double force : forces) answer.force_sum += force;
-  return answer;
+  Results results = {result.energy, 0.0};
+  for (const double force : forces) results.force_sum += force;
+  return results;
 }
 
 }    // namespace
@@ -183,7 +183,7 @@ void check_refusals()
       [] {
         Rows::with_images({1, 1}, {1, 0}, {0}, {{0, 0, 0}});
       },
-      "images that are not as many as the neighbours");
+      "images that are not as many as the neighbors");
   expect_refused(
       [] {
         Rows::with_images({1, 1}, {1, 0}, {0, 1}, {{0, 0, 0}});
@@ -200,8 +200,8 @@ void check_on_rows(mlpot::NativeEngine &engine)
     mlpot::NeighborList rows = box.search(cutoff + 1.0);
     expect(rows.closest_pair(box.positions.data()).distance > 0.01, "atoms lie on each other");
     for (int step = 0; step < 2; step++) {
-      const Answer near = evaluate(engine, box, box.search(cutoff)),
-                   far = evaluate(engine, box, rows);
+      const Results near = evaluate(engine, box, box.search(cutoff)),
+                    far = evaluate(engine, box, rows);
       expect(near.energy == far.energy, "the energy depends on the reach of the list");
       expect(std::abs(far.force_sum) < 1e-6 * (1.0 + std::abs(far.energy)), "forces have a sum");
       for (double &length : box.cell) length *= 1.01;

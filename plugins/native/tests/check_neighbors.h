@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
 
-   Checks of the search for neighbours, and of the engine on what it finds. Each throws std::logic_error. */
+   Checks of the search for neighbors, and of the engine on what it finds. Each throws std::logic_error. */
 
 #ifndef MLPOT_CHECK_NEIGHBORS_H
 #define MLPOT_CHECK_NEIGHBORS_H
@@ -10,7 +10,7 @@
 /* Random atoms in random cells: the search finds what a search through all images finds. */
 void check_search();
 
-/* What cannot be a neighbour list is refused. */
+/* What cannot be a neighbor list is refused. */
 void check_refusals();
 
 /* Energies do not depend on how far the list reaches, and are those of the repeated cell. */

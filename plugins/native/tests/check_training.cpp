@@ -2,7 +2,7 @@
 
 #include "check_training.h"
 
-#include "trainer.h"
+#include "training/trainer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,7 +20,7 @@ double uniform(Random &random)
   return std::uniform_real_distribution<double>(-1.0, 1.0)(random);
 }
 
-/* Atoms at random in a box, each a candidate for every other; a value of every candidate's vector. */
+/* Random atoms in a box, all of them neighbors of each other; a vector per list slot. */
 struct Batch {
   static constexpr int N = 7;
   std::vector<int> species, centers, counts;
@@ -71,20 +71,20 @@ double loss(mlpot::Trainer &trainer, const Arrays<T> &arrays, const Batch &batch
             const std::vector<double> &energy_seeds)
 {
   std::vector<double> energies(Batch::N);
-  Batch slopes = batch;
+  Batch gradients = batch;
   for (int i = 0; i < Batch::N; i++) {
-    std::fill(slopes.vectors[i].begin(), slopes.vectors[i].end(), 0.0);
-    slopes.vector_rows[i] = slopes.vectors[i].data();
+    std::fill(gradients.vectors[i].begin(), gradients.vectors[i].end(), 0.0);
+    gradients.vector_rows[i] = gradients.vectors[i].data();
   }
   mlpot_result result = {};
   result.failed_atom = -1;
   result.atomic_energies = energies.data();
-  trainer.evaluate(pointers(arrays), batch.atoms(nullptr, slopes.vector_rows.data()), result);
+  trainer.evaluate(pointers(arrays), batch.atoms(nullptr, gradients.vector_rows.data()), result);
   double total = 0.0;
   for (int i = 0; i < Batch::N; i++) {
     total += energy_seeds[i] * energies[i];
     for (std::size_t k = 0; k < batch.vectors[i].size(); k++)
-      total += batch.vectors[i][k] * slopes.vectors[i][k];
+      total += batch.vectors[i][k] * gradients.vectors[i][k];
   }
   return total;
 }

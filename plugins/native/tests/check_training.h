@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   Checks of the gradients that training takes from the kernels, on a random neighbour list and with
-   random tables: against differences of the energies and slopes. Throws std::logic_error. */
+   Checks of the gradients that training takes from the kernels, on a random neighbor list and with
+   random tables: against differences of the energies and edge gradients. Throws std::logic_error. */
 
 #ifndef MLPOT_CHECK_TRAINING_H
 #define MLPOT_CHECK_TRAINING_H

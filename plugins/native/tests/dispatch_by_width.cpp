@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
 
-   Chooses among kernels that differ in the width of their vectors alone. */
+   Chooses among kernels that differ only in the width of their vectors. */
 
-#include "kernel.h"
+#include "kernels/kernel.h"
 
 #include <cstdlib>
 #include <initializer_list>
@@ -26,11 +26,11 @@ namespace vectors_of_64 {
 
 namespace {
 
-  template <typename Any> const Any &choose(std::initializer_list<const Any *> known)
+  template <typename Any> const Any &choose(std::initializer_list<const Any *> available)
   {
-    const char *wanted = std::getenv("MLPOT_ISA");
-    for (const Any *kernels : known)
-      if (!wanted || std::string(kernels->name) == wanted) return *kernels;
+    const char *requested = std::getenv("MLPOT_ISA");
+    for (const Any *kernels : available)
+      if (!requested || std::string(kernels->name) == requested) return *kernels;
     throw std::runtime_error("MLPOT_ISA must be vectors_of_16, _32 or _64");
   }
 

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT
+
+   The edges of one center: neighbors of its list that lie inside the cutoff, their geometry, radial
+   functions and harmonics.
+
+   Edges are grouped by species. Each group is padded to whole vectors by empty edges of the length of the
+   cutoff along z, whose radial functions and derivatives are zero. */
+
+#ifndef MLPOT_EDGES_H
+#define MLPOT_EDGES_H
+
+#include "kernels/harmonics.h"
+#include "kernels/kernel.h"
+#include "kernels/zbl.h"
+
+#include <cmath>
+
+namespace mlpot {
+namespace MLPOT_ISA {
+
+  struct Edges {
+    int n_groups, n_edges;    // n_edges with empty ones
+    bool has_zbl;             // some edge lies inside the ZBL switching radius
+  };
+
+  /* Neighbors inside the cutoff, into x, y, z, index, list_slot, in the order of the list. Positions that are
+     not finite are kept, so that they show in the result. */
+  template <typename N>
+  inline int collect(const Neighborhood &host, int center, double cutoff, Workspace<N> &work)
+  {
+    const double *ri = host.positions + 3 * static_cast<std::size_t>(center);
+    const double limit = cutoff * cutoff;
+    const int *slots = host.neighbors[center];
+    const double *offsets = host.offsets ? host.offsets[center] : nullptr;
+    const int *image = host.images ? host.images[center] : nullptr;
+    const double xi = ri[0], yi = ri[1], zi = ri[2];
+    int n = 0;
+    for (int k = 0; k < host.n_neighbors[center]; k++) {
+      const int j = slots[k] & host.neighbor_mask;
+      const double *rj = host.positions + 3 * static_cast<std::size_t>(j);
+      double x = rj[0] - xi, y = rj[1] - yi, z = rj[2] - zi;
+      if (offsets) {
+        const double *offset = offsets + 3 * static_cast<std::size_t>(image ? image[k] : k);
+        x += offset[0];
+        y += offset[1];
+        z += offset[2];
+      }
+      work.x[n] = x;
+      work.y[n] = y;
+      work.z[n] = z;
+      work.index[n] = j;
+      work.list_slot[n] = k;
+      n += !(x * x + y * y + z * z >= limit) & (host.species[j] >= 0);
+    }
+    return n;
+  }
+
+  template <typename N> inline int whole_vectors(int n)
+  {
+    return (n + Simd<N>::LANES - 1) / Simd<N>::LANES * Simd<N>::LANES;
+  }
+
+  template <typename N>
+  inline void fill_up(int center, double cutoff, int first, int last, Workspace<N> &work)
+  {
+    for (int k = first; k < last; k++) {
+      work.x[k] = work.y[k] = 0.0;
+      work.z[k] = cutoff;
+      work.index[k] = center;
+      work.list_slot[k] = -1;
+    }
+  }
+
+  /* Stable sort of n edges by species, one pass per species. */
+  template <typename N>
+  inline void sort_by_species(const Neighborhood &host, int center, double cutoff, int n,
+                              Edges &edges, Workspace<N> &work)
+  {
+    double *x = work.x + work.capacity, *y = work.y + work.capacity, *z = work.z + work.capacity;
+    int *index = work.index + work.capacity, *list_slot = work.list_slot + work.capacity;
+    for (int k = 0; k < n; k++) {
+      x[k] = work.x[k];
+      y[k] = work.y[k];
+      z[k] = work.z[k];
+      index[k] = work.index[k];
+      list_slot[k] = work.list_slot[k];
+      work.order[k] = host.species[index[k]];
+    }
+    int place = 0;
+    for (int start = 0; start < n; start++) {
+      const int species = work.order[start];
+      if (species < 0) continue;
+      Group &group = work.groups[edges.n_groups++];
+      group.species = species;
+      group.first = place;
+      for (int k = start; k < n; k++) {
+        if (work.order[k] != species) continue;
+        work.order[k] = -1;
+        work.x[place] = x[k];
+        work.y[place] = y[k];
+        work.z[place] = z[k];
+        work.list_slot[place] = list_slot[k];
+        work.index[place++] = index[k];
+      }
+      group.count = place - group.first;
+      group.last = group.first + whole_vectors<N>(group.count);
+      fill_up(center, cutoff, place, group.last, work);
+      place = group.last;
+    }
+    edges.n_edges = place;
+  }
+
+  /* One group, or one for each species. */
+  template <typename N>
+  inline void group_edges(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
+                          bool by_species, int n, Edges &edges, Workspace<N> &work)
+  {
+    edges.n_groups = edges.n_edges = 0;
+    if (n == 0) return;
+    if (by_species && model.n_species > 1)
+      return sort_by_species(host, center, model.cutoff, n, edges, work);
+    edges.n_groups = 1;
+    edges.n_edges = whole_vectors<N>(n);
+    work.groups[0] = {0, 0, edges.n_edges, n};
+    fill_up(center, model.cutoff, n, edges.n_edges, work);
+  }
+
+  template <typename T> inline void unit_vectors(int n, double cutoff, Workspace<T> &work)
+  {
+    for (int e = 0; e < n; e++) {
+      const double x = work.x[e], y = work.y[e], z = work.z[e];
+      const double r = std::sqrt(x * x + y * y + z * z), inverse = 1.0 / r;
+      work.r[e] = r;
+      work.ux[e] = static_cast<T>(x * inverse);
+      work.uy[e] = static_cast<T>(y * inverse);
+      work.uz[e] = static_cast<T>(z * inverse);
+      work.inverse[e] = static_cast<T>(inverse);
+      // not 1 - r / cutoff, which loses digits near the cutoff
+      work.one_minus_x[e] = static_cast<T>((cutoff - r) / cutoff);
+    }
+  }
+
+  template <typename T> inline Dual<T> rounded(double value, double tangent)
+  {
+    return {static_cast<T>(value), static_cast<T>(tangent)};
+  }
+
+  /* The same with the derivatives along `directions`, [list slot][3]. */
+  template <typename T>
+  inline void unit_vectors(int n, double cutoff, const double *directions, Workspace<Dual<T>> &work)
+  {
+    constexpr double NONE[3] = {0.0, 0.0, 0.0};
+    for (int e = 0; e < n; e++) {
+      const double *v = work.list_slot[e] < 0 ? NONE : directions + 3 * work.list_slot[e];
+      const double x = work.x[e], y = work.y[e], z = work.z[e];
+      const double r = std::sqrt(x * x + y * y + z * z), inverse = 1.0 / r;
+      const double ux = x * inverse, uy = y * inverse, uz = z * inverse;
+      const double radial_tangent = ux * v[0] + uy * v[1] + uz * v[2];
+      work.r[e] = r;
+      work.radial_tangent[e] = radial_tangent;
+      put(work.ux, e, rounded<T>(ux, (v[0] - ux * radial_tangent) * inverse));
+      put(work.uy, e, rounded<T>(uy, (v[1] - uy * radial_tangent) * inverse));
+      put(work.uz, e, rounded<T>(uz, (v[2] - uz * radial_tangent) * inverse));
+      put(work.inverse, e, rounded<T>(inverse, -radial_tangent * inverse * inverse));
+      put(work.one_minus_x, e, rounded<T>((cutoff - r) / cutoff, -radial_tangent / cutoff));
+    }
+  }
+
+  /* sin and cos of t in [0, pi]: Taylor series around pi/2. */
+  template <typename T, typename V> inline void sine_and_cosine(V t, V &sine, V &cosine)
+  {
+    constexpr int TERMS = sizeof(T) == 4 ? 6 : 11;
+    const V y = t - T(1.57079632679489661923), minus = T(0) - y * y;
+    V even = V{} + T(1), odd = V{} + T(1);
+    for (int k = TERMS; k > 0; k--) {
+      even = T(1) + even * minus * T(1.0 / ((2 * k - 1) * (2 * k)));
+      odd = T(1) + odd * minus * T(1.0 / ((2 * k) * (2 * k + 1)));
+    }
+    sine = even;
+    cosine = T(0) - y * odd;
+  }
+
+  /* Envelope at distance (1 - u) cutoff, which is u^3 sum_(k < p) (k+1)(k+2)/2 (1-u)^k, and its
+     derivative with respect to (1 - u). Exact near the cutoff, where the usual form cancels. */
+  template <typename T, typename V> inline void envelope(int p, V u, V &value, V &derivative)
+  {
+    const V x = T(1) - u;
+    V series = V{}, power = V{} + T(1);
+    for (int k = 0; k < p; k++) {
+      series += T(0.5 * (k + 1) * (k + 2)) * power;
+      if (k + 1 < p) power *= x;
+    }
+    value = u * u * u * series;
+    derivative = T(-0.5 * p * (p + 1) * (p + 2)) * power * u * u;
+  }
+
+  /* b_n = scale_n sin(n pi x) / r envelope with x = (1 + a) r / (cutoff + a r), and its derivative,
+     by the addition theorems. The argument is measured from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)).
+     Training needs no derivative: tangents carry it. */
+  template <typename N>
+  inline void radial_functions(const ModelTables<Real<N>> &model, int n_edges, Workspace<N> &work)
+  {
+    using T = Real<N>;
+    using V = Vector<N>;
+    constexpr T PI = static_cast<T>(3.14159265358979323846);
+    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff),
+            distance_transform = model.distance_transform;
+    for (int e = 0; e < n_edges; e += Simd<N>::LANES) {
+      const V u = load(work.one_minus_x + e), inverse = load(work.inverse + e);
+      V sine, cosine, decay, decay_derivative;
+      const V shrunk = reciprocal<T>((T(1) + distance_transform) - distance_transform * u);
+      sine_and_cosine<T, V>(PI * (u * shrunk), sine, cosine);
+      envelope<T, V>(model.envelope_power, u, decay, decay_derivative);
+      const V factor = decay * inverse;
+      const V factor_derivative = (inverse_cutoff * decay_derivative - factor) * inverse;
+      const V wave =
+          ((T(1) + distance_transform) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
+      V s = sine, c = T(0) - cosine;    // sin and cos of n pi x
+      cosine = c;
+      for (int n = 0; n < model.n_radial; n++) {
+        const T scale = model.radial_scale[n];
+        store<T>(work.radial + n * work.capacity + e, scale * s * factor);
+        if constexpr (!Simd<N>::DUAL)
+          store<T>(work.radial_derivative + n * work.capacity + e,
+                   scale * (T(n + 1) * (wave * c * factor) + s * factor_derivative));
+        const V next = s * cosine + c * sine;
+        c = c * cosine - s * sine;
+        s = next;
+      }
+    }
+  }
+
+  template <typename T>
+  inline void reduce_density(int n_radial, int e, const ZblPair &pair, Workspace<T> &work)
+  {
+    const T weight = static_cast<T>(1.0 - pair.switching);
+    const T weight_derivative = static_cast<T>(-pair.switching_derivative);
+    for (int n = 0; n < n_radial; n++) {
+      T &value = work.radial[n * work.capacity + e],
+        &derivative = work.radial_derivative[n * work.capacity + e];
+      derivative = weight * derivative + weight_derivative * value;
+      value *= weight;
+    }
+  }
+
+  template <typename T>
+  inline void reduce_density(int n_radial, int e, const ZblPair &pair, Workspace<Dual<T>> &work)
+  {
+    const double radial_tangent = work.radial_tangent[e];
+    const auto weight =
+        rounded<T>(1.0 - pair.switching, -pair.switching_derivative * radial_tangent);
+    for (int n = 0; n < n_radial; n++) {
+      const int place = n * work.capacity + e;
+      put(work.radial, place, weight * at(work.radial, place));
+    }
+  }
+
+  /* ZBL repulsion, switched on as the weight of the neighbor in the density is switched off. Returns the
+     energy; the derivative is kept for the forces. */
+  template <typename N>
+  inline double add_zbl(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
+                        Edges &edges, Workspace<N> &work)
+  {
+    double energy = 0.0;
+    edges.has_zbl = false;
+    const int zi = host.species[center];
+    for (int e = 0; e < edges.n_edges; e++) {
+      const int zj = host.species[work.index[e]];
+      const double radius = model.radius[zi] + model.radius[zj];
+      const double switching_radius = radius < model.cutoff ? radius : model.cutoff;
+      if (work.r[e] >= switching_radius) continue;
+      const ZblPair pair =
+          zbl_pair(model.charge[zi], model.charge[zj], switching_radius, work.r[e]);
+      reduce_density(model.n_radial, e, pair, work);
+      if constexpr (!Simd<N>::DUAL) {
+        if (!edges.has_zbl)
+          for (int k = 0; k < edges.n_edges; k++) work.zbl_derivative[k] = 0.0;
+        work.zbl_derivative[e] = pair.derivative;
+      }
+      edges.has_zbl = true;
+      energy += pair.energy;
+    }
+    return energy;
+  }
+
+  template <int LMAX, typename N> void all_harmonics(int n_edges, Workspace<N> &work)
+  {
+    for (int e = 0; e < n_edges; e += Simd<N>::LANES)
+      harmonics_at<LMAX, N>(load(work.ux + e), load(work.uy + e), load(work.uz + e),
+                            work.harmonics + e, work.capacity);
+  }
+
+  template <typename N> inline void harmonics(int lmax, int n_edges, Workspace<N> &work)
+  {
+    constexpr void (*OF_DEGREES[MAX_DEGREES])(int, Workspace<N> &) = {
+        all_harmonics<0>, all_harmonics<1>, all_harmonics<2>, all_harmonics<3>,
+        all_harmonics<4>, all_harmonics<5>, all_harmonics<6>};
+    OF_DEGREES[lmax](n_edges, work);
+  }
+
+  /* Transposes [radial][edge] to [edge][radial]. */
+  template <typename N>
+  inline void to_rows(int n_radial, int width, int n_edges, const N *columns, int capacity, N *rows)
+  {
+    for (int e = 0; e < n_edges; e++)
+      for (int n = 0; n < n_radial; n++) put(rows, e * width + n, at(columns, n * capacity + e));
+  }
+
+  /* Computes all edge arrays of `center`; returns the ZBL energy. */
+  template <typename N>
+  inline double prepare_edges(const ModelTables<Real<N>> &model, const Neighborhood &host,
+                              int center, bool by_species, Edges &edges, Workspace<N> &work)
+  {
+    const int n = collect(host, center, model.cutoff, work);
+    group_edges(model, host, center, by_species, n, edges, work);
+    if constexpr (Simd<N>::DUAL)
+      unit_vectors(edges.n_edges, model.cutoff, host.tangents[center], work);
+    else
+      unit_vectors(edges.n_edges, model.cutoff, work);
+    radial_functions(model, edges.n_edges, work);
+    harmonics(model.lmax, edges.n_edges, work);
+    edges.has_zbl = false;
+    const double energy = model.charge ? add_zbl(model, host, center, edges, work) : 0.0;
+    to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
+            work.radial_rows);
+    return energy;
+  }
+
+}    // namespace MLPOT_ISA
+}    // namespace mlpot
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "schedule.h"
+
+#include "threads/thread_sums.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace mlpot {
+
+namespace {
+
+  template <typename T> void add(T &sum, T part)
+  {
+    sum += part;
+  }
+
+  template <typename T> void add(Dual<T> &sum, Dual<T> part)
+  {
+    sum.value += part.value;
+    sum.tangent += part.tangent;
+  }
+
+}    // namespace
+
+template <typename N>
+Schedule<N>::Schedule(Models members, const ModelTables<Real<N>> *side_by_side,
+                      int message_channels, ThreadPool &pool, Kernel kernel) :
+    members(std::move(members)), model(*this->members.front()), side_by_side(side_by_side),
+    message_channels(message_channels),
+    n_deviations(this->members.size() > 1 ? static_cast<int>(this->members.size()) - 1
+                                          : model.n_deviations),
+    pool(pool), kernel(kernel),
+    lanes(choose_kernels().vector_bytes / static_cast<int>(sizeof(Real<N>))),
+    workspaces(pool.size())
+{
+  adjoints.of_thread.resize(pool.size());
+  deviation_adjoints.of_thread.resize(pool.size());
+}
+
+template <typename N>
+void Schedule<N>::run(const NativeAtoms &atoms, const mlpot_communicator &comm,
+                      const Request &request, const FillTask &fill_task)
+{
+  const int last = model.n_layers - 1, n_atoms = atoms.atoms.n_atoms;
+  prepare(atoms.atoms, request);
+  for (int layer = 0; layer < last; layer++) {
+    run_layer(layer, Pass::Forward, atoms, request, fill_task);
+    send(layer, comm);
+  }
+  run_layer(last, Pass::Both, atoms, request, fill_task);
+  for (int layer = last - 1; layer >= 0; layer--) {
+    collect(n_atoms, comm, request);
+    run_layer(layer, Pass::Backward, atoms, request, fill_task);
+  }
+}
+
+/* Shallow committees only: in deep ones, each member has messages and adjoints of its own. */
+template <typename N> bool Schedule<N>::has_deviation_adjoints(const Request &request) const
+{
+  return request.deviation_forces && members.size() == 1;
+}
+
+template <typename N> void Schedule<N>::prepare(const mlpot_atoms &atoms, const Request &request)
+{
+  int most = 0;
+  for (int k = 0; k < atoms.n_centers; k++)
+    most = std::max(most, atoms.n_neighbors[atoms.centers[k]]);
+  for (auto &workspace : workspaces)
+    workspace.prepare(side_by_side ? *side_by_side : model, static_cast<int>(members.size()), most,
+                      lanes);
+  const auto n_centers = static_cast<std::size_t>(atoms.n_centers);
+  const auto n_atoms = static_cast<std::size_t>(atoms.n_atoms);
+  if (request.descriptors) descriptors.reserve(n_centers * model.descriptor_width);
+  if (model.n_layers == 1) return;
+  hidden.reserve(n_centers * members.size() * model.hidden_width);
+  if (has_deviation_adjoints(request))
+    deviation_hidden.reserve(n_centers * n_deviations * model.hidden_width);
+  for (int layer = 0; layer < model.n_layers - 1; layer++) {
+    messages[layer].reserve(n_atoms * message_stride());    // rows are written before they are read
+    damped_messages[layer].assign(n_atoms * message_stride());
+  }
+}
+
+template <typename N> N *Schedule<N>::Adjoints::clear(int thread, std::size_t size)
+{
+  of_thread[thread].assign(size);
+  return of_thread[thread].data();
+}
+
+template <typename N> void Schedule<N>::Adjoints::add_up(std::size_t size)
+{
+  N *sum = of_thread[0].data();
+  for (std::size_t thread = 1; thread < of_thread.size(); thread++) {
+    const N *part = of_thread[thread].data();
+    for (std::size_t k = 0; k < size; k++) add(sum[k], part[k]);
+  }
+}
+
+template <typename N> void Schedule<N>::Adjoints::arrive(int layer)
+{
+  if (layer > 0) std::swap(between, of_thread[0]);
+  arrived = layer > 0 ? between.data() : of_thread[0].data();
+}
+
+template <typename N> std::size_t Schedule<N>::Adjoints::bytes() const
+{
+  std::size_t total = between.bytes();
+  for (const auto &array : of_thread) total += array.bytes();
+  return total;
+}
+
+template <typename N>
+void Schedule<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, const Request &request,
+                            const FillTask &fill_task)
+{
+  const mlpot_atoms &atoms = host.atoms;
+  const bool deviates = has_deviation_adjoints(request);
+  if (pass == Pass::Backward) {
+    adjoints.arrive(layer);
+    if (deviates) deviation_adjoints.arrive(layer);
+  }
+  pool.run([&](int thread) {
+    Task<N> task = make_task(layer, pass, host);
+    task.first = part_of(atoms.n_centers, thread, pool.size());
+    task.last = part_of(atoms.n_centers, thread + 1, pool.size());
+    task.workspace = &workspaces[thread].view;
+    if (request.descriptors) task.descriptors = descriptors.data();
+    if (model.n_layers > 1) {
+      set_messages(task, thread, atoms.n_atoms);
+      if (deviates) set_deviations(task, thread, atoms.n_atoms);
+    }
+    fill_task(thread, task);
+    kernel(task);
+  });
+}
+
+template <typename N>
+Task<N> Schedule<N>::make_task(int layer, Pass pass, const NativeAtoms &host) const
+{
+  const mlpot_atoms &atoms = host.atoms;
+  Task<N> task = {};
+  task.model = &model;
+  task.ensemble.members = members.data();
+  task.ensemble.n_members = static_cast<int>(members.size());
+  task.ensemble.side_by_side = side_by_side;
+  task.ensemble.n_deviations = n_deviations;
+  task.layer = layer;
+  task.pass = pass;
+  task.neighborhood = {atoms.species,      atoms.positions,    atoms.centers, atoms.n_neighbors,
+                       atoms.neighbors,    host.offsets,       host.images,   atoms.neighbor_mask,
+                       host.edge_tangents, host.edge_gradients};
+  return task;
+}
+
+/* Arrays that are kept between layers. */
+template <typename N> void Schedule<N>::set_messages(Task<N> &task, int thread, int n_atoms)
+{
+  const bool is_first = task.layer == 0, is_last = task.layer == model.n_layers - 1;
+  task.state.message_stride = message_stride();
+  task.state.hidden_stride = task.ensemble.n_members * model.hidden_width;
+  task.state.hidden = hidden.data();
+  if (!is_first) task.state.messages_in = damped_messages[task.layer - 1].data();
+  if (!is_last) task.state.messages = messages[task.layer].data();
+  if (!is_last) task.state.damped_messages = damped_messages[task.layer].data();
+  if (!is_first && task.pass != Pass::Forward)
+    task.state.adjoints_in =
+        adjoints.clear(thread, static_cast<std::size_t>(n_atoms) * task.state.message_stride);
+  if (task.pass == Pass::Backward) task.state.adjoints_out = adjoints.arrived;
+}
+
+/* The same for the deviations of a shallow side_by_side. */
+template <typename N> void Schedule<N>::set_deviations(Task<N> &task, int thread, int n_atoms)
+{
+  task.ensemble.deviation_stride = static_cast<std::size_t>(n_atoms) * task.state.message_stride;
+  task.ensemble.deviation_hidden = deviation_hidden.data();
+  if (task.layer > 0 && task.pass != Pass::Forward)
+    task.ensemble.deviation_adjoints_in =
+        deviation_adjoints.clear(thread, n_deviations * task.ensemble.deviation_stride);
+  if (task.pass == Pass::Backward)
+    task.ensemble.deviation_adjoints_out = deviation_adjoints.arrived;
+}
+
+/* Passes rows to the communicator; training has none. */
+template <typename N>
+void Schedule<N>::exchange(void (*call)(void *, const mlpot_rows *), void *context, N *values)
+{
+  if (!call) return;
+  const mlpot_rows rows = {values, sizeof(N),
+                           static_cast<int>(members.size()) * model.message_components(),
+                           message_channels, model.message_channels};
+  call(context, &rows);
+}
+
+/* Messages of all atoms from those of the centers. */
+template <typename N> void Schedule<N>::send(int layer, const mlpot_communicator &comm)
+{
+  exchange(comm.forward, comm.context, damped_messages[layer].data());
+}
+
+/* Sums the adjoints of the centers' messages over threads and ranks. */
+template <typename N>
+void Schedule<N>::collect(int n_atoms, const mlpot_communicator &comm, const Request &request)
+{
+  const std::size_t size = static_cast<std::size_t>(n_atoms) * message_stride();
+  adjoints.add_up(size);
+  exchange(comm.reverse, comm.context, adjoints.of_thread[0].data());
+  if (!has_deviation_adjoints(request)) return;
+  deviation_adjoints.add_up(n_deviations * size);
+  for (int r = 0; r < n_deviations; r++)
+    exchange(comm.reverse, comm.context, deviation_adjoints.of_thread[0].data() + r * size);
+}
+
+template <typename N> double Schedule<N>::bytes() const
+{
+  double total =
+      static_cast<double>(hidden.bytes() + deviation_hidden.bytes() + descriptors.bytes() +
+                          adjoints.bytes() + deviation_adjoints.bytes());
+  for (const auto &arrays : {messages, damped_messages})
+    for (int layer = 0; layer < MAX_LAYERS; layer++)
+      total += static_cast<double>(arrays[layer].bytes());
+  for (const auto &workspace : workspaces) total += static_cast<double>(workspace.bytes());
+  return total;
+}
+
+template class Schedule<float>;
+template class Schedule<double>;
+template class Schedule<Dual<float>>;
+template class Schedule<Dual<double>>;
+
+}    // namespace mlpot

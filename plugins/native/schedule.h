@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+
+   Schedule of an evaluation, in numbers N (reals or duals): all layers of a model, or of the members of a deep
+   committee, forward, then all of them back. Owns the arrays that are kept between layers.
+
+   Each thread computes a contiguous range of centers and adds to arrays of its own. Threads share nothing that they
+   write to, so there are no atomic operations, and sums are the same in every run. */
+
+#ifndef MLPOT_SCHEDULE_H
+#define MLPOT_SCHEDULE_H
+
+#include "kernels/workspace.h"
+#include "model/tables.h"
+#include "native_engine.h"
+#include "threads/thread_pool.h"
+
+#include <functional>
+#include <vector>
+
+namespace mlpot {
+
+template <typename N> class Schedule {
+ public:
+  using Kernel = void (*)(const Task<N> &);
+  using Models = std::vector<const ModelTables<Real<N>> *>;
+  /* `side_by_side`: all members as one model, or null. `message_channels`: without padding. */
+  Schedule(Models members, const ModelTables<Real<N>> *side_by_side, int message_channels,
+           ThreadPool &pool, Kernel kernel);
+
+  /* Results besides energies and forces. */
+  struct Request {
+    bool deviation_forces, descriptors;
+  };
+  /* `fill_task` sets the destinations of results in the task of each thread. */
+  using FillTask = std::function<void(int thread, Task<N> &)>;
+  void run(const NativeAtoms &atoms, const mlpot_communicator &comm, const Request &request,
+           const FillTask &fill_task);
+
+  /* Padded row of the descriptors of a center, after a run that requested them. */
+  const N *descriptors_of(int k) const
+  {
+    return descriptors.data() + static_cast<std::size_t>(k) * model.descriptor_width;
+  }
+
+  int deviations() const { return n_deviations; }
+  double bytes() const;
+
+ private:
+  const Models members;
+  const ModelTables<Real<N>> &model;    // the first
+  const ModelTables<Real<N>> *const side_by_side;
+  const int message_channels, n_deviations;
+  ThreadPool &pool;
+  Kernel kernel;
+  int lanes;
+  std::vector<WorkspaceMemory<N>> workspaces;    // [thread]
+
+  /* Adjoints of messages. Each thread adds to its own array; the first of these becomes the sum. `arrived` is that
+     sum for the current layer, kept apart while the threads add the adjoints of the layer before. */
+  struct Adjoints {
+    std::vector<AlignedArray<N>> of_thread;    // [deviation][atom][width]
+    AlignedArray<N> between;                   // the sum, for layers that also add adjoints
+    const N *arrived = nullptr;
+
+    N *clear(int thread, std::size_t size);
+    void add_up(std::size_t size);
+    void arrive(int layer);
+    std::size_t bytes() const;
+  };
+
+  // of each layer: [atom][member][width], before and after damping
+  AlignedArray<N> messages[MAX_LAYERS], damped_messages[MAX_LAYERS];
+  Adjoints adjoints, deviation_adjoints;
+  AlignedArray<N> hidden, deviation_hidden;    // [center][member or deviation][hidden width]
+  AlignedArray<N> descriptors;                 // [center][descriptor]
+
+  bool has_deviation_adjoints(const Request &request) const;
+  int message_stride() const { return static_cast<int>(members.size()) * model.message_width(); }
+  void prepare(const mlpot_atoms &atoms, const Request &request);
+  void run_layer(int layer, Pass pass, const NativeAtoms &atoms, const Request &request,
+                 const FillTask &fill_task);
+  Task<N> make_task(int layer, Pass pass, const NativeAtoms &atoms) const;
+  void set_messages(Task<N> &task, int thread, int n_atoms);
+  void set_deviations(Task<N> &task, int thread, int n_atoms);
+  void send(int layer, const mlpot_communicator &comm);
+  void collect(int n_atoms, const mlpot_communicator &comm, const Request &request);
+  void exchange(void (*call)(void *, const mlpot_rows *), void *context, N *values);
+};
+
+}    // namespace mlpot
+
+#endif

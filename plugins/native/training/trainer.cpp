@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "training/trainer.h"
+
+#include "schedule.h"
+#include "threads/thread_sums.h"
+
+#include <stdexcept>
+
+namespace mlpot {
+
+namespace {
+
+  /* The kernels of a precision. */
+  template <typename T> struct KernelsOf;
+  template <> struct KernelsOf<float> {
+    static auto simulation() { return choose_kernels().run_float; }
+    static auto training() { return choose_training_kernels().run_float; }
+  };
+  template <> struct KernelsOf<double> {
+    static auto simulation() { return choose_kernels().run_double; }
+    static auto training() { return choose_training_kernels().run_double; }
+  };
+
+  template <typename T> class TrainerOf : public Trainer {
+   public:
+    TrainerOf(Parameters parameters, int n_threads) :
+        tables(std::move(parameters), Tables<T>::Polynomials::All), pool(n_threads),
+        forward({&tables.model}, nullptr, tables.message_channels(), pool,
+                KernelsOf<T>::simulation()),
+        backward({&tables.model}, nullptr, tables.message_channels(), pool,
+                 KernelsOf<T>::training()),
+        sums(pool), gradients(pool.size())
+    {
+    }
+
+    std::vector<std::size_t> array_sizes() const override
+    {
+      std::vector<std::size_t> sizes;
+      for (std::size_t k = 0; k < tables.n_arrays(); k++) sizes.push_back(tables.array_size(k));
+      return sizes;
+    }
+
+    std::vector<double> polynomial_coefficients(int layer) const override
+    {
+      return tables.polynomial(layer).coefficients(tables.source().layers[layer]);
+    }
+
+    std::size_t n_couplings(int layer) const override
+    {
+      std::size_t n = 0;
+      for (const CouplingBlock &block : tables.source().layers[layer].blocks)
+        n += block.n_couplings;
+      return n;
+    }
+
+    void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
+                  mlpot_result &result) override
+    {
+      fill(arrays);
+      sums.start(atoms.atoms.n_atoms, 0, result);
+      forward.run(atoms, {}, {}, [this](int thread, Task<T> &task) {
+        task.sums = sums.of_thread(thread);
+      });
+      sums.add_up(atoms.atoms.n_atoms, result);
+    }
+
+    void differentiate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
+                       const double *energy_seeds, const std::vector<void *> &results) override
+    {
+      fill(arrays);
+      for (auto &own : gradients) own.assign(tables.n_learned());
+      backward.run(atoms, {}, {}, [&](int thread, Task<Dual<T>> &task) {
+        task.training.energy_seeds = energy_seeds;
+        task.training.tables = tables.learned();
+        task.training.gradients = gradients[thread].data();
+      });
+      T *total = gradients[0].data();
+      for (std::size_t thread = 1; thread < gradients.size(); thread++)
+        for (std::size_t k = 0; k < tables.n_learned(); k++) total[k] += gradients[thread][k];
+      for (std::size_t k = 0; k < results.size(); k++)
+        tables.read_gradient(k, total, static_cast<T *>(results[k]));
+    }
+
+   private:
+    Tables<T> tables;
+    ThreadPool pool;
+    Schedule<T> forward;
+    Schedule<Dual<T>> backward;
+    ThreadSums sums;
+    std::vector<AlignedArray<T>> gradients;    // [thread]
+
+    void fill(const std::vector<const void *> &arrays)
+    {
+      for (std::size_t k = 0; k < arrays.size(); k++)
+        tables.fill(k, static_cast<const T *>(arrays[k]));
+    }
+  };
+
+}    // namespace
+
+std::unique_ptr<Trainer> make_trainer(Parameters parameters, const std::string &precision,
+                                      int n_threads)
+{
+  // the density gate is open in training, as in mlpot/model/density_gate.py
+  for (LayerParameters &layer : parameters.layers)
+    layer.max_density.assign(layer.max_density.size(), 1e30);
+  if (precision == "double")
+    return std::make_unique<TrainerOf<double>>(std::move(parameters), n_threads);
+  if (precision == "mixed")
+    return std::make_unique<TrainerOf<float>>(std::move(parameters), n_threads);
+  throw std::runtime_error("precision must be mixed or double, got " + precision);
+}
+
+}    // namespace mlpot
