@@ -24,7 +24,7 @@ ARCHITECTURES = {
 def random_potential(seed=0, atomic_numbers=(1, 8, 14), max_density=0.8, **fields):
     """Float64 potential with random weights, larger readouts than at the start of a training.
 
-    Of a few dozen atoms, some are heard by later layers in full, some in part, and some not at all.
+    The density gate of a few dozen atoms takes values of 1, 0 and between.
     """
     defaults = {"cutoff": 3.5, "lmax": 2, "n_channels": 6, "n_radial": 4, "message_channels": 3, "readout_width": 5}
     with torch.random.fork_rng(devices=[]):

@@ -72,29 +72,29 @@ mlpot::NeighborList search(const Vectors<double> &positions, const Cell &cell,
 {
   if (positions.shape(0) >= INT_MAX) refuse("there are too many atoms");
   const nb::gil_scoped_release release;
-  auto rows = mlpot::search_neighbors(static_cast<int>(positions.shape(0)), positions.data(),
+  auto list = mlpot::search_neighbors(static_cast<int>(positions.shape(0)), positions.data(),
                                       cell.data(), periodic.data(), cutoff);
-  rows.place_images(cell.data());
-  return rows;
+  list.place_images(cell.data());
+  return list;
 }
 
-std::tuple<double, int, int> closest_pair(const mlpot::NeighborList &rows,
+std::tuple<double, int, int> closest_pair(const mlpot::NeighborList &list,
                                           const Vectors<double> &positions)
 {
-  if (positions.shape(0) != static_cast<std::size_t>(rows.n_atoms()))
+  if (positions.shape(0) != static_cast<std::size_t>(list.n_atoms()))
     refuse("`positions` must have a row for each atom");
-  const mlpot::ClosestPair pair = rows.closest_pair(positions.data());
+  const mlpot::ClosestPair pair = list.closest_pair(positions.data());
   return {pair.distance, pair.center, pair.neighbor};
 }
 
 /* One row for each pair. */
-nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborList &rows)
+nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborList &list)
 {
   auto *values = new std::vector<mlpot::Image>;
   const nb::capsule owner(values, [](void *p) noexcept {
     delete static_cast<std::vector<mlpot::Image> *>(p);
   });
-  for (std::size_t k = 0; k < rows.n_pairs(); k++) values->push_back(rows.image(k));
+  for (std::size_t k = 0; k < list.n_pairs(); k++) values->push_back(list.image(k));
   return nb::ndarray<nb::numpy, int>(values->data(), {values->size(), 3}, owner);
 }
 
@@ -105,14 +105,14 @@ class PythonEngine {
   {
   }
 
-  /* The fields of mlpot.engines.native.AtomsAnswer, those of optional properties included. */
+  /* Results by name: energy, atomic_energies, forces, virial and the requested properties. */
   nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
-                    const mlpot::NeighborList &rows, const std::vector<std::string> &properties)
+                    const mlpot::NeighborList &list, const std::vector<std::string> &properties)
   {
-    check(species, positions, rows);
+    check(species, positions, list);
     const std::size_t n = species.shape(0);
     mlpot_result result = {};
-    mlpot::NativeAtoms atoms = rows.atoms(species.data(), positions.data());
+    mlpot::NativeAtoms atoms = list.atoms(species.data(), positions.data());
     double *virial = nullptr;
     nb::dict results;
     results["atomic_energies"] = zeros(result.atomic_energies, n);
@@ -179,9 +179,9 @@ class PythonEngine {
   }
 
   void check(const Vector<int> &species, const Vectors<double> &positions,
-             const mlpot::NeighborList &rows) const
+             const mlpot::NeighborList &list) const
   {
-    const auto n = static_cast<std::size_t>(rows.n_atoms());
+    const auto n = static_cast<std::size_t>(list.n_atoms());
     if (positions.shape(0) != n || species.shape(0) != n)
       refuse("`positions` and `species` must have a row for each atom of the neighbor list");
     const int n_elements = describe().n_elements;
@@ -210,18 +210,18 @@ NB_MODULE(_native, module)
       .def_static("from_vectors", &list_from_vectors, nb::arg("counts"), nb::arg("neighbors"),
                   nb::arg("vectors"))
       .def("place_images",
-           [](mlpot::NeighborList &rows, const Cell &cell) {
-             rows.place_images(cell.data());
+           [](mlpot::NeighborList &list, const Cell &cell) {
+             list.place_images(cell.data());
            })
       .def("closest_pair", &closest_pair, nb::arg("positions"))
       .def_prop_ro("counts",
-                   [](const mlpot::NeighborList &rows) {
-                     const std::vector<int> &counts = rows.row_lengths();
+                   [](const mlpot::NeighborList &list) {
+                     const std::vector<int> &counts = list.row_lengths();
                      return View(counts.data(), {counts.size()});
                    })
       .def_prop_ro("neighbors",
-                   [](const mlpot::NeighborList &rows) {
-                     const std::vector<int> &neighbors = rows.all_neighbors();
+                   [](const mlpot::NeighborList &list) {
+                     const std::vector<int> &neighbors = list.all_neighbors();
                      return View(neighbors.data(), {neighbors.size()});
                    })
       .def_prop_ro("images", &images_of, nb::rv_policy::automatic);

@@ -49,7 +49,7 @@ def test_random_models_on_random_structures(tmp_path, fields, seed):
 
 @pytest.mark.parametrize("lmax", [5, 6])
 def test_cubes_of_the_highest_degrees(lmax, tmp_path):
-    """Which the random models above do without."""
+    """Degrees that the random models above leave out."""
     sizes = {"n_channels": 20, "message_channels": 12, "readout_width": 4, "cutoff": 4.0}
     fields = {"n_layers": 2, "lmax": lmax, "correlation": 3, "message_lmax": 2, "atomic_numbers": [6, 14]}
     assert_random_model_is_exact(tmp_path, fields | sizes, seed=lmax)
@@ -72,16 +72,16 @@ def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
         assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
 
 
-@pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 300.0, 1e4])
-def test_hidden_values_of_any_size(scale, instructions, tmp_path, monkeypatch):
+def test_hidden_values_of_any_size(scale, isa, tmp_path, monkeypatch):
     """The exponential in silu is the kernels' own: beyond 88 in float32, and 709 in float64, no number holds it."""
     potential = random_potential(zbl=False, n_layers=1)
     last = potential.layers[-1]
     last.readout_hidden.weight.data *= scale
     last.readout_output.weight.data /= scale
     save_model(tmp_path / "model.pt", potential)
-    monkeypatch.setenv("MLPOT_ISA", instructions)
+    monkeypatch.setenv("MLPOT_ISA", isa)
     try:
         double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
     except ModelFileError as error:

@@ -124,12 +124,12 @@ def test_members_average_to_the_mean(committee_file):
     assert answer.member_forces.std(0).min() > 1e-6
 
 
-@pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
-def test_precisions_threads_and_instruction_sets(committee_file, instructions, monkeypatch):
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+def test_precisions_threads_and_instruction_sets(committee_file, isa, monkeypatch):
     expected = atoms_engine(NativeModel(committee_file, "double", threads=1), 0.3, "cpu").compute(
         silicon(4), EVERYTHING
     )
-    monkeypatch.setenv("MLPOT_ISA", instructions)
+    monkeypatch.setenv("MLPOT_ISA", isa)
     for precision, limit in (("double", 1e-12), ("mixed", 1e-4)):
         try:
             model = NativeModel(committee_file, precision, threads=3)

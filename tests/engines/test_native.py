@@ -61,26 +61,26 @@ def test_one_model_serves_many_threads(models):
     atoms.rattle(0.1, seed=0)
     graph = graph_from_atoms(atoms, NUMBERS, model.manifest.cutoff)
     expected = model.evaluate(graph).forces
-    answers = [None] * 8
+    all_forces = [None] * 8
     threads = [
-        threading.Thread(target=lambda k=k: answers.__setitem__(k, model.evaluate(graph).forces)) for k in range(8)
+        threading.Thread(target=lambda k=k: all_forces.__setitem__(k, model.evaluate(graph).forces)) for k in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(torch.equal(forces, expected) for forces in answers)
+    assert all(torch.equal(forces, expected) for forces in all_forces)
 
 
-@pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
-def test_instruction_sets_agree(models, instructions, monkeypatch):
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+def test_instruction_sets_agree(models, isa, monkeypatch):
     _, model, _ = models
-    monkeypatch.setenv("MLPOT_ISA", instructions)
+    monkeypatch.setenv("MLPOT_ISA", isa)
     try:
         other = NativeModel(model.path, "double")
     except ModelFileError as error:
         pytest.skip(str(error))
-    assert instructions in other.name
+    assert isa in other.name
     atoms = bulk("Si", cubic=True)
     atoms.numbers[:4] = 8
     atoms.rattle(0.1, seed=0)

@@ -12,7 +12,7 @@ from mlpot.errors import ModelFileError
 
 
 def load(path, content):
-    """Empty if the engine takes the file, else what it says."""
+    """Error message of the engine, empty if the file is valid."""
     path.write_bytes(with_checksum(bytes(content)))
     try:
         NativeEngine(str(path))
@@ -22,20 +22,20 @@ def load(path, content):
 
 
 @pytest.mark.parametrize("region", ["header", "tensors", "anywhere"])
-def test_changed_bytes_under_a_good_seal_do_no_harm(region, deep_model_file, tmp_path):
+def test_changed_bytes_under_a_valid_checksum_do_no_harm(region, deep_model_file, tmp_path):
     content = deep_model_file.read_bytes()
     first, last = header(content)
     low, high = {"header": (first - 8, last), "tensors": (last, last + 4000), "anywhere": (0, len(content) - 8)}[region]
     rng = np.random.default_rng(0)
-    answers = []
+    messages = []
     for _ in range(200):
         changed = bytearray(content)
         for place in rng.integers(low, high, rng.integers(1, 4)):
             changed[place] = rng.integers(256)
-        answers.append(load(tmp_path / "changed.pt", changed))
-    assert all("changed.pt" in answer for answer in answers if answer)
+        messages.append(load(tmp_path / "changed.pt", changed))
+    assert all("changed.pt" in message for message in messages if message)
     if region == "header":
-        assert sum(map(bool, answers)) > 100
+        assert sum(map(bool, messages)) > 100
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The C++ of the native engine under the sanitizers of the compiler: models, damaged files, neighbours, threads."""
+"""The C++ of the native engine under the sanitizers of the compiler: models, damaged files, neighbors, threads."""
 
 import os
 import re
@@ -54,14 +54,14 @@ def build(folder, **settings):
     return folder / "check_engine"
 
 
-def run(program, files, instructions="vectors_of_16"):
-    """First word of each answer; whatever a sanitizer finds ends the program with another status."""
-    options = {"UBSAN_OPTIONS": "print_stacktrace=1", "MLPOT_ISA": instructions}
+def run(program, files, isa="vectors_of_16"):
+    """First word of each line of output; findings of a sanitizer end the program with another status."""
+    options = {"UBSAN_OPTIONS": "print_stacktrace=1", "MLPOT_ISA": isa}
     done = subprocess.run(
         [program, *files], check=False, capture_output=True, text=True, errors="replace", env=os.environ | options
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    # a refusal may quote what it found in the file, line breaks included
+    # a refusal may quote the content of the file, line breaks included
     return re.findall("^(good|refused) ", done.stdout, re.MULTILINE)
 
 
@@ -81,9 +81,9 @@ def test_damaged_files(program, tmp_path, vector_bytes):
     for n, changed in enumerate(damaged((tmp_path / "small.pt").read_bytes(), 80, seed=vector_bytes)):
         files.append(tmp_path / f"{n}.pt")
         files[-1].write_bytes(changed)
-    answers = run(program, files, f"vectors_of_{vector_bytes}")
-    assert len(answers) == len(files)
-    assert answers.count("refused") > 40
+    outcomes = run(program, files, f"vectors_of_{vector_bytes}")
+    assert len(outcomes) == len(files)
+    assert outcomes.count("refused") > 40
 
 
 def test_threads(models, tmp_path):
