@@ -2,13 +2,15 @@
 
     python benchmarks/potentials.py Si --test Si_test.extxyz --structure Si:diamond:5.47 --stable
 
-Each of its presets is compared with test data, passes through `mlpot check` and, where the structure is a crystal,
-`mlpot properties`. What is complete in the output folder for the same file is not repeated. The tables stand
-in the card between the lines `<!-- measured -->` and `<!-- end -->`; values to compare with come from `reference.yaml`.
+The licence of the card is written into the files of the presets. Each preset is compared with test data, passes through
+`mlpot check` and, where the structure is a crystal, `mlpot properties`. What is complete in the output folder for the
+same file is not repeated. The tables stand in the card between the lines `<!-- measured -->` and `<!-- end -->`; values
+to compare with come from `reference.yaml`.
 """
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+
+from mlpot.model_file.manifest import TENSORS, member, read_checked, read_manifest, replace_extras
 
 POTENTIALS = Path(__file__).resolve().parents[1] / "potentials"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
@@ -36,6 +40,7 @@ def main(
     """Measure all presets of one potential."""
     metrics = {}
     for file in sorted((POTENTIALS / name).glob("*.pt"), key=lambda file: file.stem != "fast"):
+        write_license(file, license_of((POTENTIALS / name / "card.md").read_text()))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         folder = output.resolve() / f"{name}-{file.stem}-{digest[:12]}"
         check = ["--structure", structure, "--time", str(time), "--starts", str(starts)]
@@ -51,6 +56,19 @@ def main(
             metrics[file.stem]["properties"] = measured(folder / "properties/properties.json", properties)["table"]
     (POTENTIALS / name / "metrics.json").write_text(json.dumps(kept(metrics), indent=1) + "\n")
     write_tables(POTENTIALS / name, metrics)
+
+
+def write_license(file: Path, license: str) -> None:
+    """Write the licence of the card into a model file; everything else in it stays as it is."""
+    manifest = read_manifest(file)
+    if manifest.license != license:
+        tensors = member(read_checked(file), TENSORS)
+        replace_extras(file, file, manifest.model_copy(update={"license": license}), tensors)
+
+
+def license_of(card: str) -> str:
+    """Licence in the table of a card."""
+    return re.search(r"^\| licence \| (.+) \|$", card, re.MULTILINE)[1]  # type: ignore[index]  # each card has one
 
 
 def measured(result: Path, command: list[Any]) -> dict[str, Any]:

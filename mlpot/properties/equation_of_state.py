@@ -12,6 +12,7 @@ from mlpot.errors import ConfigError, PropertyError
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.plotting import tidy
 from mlpot.properties.crystal import primitive_cell, relaxed_crystal, symmetry_of
+from mlpot.properties.reference_atoms import zero_of_energy
 from mlpot.properties.rows import Row
 from mlpot.properties.short_range import free_energies
 from mlpot.simulation import relax
@@ -40,6 +41,8 @@ class EquationOfState:
     energy : float, eV/atom
     cohesive_energy : float, eV/atom
         Energy of the free atoms, as the potential gives it, minus that of the crystal.
+    zero_of_energy : {"free atoms", "fitted references"}
+        Of `cohesive_energy`: fitted references are no free atoms, and the value is then no cohesive energy.
     bulk_modulus : float, GPa
         Of a Birch-Murnaghan fit; the shape of the cell stays as it is, the atoms relax.
     bulk_modulus_derivative : float
@@ -55,6 +58,7 @@ class EquationOfState:
     volume: float
     energy: float
     cohesive_energy: float
+    zero_of_energy: str
     bulk_modulus: float
     bulk_modulus_derivative: float
     volumes: FloatArray
@@ -64,10 +68,12 @@ class EquationOfState:
         """Lines of a table."""
         names = dict(zip("abc", self.lengths, strict=True))
         distinct = {name: value for name, value in names.items() if name == "a" or abs(value - names["a"]) > 1e-4}
+        is_cohesive = self.zero_of_energy == "free atoms"
+        binding = "cohesive energy" if is_cohesive else f"energy below the {self.zero_of_energy}"
         return [
             *(Row(f"lattice constant {name}", f"{value:.4f}", "A") for name, value in distinct.items()),
             Row("volume", f"{self.volume:.3f}", "A^3/atom"),
-            Row("cohesive energy", f"{self.cohesive_energy:.4f}", "eV/atom"),
+            Row(binding, f"{self.cohesive_energy:.4f}", "eV/atom"),
             Row("bulk modulus", f"{self.bulk_modulus:.1f}", "GPa"),
             Row("its pressure derivative", f"{self.bulk_modulus_derivative:.2f}", ""),
         ]
@@ -132,6 +138,7 @@ def equation_of_state(
         volume=float(volume),
         energy=float(energy),
         cohesive_energy=float(_free_atoms(crystal, calculator) - energy),
+        zero_of_energy=zero_of_energy(calculator),
         bulk_modulus=float(modulus),
         bulk_modulus_derivative=float(fit.eos_parameters[2]),
         volumes=ratios * volume,

@@ -10,6 +10,7 @@ from pymatgen.core import Element
 
 from mlpot.errors import MLPotError
 from mlpot.properties.crystal import relaxed_crystal, structure_from
+from mlpot.properties.reference_atoms import zero_of_energy
 from mlpot.properties.short_range import free_energies
 from mlpot.simulation import relax
 from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed
@@ -92,7 +93,7 @@ def check_relaxation(system: SystemUnderTest, calculator: Calculator, progress: 
         problems.append(f"it is not bound: free atoms lie {-binding:.3f} eV/atom below it")
     cell = system.atoms.cell.cellpar()
     shape = f"a = {cell[0]:.4f} A, " if system.is_crystal else ""
-    summary = f"{shape}{binding:.3f} eV/atom below the free atoms"
+    summary = f"{shape}{binding:.3f} eV/atom below the {zero_of_energy(calculator)}"
     return passed_or_failed(
         problems, summary, {"cohesive_energy_eV_per_atom": binding, "cell_A_degrees": cell.tolist()}
     )

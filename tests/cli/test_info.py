@@ -7,6 +7,7 @@ from rich.console import Console
 
 from mlpot.cli.info import print_info
 from mlpot.errors import ModelFileError
+from mlpot.model_file.registry import find_potential
 
 
 def test_table(model_file):
@@ -30,3 +31,13 @@ def test_damaged_files_are_refused(model_file, tmp_path):
     (tmp_path / "model.pt").write_bytes(content)
     with pytest.raises(ModelFileError, match="damaged"):
         print_info(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("name", ["Si/accurate", "ethanol/fast", "Si-dft/fast"])
+def test_shipped_potentials_state_the_licence_of_their_card(name):
+    path = find_potential(name)
+    console = Console(record=True, width=120)
+    manifest = print_info(path, console=console)
+    assert manifest.license.startswith("MIT")
+    assert f"| licence | {manifest.license} |" in (path.parent / "card.md").read_text()
+    assert manifest.license in console.export_text()
