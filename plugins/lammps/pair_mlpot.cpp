@@ -170,12 +170,11 @@ std::string PairMLPot::create_engine(const std::string &name, const std::string 
   MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
   MPI_Comm_rank(node, &node_rank);
   MPI_Comm_free(&node);
-  char text[4096] = "";
-  mlpot_message message = {text, sizeof(text)};
+  EngineMessage message;
   const mlpot_settings chosen = {path.c_str(), precision.c_str(), device.c_str(), node_rank,
                                  comm->nthreads};
-  engine = api->create(&chosen, &model, &message);
-  return engine ? "" : std::string("Pair style mlpot: ") + text;
+  engine = api->create(&chosen, &model, &message.handle);
+  return engine ? "" : std::string("Pair style mlpot: ") + message.text;
 }
 
 /* ---------------------------------------------------------------------- */
@@ -272,12 +271,11 @@ PairMLPot::Failure PairMLPot::run_engine(mlpot_result &result)
 {
   const mlpot_atoms atoms = engine_atoms();
   const mlpot_communicator communicator = {this, forward_messages, reverse_messages};
-  char text[4096] = "";
-  mlpot_message message = {text, sizeof(text)};
+  EngineMessage message;
   result.failed_atom = -1;
-  if (api->compute(engine, &atoms, &communicator, &result, &message) == 0) return {};
-  if (result.failed_atom >= 0) return failure_at(result.failed_atom, text);
-  return {std::string(": ") + text, {}};
+  if (api->compute(engine, &atoms, &communicator, &result, &message.handle) == 0) return {};
+  if (result.failed_atom >= 0) return failure_at(result.failed_atom, message.text);
+  return {std::string(": ") + message.text, {}};
 }
 
 /* ---------------------------------------------------------------------- */

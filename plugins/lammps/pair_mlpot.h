@@ -75,6 +75,12 @@ class PairMLPot : public Pair {
     std::vector<tagint> atoms;
   };
 
+  // buffer for the error message of an engine
+  struct EngineMessage {
+    char text[4096] = "";
+    mlpot_message handle = {text, sizeof(text)};
+  };
+
   // the arrays that the engine fills, in eV and A
   struct Buffers {
     std::vector<int> species;

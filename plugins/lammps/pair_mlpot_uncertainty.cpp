@@ -184,11 +184,10 @@ void PairMLPot::reduce_energies()
                 world);
   double *const value = &latest.energy;
   const bool calibrated = model.energy_calibrated;
-  char text[4096] = "";
-  mlpot_message message = {text, sizeof(text)};
+  EngineMessage message;
   if (api->energy_uncertainty(engine, all.data(), calibrated ? nullptr : value,
-                              calibrated ? value : nullptr, &message) != 0)
-    error->all(FLERR, "Pair style mlpot: {}", text);
+                              calibrated ? value : nullptr, &message.handle) != 0)
+    error->all(FLERR, "Pair style mlpot: {}", message.text);
   latest.energy *= energy_unit;
 }
 
@@ -202,13 +201,13 @@ void PairMLPot::reduce_forces()
   messages = nullptr;
   comm->reverse_comm(this, member_width());
   double *const values = latest.forces.data();
-  char text[4096] = "";
-  mlpot_message message = {text, sizeof(text)};
-  if (api->force_uncertainty(
-          engine, atom->nlocal, buffers.species.data(), buffers.member_forces.data(),
-          n + atom->nghost, model.has_distance ? buffers.distance_sums.data() : nullptr,
-          model.calibrated ? nullptr : values, model.calibrated ? values : nullptr, &message) != 0)
-    error->all(FLERR, "Pair style mlpot: {}", text);
+  EngineMessage message;
+  if (api->force_uncertainty(engine, atom->nlocal, buffers.species.data(),
+                             buffers.member_forces.data(), n + atom->nghost,
+                             model.has_distance ? buffers.distance_sums.data() : nullptr,
+                             model.calibrated ? nullptr : values,
+                             model.calibrated ? values : nullptr, &message.handle) != 0)
+    error->all(FLERR, "Pair style mlpot: {}", message.text);
   for (double &value : latest.forces) value *= energy_unit;
 }
 
