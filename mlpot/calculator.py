@@ -3,7 +3,7 @@
 Data flow: ASE atoms -> `atoms_engine` (neighbours, kept between calls; native or torch) -> `results`.
 
 Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
-per-atom virials divided by the volume of the whole cell, so they sum to ``stress``. A heat flux made from them is wrong.
+per-atom virials divided by the volume of the whole cell, so they sum to ``stress``. They give no heat flux.
 
 A committee has more: ``forces_ensemble_std`` and its like always, ``forces_std`` and its like where it is calibrated,
 each computed when it is asked for (`mlpot.uncertainty.properties`).
