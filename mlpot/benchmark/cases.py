@@ -7,7 +7,6 @@ from typing import Any
 
 from mlpot import lammps
 from mlpot.benchmark.models import preset_config, untrained_model
-from mlpot.benchmark.operations import operations
 from mlpot.benchmark.peers import CUTOFF, PEERS
 from mlpot.benchmark.results import Program, Skipped
 from mlpot.benchmark.settings import Settings
@@ -41,8 +40,6 @@ class Case:
         Commands that choose the potential in LAMMPS.
     calculator : dict
         What `worker` makes the calculator of, for ASE.
-    flop : float, optional
-        Operations an atom and step.
     """
 
     potential: str
@@ -53,7 +50,6 @@ class Case:
     threads: int
     pair: tuple[str, ...] = ()
     calculator: dict[str, Any] | None = None
-    flop: float | None = None
 
     def __str__(self) -> str:
         engine = self.calculator.get("engine") if self.calculator else None
@@ -138,13 +134,11 @@ class _Builder:
         in_lammps = self._engines_in_lammps()
         in_ase = [] if self.settings.scaling else self._engines_in_ase()
         for name, path in files:
-            config = read_manifest(path).config
-            flop = operations(config, self.sample.neighbors(config.cutoff)).flop
             for engine in in_lammps:
-                yield from self._spread(name, pair=self._pair(engine, path), flop=flop)
+                yield from self._spread(name, own=True, pair=self._pair(engine, path))
             for engine in in_ase:
                 calculator = {"path": str(path), "engine": engine, "precision": self.settings.precision, "skin": SKIN}
-                yield from self._spread(name, calculator=calculator, flop=flop)
+                yield from self._spread(name, own=True, calculator=calculator)
 
     def peers(self) -> Iterator[Case]:
         """Cases of the others."""
@@ -170,9 +164,9 @@ class _Builder:
         self,
         potential: str,
         *,
+        own: bool = False,
         pair: tuple[str, ...] = (),
         calculator: dict[str, Any] | None = None,
-        flop: float | None = None,
     ) -> Iterator[Case]:
         """One potential at all sizes, on all numbers of processors."""
         program: Program = "LAMMPS" if calculator is None else "ASE"
@@ -183,8 +177,7 @@ class _Builder:
                     continue
                 if self.settings.scaling and ranks * threads > 1 and system is not base:
                     continue
-                own = flop is not None
-                yield Case(potential, own, program, system, ranks, threads, pair, calculator, flop)
+                yield Case(potential, own, program, system, ranks, threads, pair, calculator)
 
     def _pair(self, engine: str, path: Path) -> tuple[str, ...]:
         precision = f" precision {self.settings.precision}" if self.settings.precision else ""

@@ -18,7 +18,7 @@ class Row(StrictModel):
     potential: str
     mlpot: bool = Field(description="whether it is a potential of mlpot")
     program: Program
-    engine: str = Field(description="as it names itself; empty for potentials of LAMMPS")
+    engine: str = Field(description="name of the engine; empty for potentials of LAMMPS")
     precision: str
     atoms: int
     ranks: int
@@ -30,17 +30,11 @@ class Row(StrictModel):
         description="neighbour lists built in the timed steps of the last sample, in LAMMPS"
     )
     bytes_per_atom: float | None = Field(description="peak resident memory beyond that of a system of a few atoms")
-    flop_per_atom_step: float | None = Field(description="floating point operations that the model asks for")
 
     @property
     def median(self) -> float:
         """Median of the samples, us/atom/step."""
         return statistics.median(self.us_per_atom_step)
-
-    @property
-    def gflops(self) -> float | None:
-        """Useful operations in a second, in 1e9."""
-        return None if self.flop_per_atom_step is None else self.flop_per_atom_step / self.median / 1e3
 
 
 class Skipped(StrictModel):

@@ -86,7 +86,6 @@ def _row(record: Record, smallest: System) -> Row:
         trial=not record.answers,
         list_builds=answers[-1].get("list_builds"),
         bytes_per_atom=_memory(record, answers, n_atoms - len(smallest.atoms)),
-        flop_per_atom_step=case.flop,
     )
 
 

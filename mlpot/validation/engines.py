@@ -13,6 +13,7 @@ from mlpot import lammps
 from mlpot.calculator import MLPotCalculator
 from mlpot.engines.native import is_built
 from mlpot.errors import EngineError
+from mlpot.extras import MissingExtraError
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.validation.result import CheckResult, OnProgress, passed_or_failed, skipped
 
@@ -57,7 +58,10 @@ def check_engines(model: Path, structures: Mapping[str, Atoms], progress: OnProg
     """
     if not is_built():
         return skipped("the native engine is not built into this installation: see `mlpot doctor`")
-    reference = MLPotCalculator(model, engine="torch", precision="double")
+    try:
+        reference = MLPotCalculator(model, engine="torch", precision="double")
+    except MissingExtraError as error:
+        return skipped(str(error))
     others = {
         "native float64": (MLPotCalculator(model, engine="native", precision="double"), SAME),
         "native float32": (MLPotCalculator(model, engine="native", precision="mixed"), SINGLE),

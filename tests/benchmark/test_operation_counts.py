@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from operation_counts import contraction_tree, operations
 
-from mlpot.benchmark.operations import contraction_tree, operations
 from mlpot.config import PRESETS, ModelConfig
 from mlpot.model.contraction import SymmetricContraction
 
