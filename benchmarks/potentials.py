@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from mlpot.model_file.manifest import TENSORS, member, read_checked, read_manifest, replace_extras
+from mlpot.model_file.bundle import ModelBundle
 
 POTENTIALS = Path(__file__).resolve().parents[1] / "potentials"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
@@ -60,10 +60,9 @@ def main(
 
 def write_license(file: Path, license: str) -> None:
     """Write the licence of the card into a model file; everything else in it stays as it is."""
-    manifest = read_manifest(file)
-    if manifest.license != license:
-        tensors = member(read_checked(file), TENSORS)
-        replace_extras(file, file, manifest.model_copy(update={"license": license}), tensors)
+    bundle = ModelBundle.read(file)
+    if bundle.manifest.license != license:
+        bundle.with_license(license).save(file)
 
 
 def license_of(card: str) -> str:

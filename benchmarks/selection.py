@@ -34,12 +34,11 @@ from mlpot.active_learning.selection.select import Candidate, select_batch
 from mlpot.calculator import load
 from mlpot.config.train_file import read_train_config
 from mlpot.data import LabelledStructure, read_structures
-from mlpot.engines.atoms_engine import atoms_engine
-from mlpot.model_file.feature_distance import distance_from_file
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.neighbors.matscipy import species_of
 from mlpot.plotting import new_figure, tidy
 from mlpot.training import train
-from mlpot.training.committee.assemble import make_shallow
+from mlpot.training.committee.assemble import attach
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "selection.csv"
@@ -146,7 +145,7 @@ def _learn(case: Case, chosen: list[int], seed: int, folder: Path) -> tuple[Path
     (folder / "train.yaml").write_text(yaml.safe_dump(values))
     config = read_train_config(folder / "train.yaml", case.settings)
     result = train(config)
-    make_shallow(result.model, result.model, parts["train"], None, 8, None)
+    attach(ModelBundle.read(result.model), parts["train"], None, 8).save(result.model)
     errors = tuple(f"{result.test[key]:.2f}" for key in ("forces_rmse", "energy_rmse"))
     print(case.name, seed, len(chosen), *errors, flush=True)
     return result.model, errors
@@ -162,13 +161,12 @@ def _atoms(structure: LabelledStructure) -> ase.Atoms:
 
 def _select(case: Case, chosen: list[int], model: Path) -> list[int]:
     """Choose as `mlpot active` does; spreads as they are, because nothing is held out to calibrate on."""
-    calculator, distance = load(model, threads=1), distance_from_file(model)
-    engine, numbers = atoms_engine(calculator.model, 0.0, "cpu"), calculator.model.manifest.atomic_numbers
+    calculator, distance = load(model, threads=1), ModelBundle.read(model).distance()
+    numbers = calculator.manifest.atomic_numbers
     left = [index for index in range(len(case.pool)) if index not in set(chosen)]
 
     def features(atoms: ase.Atoms) -> np.ndarray:
-        descriptors = engine.compute(atoms, {"descriptors"}).descriptors
-        return distance.whitened(descriptors, species_of(atoms, numbers))
+        return distance.whitened(calculator.get_property("descriptors", atoms), species_of(atoms, numbers))
 
     pool = {number: [] for number in numbers}
     for index in chosen:

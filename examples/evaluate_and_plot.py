@@ -12,9 +12,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mlpot.data import read_structures
+from mlpot.engines.opening import open_engine
 from mlpot.evaluation import evaluate_structures
 from mlpot.model_file.registry import find_potential
-from mlpot.model_file.torchscript import load_model
 
 SILICON = Path(__file__).parent.parent / "potentials" / "Si-dft" / "data"
 
@@ -27,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
 
     structures = read_structures(options.data, required=["energy", "forces"])
-    evaluation = evaluate_structures(load_model(find_potential(options.model)), structures)
+    evaluation = evaluate_structures(open_engine(find_potential(options.model)), structures)
 
     print(f"{'kind of structure':<24}{'energy':>12}{'forces':>12}   RMSE, meV/atom and meV/A")
     for kind, errors in evaluation.by_config_type.items():

@@ -1,53 +1,57 @@
-"""ASE calculator: `model.pt` behind the interface that ASE's optimizers, dynamics and everything above them expect.
+"""ASE calculator: a model file behind the interface that ASE's optimizers, dynamics and everything above them use.
 
-Data flow: ASE atoms -> `atoms_engine` (neighbours, kept between calls; native or torch) -> `results`.
+Data flow: ASE atoms -> `engines` (native or torch, with a neighbor list kept between calls) -> `results`.
 
 Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
-per-atom virials divided by the volume of the whole cell, so they sum to ``stress``. They give no heat flux.
+per-atom virials divided by the volume of the whole cell, so they sum to ``stress``. In models of two or more layers the
+division of the virial among the atoms is not the one that a heat flux needs (the sum is exact); the logger ``mlpot``
+warns of it once.
 
-A committee has more: ``forces_ensemble_std`` and its like always, ``forces_std`` and its like where it is calibrated,
-each computed when it is asked for (`mlpot.uncertainty.properties`).
+Committees have more properties: ``forces_ensemble_std`` and the like always, ``forces_std`` and the like if they are
+calibrated, each computed on request (`mlpot.uncertainty.properties`). ``descriptors`` are available for every model.
 
-Stress needs a volume. It is given for three periodic directions, where the volume is that of the cell: of a slab in a
-box periodic in all directions the vacuum counts (multiply by cell height / slab thickness for the stress inside the
-slab). With fewer periodic directions the volume is a matter of taste, and stress is refused instead of being wrong by
-an unknown factor; `MLPotCalculator.get_virial` gives the virial, which needs no volume.
+Stress needs a volume. It is computed for three periodic directions, where the volume is that of the cell: of a slab in
+a box periodic in all directions the vacuum counts (multiply by cell height / slab thickness for the stress inside the
+slab). With fewer periodic directions the volume is a convention, and stress is refused instead of being wrong by an
+unknown factor; `MLPotCalculator.get_virial` returns the virial, which needs no volume.
 """
 
 import copy
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.data import chemical_symbols
+from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlpot.engines.atoms_engine import atoms_engine
-from mlpot.engines.native import AtomsAnswer, EngineName, NativeModel, engine_description, open_model
+from mlpot.engines.interface import Engine, EngineName
+from mlpot.engines.opening import open_engine
+from mlpot.engines.results import Property, Results
 from mlpot.errors import ConfigError, EngineError, MLPotError, ModelFileError
-from mlpot.model_file.manifest import Precision
+from mlpot.model_file.manifest import Manifest, Precision
 from mlpot.model_file.registry import find_potential
 from mlpot.neighbors.matscipy import FloatArray
 from mlpot.uncertainty.properties import Uncertainty
 
-if TYPE_CHECKING:
-    from mlpot.model_file.torchscript import LoadedModel
-
 FailureHook = Callable[[Atoms, MLPotError], None]
+LOGGER = logging.getLogger("mlpot")
 
+DESCRIPTORS = "descriptors"
 STRESSES = {"stress", "stresses", "stress_std", "stress_ensemble_std"}
 """Properties that need a volume."""
 
 
-class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
+class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     """Energy, forces and stress of a potential in a `model.pt` file.
 
-    Copies (`copy`, `deepcopy`) share the model and have results and neighbour list of their own. A pickle holds the
-    path and the hash of the file, and loads it anew where it is opened.
+    Copies (`copy`, `deepcopy`) share the model and have results and neighbor list of their own. A pickle holds the
+    path and the hash of the file, and loads the file where it is opened.
 
     Parameters
     ----------
@@ -56,26 +60,26 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     device : str
         ``cpu``, ``cuda`` or any other device of torch.
     precision : {"mixed", "double"}, optional
-        ``mixed`` computes in float32 on float64 positions, with float64 sums; ``double`` all in float64; None is what
-        the model was trained in.
+        ``mixed`` computes in float32 on float64 positions, with float64 sums; ``double`` all in float64; None: as the
+        model was trained.
     skin : float, A
-        Margin of the neighbour list: it is built anew when an atom moved by more than half of it. Results do not
-        depend on it.
+        Margin of the neighbor list: it is rebuilt when an atom moved by more than half of it. Results do not depend on
+        it.
     engine : {"native", "torch"}, optional
-        What computes; None is the native engine on the CPU, torch on other devices. Both give the same numbers.
-        The logger ``mlpot`` says at level INFO which one it is.
+        None: the native engine on the CPU, torch on other devices. Both give the same numbers. The logger ``mlpot``
+        names it at level INFO.
     threads : int, optional
-        Threads of the native engine; None is ``OMP_NUM_THREADS`` if that is set, else the number of cores.
+        Threads of the native engine; None: ``OMP_NUM_THREADS`` if that is set, else the number of cores.
 
     Attributes
     ----------
     device : str
-    engine_description : str
-        Engine, precision and threads, for log files.
-    model : NativeModel or LoadedModel
-        The model in its engine, with its manifest.
+    engine : Engine
+        The model in its engine; ``engine.description`` is for log files.
+    manifest : Manifest
+        Of the model: elements, cutoff, training, calibration.
     sha256 : str
-        Hash of the file, as it was when it was loaded.
+        Hash of the file when it was loaded.
     failure_hooks : list of callable
         Called with the atoms and the error when an evaluation fails, before it is raised; copies have none.
 
@@ -84,7 +88,16 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
     ModelFileError
         A file that is missing, damaged or not a model.
     EngineError
-        A device that is not there.
+        A device that is not available.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from mlpot.model_file.registry import find_potential
+    >>> atoms = bulk("Si")
+    >>> atoms.calc = MLPotCalculator(find_potential("Si/fast"))
+    >>> atoms.get_forces().shape
+    (2, 3)
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]  # noqa: RUF012  # ASE
@@ -112,12 +125,16 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         }
         self.device = device
         self.sha256 = _sha256(path)
-        self.model: LoadedModel | NativeModel = open_model(path, engine, device, precision, threads)
-        self.engine_description = engine_description(self.model)
-        self._engine = atoms_engine(self.model, skin, device)
-        self._uncertainty = Uncertainty(self.model)
+        self.engine: Engine = open_engine(path, engine, device=device, precision=precision, threads=threads, skin=skin)
+        self.manifest: Manifest = self.engine.manifest
+        self._uncertainty = Uncertainty(self.manifest, always_energies=self.engine.member_energies_are_free)
+        self._warned_of_heat_flux = False
         self.failure_hooks: list[FailureHook] = []
-        self.implemented_properties = [*type(self).implemented_properties, *self._uncertainty.properties]
+        self.implemented_properties = [
+            *type(self).implemented_properties,
+            DESCRIPTORS,
+            *self._uncertainty.properties,
+        ]
 
     def calculate(
         self,
@@ -132,10 +149,10 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         atoms : ase.Atoms, optional
             None: those of the last call.
         properties : sequence of str
-            ``stresses`` needs a little more work, and what `mlpot.uncertainty.properties` has is computed where it is
-            asked for, in the same evaluation. Everything else is always computed.
+            ``stresses``, ``descriptors`` and those of `mlpot.uncertainty.properties` are computed on request, in the
+            same evaluation. Everything else is always computed.
         system_changes : sequence of str
-            Not used: what changed is found by comparison.
+            Not used: changes are found by comparison.
 
         Raises
         ------
@@ -159,38 +176,52 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         try:
             results = self._evaluate(atoms, properties)
         except MLPotError as error:
-            for hook in reversed(self.failure_hooks):  # the guard of this part of a run, not of an earlier one
+            for hook in reversed(self.failure_hooks):  # the latest guard first
                 hook(atoms, error)
             raise
-        # The caller's atoms will change; arrays, info and constraints that play no role are not worth a copy.
+        # The caller's atoms will change. Arrays, info and constraints play no role and are not copied.
         self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results
 
     def _evaluate(self, atoms: Atoms, properties: Sequence[str]) -> dict[str, Any]:
-        extras = self._uncertainty.extras(properties)
+        requested: set[Property] = self._uncertainty.request(properties)
         if "stresses" in properties:
-            extras.add("atomic_virials")
+            requested.add("atomic_virials")
+            self._warn_of_heat_flux()
+        if DESCRIPTORS in properties:
+            requested.add("descriptors")
         try:
-            answer = self._engine.compute(atoms, extras)
+            results = self.engine.compute(atoms, requested)
         except MemoryError as error:
             raise EngineError(f"not enough memory for {len(atoms)} atoms: use a smaller system") from error
         except RuntimeError as error:  # of libtorch, or of the native engine
             raise EngineError(f"the engine failed: {str(error).partition(chr(10))[0]}") from error
-        return _results(atoms, answer) | self._uncertainty.compute(atoms, answer)
+        return _for_ase(atoms, results) | self._uncertainty.compute(atoms, results)
+
+    def _warn_of_heat_flux(self) -> None:
+        if self.manifest.n_layers > 1 and not self._warned_of_heat_flux:
+            self._warned_of_heat_flux = True
+            LOGGER.warning(
+                "stresses: %s has %d layers; the per-atom stresses sum to the stress of the system, but their division "
+                "among the atoms is not that of the heat flux, which would be wrong by 6 to 43 %%: use a model of one "
+                "layer (preset fast) for heat fluxes",
+                self.engine.path,
+                self.manifest.n_layers,
+            )
+
+    def export_properties(self) -> Properties:
+        """Results under the names that ASE has registered, as `atoms.get_properties` and drivers such as i-PI need."""
+        return Properties({name: value for name, value in self.results.items() if name in all_outputs})
 
     def get_virial(self, atoms: Atoms) -> FloatArray:
         """Virial of any system, periodic or not.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
 
         Returns
         -------
         virial : (3, 3), eV
             ``-dE/dstrain``. Along a direction that is not periodic it is that of the atoms strained with the rest.
         """
-        virial = self._engine.compute(atoms).virial
+        virial = self.engine.compute(atoms).virial
         if not np.isfinite(virial).all():
             raise EngineError(f"the virial is not finite: {virial.tolist()} eV")
         return virial
@@ -202,12 +233,12 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         ----------
         atoms : ase.Atoms
         tol : float
-            ASE's argument; a change is a change here.
+            Argument of ASE, not used: every change counts.
 
         Returns
         -------
         list of str
-            What differs, out of ``positions, numbers, cell, pbc``.
+            Those of ``positions, numbers, cell, pbc`` that differ.
         """
         last = self.atoms
         if last is None or len(last) != len(atoms):
@@ -221,32 +252,21 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
         return [name for name, (before, now) in pairs.items() if (before != now).any()]
 
     def set(self, **changes: object) -> dict[str, Any]:
-        """Refuse changed parameters: a calculator is what it was made with.
-
-        Parameters
-        ----------
-        **changes
-            None are possible.
-
-        Returns
-        -------
-        dict
-            Empty.
-        """
+        """Refuse changed parameters, which ASE would allow: they cannot change after the model is loaded."""
         if changes:
             raise ConfigError(f"got new values for {', '.join(changes)}: make a new MLPotCalculator with them instead")
         return {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "MLPotCalculator":
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
-        twin.__dict__.update(self.__dict__)
-        twin.parameters = dict(self.parameters)
-        twin.atoms = copy.deepcopy(self.atoms, memo)
-        twin.results = copy.deepcopy(self.results, memo)
-        twin._engine = self._engine.twin()
-        twin.failure_hooks = []
-        return twin
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(self.__dict__)
+        other.parameters = dict(self.parameters)
+        other.atoms = copy.deepcopy(self.atoms, memo)
+        other.results = copy.deepcopy(self.results, memo)
+        other.engine = self.engine.copy()
+        other.failure_hooks = []
+        return other
 
     def __copy__(self) -> "MLPotCalculator":
         return self.__deepcopy__({})
@@ -290,30 +310,37 @@ def load(
     device, precision, skin, engine, threads
         As of `MLPotCalculator`.
 
-    Returns
-    -------
-    MLPotCalculator
-
     Raises
     ------
     ModelFileError
         Neither a file nor a known name.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> atoms = bulk("Si")
+    >>> atoms.calc = load("Si")
+    >>> atoms.get_stress().shape
+    (6,)
     """
     path = find_potential(model, preset)
     return MLPotCalculator(path, device=device, precision=precision, skin=skin, engine=engine, threads=threads)
 
 
-def _results(atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
-    energy, energies, forces, virial, shares = answer[:5]
+def _for_ase(atoms: Atoms, results: Results) -> dict[str, Any]:
+    """Results under the names of ASE; refused if energies, forces or virial are not finite."""
+    energy, energies, forces, virial, shares = results[:5]
     if not np.isfinite(energy + np.sum(energies) + np.sum(forces) + np.sum(virial)):
         _refuse_non_finite(atoms, energies, forces)
-    results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
+    named = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
     if atoms.pbc.all():
         volume = atoms.cell.volume
-        results["stress"] = full_3x3_to_voigt_6_stress(-virial / volume)
+        named["stress"] = full_3x3_to_voigt_6_stress(-virial / volume)
         if shares is not None:
-            results["stresses"] = full_3x3_to_voigt_6_stress(-shares / volume)
-    return results
+            named["stresses"] = full_3x3_to_voigt_6_stress(-shares / volume)
+    if results.descriptors is not None:
+        named[DESCRIPTORS] = results.descriptors
+    return named
 
 
 def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -> None:
@@ -324,7 +351,7 @@ def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -
     raise EngineError(
         f"energy or force of atom {k} ({chemical_symbols[atoms.numbers[k]]} at {atoms.positions[k].tolist()} A) is "
         f"not finite, like that of {len(bad) - 1} others: energy {energies[k]} eV, force {forces[k].tolist()} eV/A. "
-        "Look for atoms that are much too close, and for the step that brought them there"
+        "Check for atoms that are much too close, and the step that brought them there"
     )
 
 

@@ -3,11 +3,10 @@
 import numpy as np
 import torch
 
-from mlpot.model import DeepCommittee
-from mlpot.model.committee import shallow_committee
+from mlpot.model import DeepCommittee, ShallowCommittee, main_potential
 from mlpot.model_file.feature_distance import FeatureDistance
 from mlpot.model_file.manifest import Calibration, DistanceInfo, Scaling
-from mlpot.model_file.torchscript import save_model
+from mlpot.model_file.torchscript import bundle_model
 from potentials import random_potential
 
 
@@ -16,7 +15,7 @@ def random_shallow(n_members=2, seed=0, **fields):
     potential = random_potential(seed=seed, **fields)
     generator = torch.Generator().manual_seed(seed)
     deviations = torch.randn(n_members, potential.descriptor_width, dtype=torch.float64, generator=generator)
-    return shallow_committee(potential, 0.3 * deviations)
+    return ShallowCommittee(potential, 0.3 * deviations)
 
 
 def random_deep(n_members=2, **fields):
@@ -37,7 +36,8 @@ def save_calibrated(path, committee, seed=0, known=None, calibrated=True):
     Elements but those of the indices in `known` were not in the training set.
     """
     rng = np.random.default_rng(seed)
-    n_species, width = len(committee.atomic_numbers), committee.descriptor_width
+    potential = main_potential(committee)
+    n_species, width = len(potential.atomic_numbers), potential.descriptor_width
     whitening = np.tril(rng.normal(size=(n_species, width, width))) / width
     triangles = rng.normal(size=(n_species, 3, width * (width + 1) // 2)).astype(np.float32)
     triangles[0, 2] = 0.0  # an element with fewer clusters
@@ -48,11 +48,8 @@ def save_calibrated(path, committee, seed=0, known=None, calibrated=True):
     scalings = [Scaling(scale=rng.uniform(0.5, 2.0, n).tolist(), levels=[], quantiles=[]) for n in (n_species, 1, 1)]
     scalings[0] = scalings[0].model_copy(update={"distance_limit": 0.8})
     parts = dict(zip(("forces", "energy", "stress"), scalings, strict=True))
-    save_model(
-        path,
-        committee,
-        calibration=Calibration(n_structures=1, n_forces=1, data_hash=None, **parts) if calibrated else None,
-        feature_distance=DistanceInfo(n_structures=1, n_atoms=1, data_hash=None),
-        tensors={name: torch.from_numpy(array) for name, array in distance.tensors().items()},
-    )
+    bundle = bundle_model(committee).with_distance(distance, DistanceInfo(n_structures=1, n_atoms=1, data_hash=None))
+    if calibrated:
+        bundle = bundle.with_calibration(Calibration(n_structures=1, n_forces=1, data_hash=None, **parts))
+    bundle.save(path)
     return distance

@@ -112,26 +112,26 @@ def test_two_models_do_not_disturb_each_other(model_file, deep_model_file):
 def test_duplicates_are_independent(calc, duplicate):
     atoms = silicon()
     forces = calc.get_forces(atoms)
-    twin = duplicate(calc)
-    assert twin.check_state(atoms) == []
-    np.testing.assert_array_equal(twin.get_forces(atoms), forces)
+    other = duplicate(calc)
+    assert other.check_state(atoms) == []
+    np.testing.assert_array_equal(other.get_forces(atoms), forces)
     moved = silicon(seed=2)
-    twin.get_forces(moved)
+    other.get_forces(moved)
     assert calc.check_state(atoms) == []
-    assert twin.check_state(moved) == []
-    np.testing.assert_allclose(calc.get_forces(moved), twin.get_forces(moved), rtol=0, atol=1e-13)
+    assert other.check_state(moved) == []
+    np.testing.assert_allclose(calc.get_forces(moved), other.get_forces(moved), rtol=0, atol=1e-13)
 
 
 def test_duplicates_in_memory_share_the_model(calc):
-    assert copy.deepcopy(calc).model is calc.model
+    assert copy.deepcopy(calc).engine._engine is calc.engine._engine
 
 
 def test_atoms_with_calculator_are_copied_whole(calc):
     atoms = silicon()
     atoms.calc = calc
-    twin = copy.deepcopy(atoms)
-    assert twin.calc is not calc
-    assert twin.get_potential_energy() == atoms.get_potential_energy()
+    other = copy.deepcopy(atoms)
+    assert other.calc is not calc
+    assert other.get_potential_energy() == atoms.get_potential_energy()
 
 
 def energy_of(atoms):

@@ -1,30 +1,24 @@
 """Errors of a model on labelled data, against labels that are off by a known amount."""
 
-import json
-
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
-from rich.console import Console
 
 import mlpot
 from mlpot.data import LabelledStructure
-from mlpot.engines.native import open_model
+from mlpot.engines.opening import open_engine
 from mlpot.errors import DataError
-from mlpot.evaluation import PLOTTED, evaluate_file, evaluate_structures, evaluation_table
-from mlpot.model_file.registry import find_potential
+from mlpot.evaluation import PLOTTED, evaluate_structures
 
 
 @pytest.fixture(scope="module", params=["native", "torch"])
 def model(model_file, request):
-    return open_model(model_file, request.param, "cpu", None)
+    return open_engine(model_file, request.param)
 
 
 def labelled(model_file, shifts, config_types, with_stress=True):
-    """Structures whose labels are the model's answers plus shifts: energy/atom, force component, stress component."""
+    """Structures whose labels are the model's results plus shifts: energy/atom, force component, stress component."""
     calc = mlpot.MLPotCalculator(model_file)
     structures = []
     for seed, ((energy, force, stress), config_type) in enumerate(zip(shifts, config_types, strict=True)):
@@ -92,51 +86,3 @@ def test_plots_of_large_sets_show_a_choice(model, model_file, monkeypatch):
     assert result.sample.forces.shape == (50, 2)
     assert result.sample.energy.shape == (12, 2)
     assert PLOTTED > 1000
-
-
-def test_from_file_to_table_json_and_plot(model_file, tmp_path):
-    frames = []
-    for structure in labelled(model_file, [(0.01, 0.3, 0.0), (0.0, 0.0, 0.0)], ["bulk", "hot"]):
-        atoms = structure.atoms
-        atoms.info["config_type"] = structure.config_type
-        atoms.calc = SinglePointCalculator(atoms, energy=structure.energy, forces=structure.forces)
-        frames.append(atoms)
-    write(tmp_path / "data.xyz", frames)
-    console = Console(record=True, width=120)
-    result = evaluate_file(
-        model_file, tmp_path / "data.xyz", json_path=tmp_path / "e.json", plot=tmp_path / "p.png", console=console
-    )
-    text = console.export_text()
-    assert "native engine (" in text.splitlines()[0] + text.splitlines()[1]
-    assert "labels of 2 structures" in text
-    assert "hot" in text
-    assert "errors on 2 structures, 16 atoms" in text
-    content = json.loads((tmp_path / "e.json").read_text())
-    assert content["by_element"]["O"]["maximum"] == pytest.approx(0.3, abs=1e-6)
-    assert content["units"]["forces"] == "eV/A"
-    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-    assert evaluation_table(result).row_count == 2 * 3 + 2
-
-
-def silicon_file(path, **labels):
-    atoms = bulk("Si")
-    atoms.calc = SinglePointCalculator(atoms, energy=0.0, **labels)
-    write(path, atoms)
-    return path
-
-
-def test_without_forces_error_bars_are_not_said_to_be_uncalibrated(tmp_path):
-    console = Console(record=True, width=200)
-    evaluate_file(find_potential("Si"), silicon_file(tmp_path / "data.xyz"), console=console)
-    text = console.export_text()
-    assert "the data have no forces" in text
-    assert "not calibrated" not in text
-
-
-@pytest.mark.filterwarnings("ignore:An input array is constant")
-def test_numbers_that_two_equal_errors_do_not_have_are_null_in_the_file(tmp_path):
-    data = silicon_file(tmp_path / "data.xyz", forces=[[0.1, 0.0, 0.0], [-0.1, 0.0, 0.0]])
-    evaluate_file(find_potential("Si"), data, json_path=tmp_path / "e.json", console=Console(quiet=True))
-    text = (tmp_path / "e.json").read_text()
-    assert "NaN" not in text
-    assert json.loads(text)["error_bars"]["auroc"] is None

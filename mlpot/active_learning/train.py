@@ -7,8 +7,6 @@ of the first structures, which stays the same, and on the newest labels before t
 
 import hashlib
 import json
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,14 +23,15 @@ from mlpot.active_learning.store.records import LabelledJob
 from mlpot.active_learning.store.store import Store
 from mlpot.config import DataConfig, OptimizationConfig, RunConfig, TrainConfig
 from mlpot.data import LabelledStructure, read_structures
-from mlpot.engines.native import open_model
+from mlpot.engines.opening import open_engine
 from mlpot.errors import DataError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import read_manifest
 from mlpot.training import train
 from mlpot.training.checkpoint import CHECKPOINT_NAME
-from mlpot.training.committee.assemble import make_shallow
+from mlpot.training.committee.assemble import attach
 from mlpot.uncertainty.collection import collect_errors
-from mlpot.uncertainty.command import add_error_bars
+from mlpot.uncertainty.error_bars import add_error_bars
 from mlpot.uncertainty.quality import free_atoms, sigmas
 
 MOST_POINTS = 400
@@ -129,18 +128,15 @@ def learn(
     began = time.monotonic()
     new = [one for one in parts.train if one.job.iteration == iteration]
     if previous is not None and not new:
-        partial = folder / f".partial-{target.name}"
-        shutil.copy(previous, partial)
-        add_error_bars(partial, partial, read_structures(files[0]), read_structures(files[1]))
-        seconds = time.monotonic() - began
+        bundle = add_error_bars(ModelBundle.read(previous), read_structures(files[0]), read_structures(files[1]))
     else:
         trained = _train(config, files, folder / f"{iteration:04d}.run", previous, max_time)
         if trained is None:
             return Learned(None, {})
-        partial = folder / f".partial-{target.name}"
-        make_shallow(trained, partial, read_structures(files[0]), read_structures(files[1]), config.learn.members, None)
-        seconds = time.monotonic() - began
-    os.replace(partial, target)
+        labelled = read_structures(files[0]), read_structures(files[1])
+        bundle = attach(ModelBundle.read(trained), *labelled, config.learn.members)
+    bundle.save(target)
+    seconds = time.monotonic() - began
     metrics = _metrics(target, parts, iteration, config.stop.force_error) | honest
     return Learned(target, metrics | {"training_seconds": seconds, "n_train": len(parts.train)})
 
@@ -236,7 +232,7 @@ def errors_of(model: Path, labels: Sequence[LabelledJob], target: float) -> dict
     structures = [one for one in structures if not one.is_isolated_atom]
     if not structures:
         return None
-    opened = open_model(model, None, "cpu", None)
+    opened = open_engine(model)
     table = collect_errors(opened, structures)
     calibration = opened.manifest.calibration
     if calibration is None:

@@ -8,7 +8,7 @@ from typing import get_args
 from mlpot.benchmark.peers import PEERS
 from mlpot.benchmark.styles import STYLES
 from mlpot.config import PRESETS
-from mlpot.engines.native import EngineName
+from mlpot.engines.interface import EngineName
 from mlpot.errors import ConfigError
 from mlpot.model_file.torchscript import PRECISIONS
 

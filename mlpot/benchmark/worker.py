@@ -98,13 +98,10 @@ def matrix_rate(task: dict[str, Any]) -> Answer:
 def _calculator(task: dict[str, Any]) -> tuple[Any, Answer]:
     """Make the calculator, and find out how it names itself."""
     if "path" in task:
-        import torch  # noqa: PLC0415  # large
-
         import mlpot  # noqa: PLC0415
 
         calculator = mlpot.load(task["path"], engine=task["engine"], precision=task["precision"], skin=task["skin"])
-        name = getattr(calculator.model, "name", f"torch {torch.__version__}")
-        return calculator, {"engine": name, "precision": task["precision"] or calculator.model.manifest.precision}
+        return calculator, {"engine": calculator.engine.name, "precision": calculator.engine.precision}
     from mlpot.benchmark.peers import PEERS  # noqa: PLC0415
 
     peer, precision = PEERS[task["peer"]], task["precision"] or "mixed"

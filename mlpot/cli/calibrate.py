@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from mlpot.cli.options import Device
 
@@ -16,6 +17,6 @@ def calibrate(
     device: Device = "cpu",
 ) -> None:
     """Calibrate the error bars of a committee on held-out data."""
-    from mlpot.uncertainty.command import calibrate_file
+    from mlpot.cli.calibration_of_files import calibrate_file
 
-    calibrate_file(model, data, output or model, training_data=training_data, device=device)
+    calibrate_file(model, data, output or model, training_data=training_data, device=device, console=Console())

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from mlpot.cli.options import ModelName
 
@@ -19,10 +20,10 @@ def committee_attach(
     held_out: Annotated[Path | None, typer.Option(help="calibrate on these; else on the validation part")] = None,
 ) -> None:
     """Give a trained model a shallow committee, with error bars; its predictions stay what they are."""
+    from mlpot.cli.calibration_of_files import attach_to_file
     from mlpot.model_file.registry import find_potential
-    from mlpot.training.committee.assemble import attach
 
-    attach(find_potential(model), data, output, members, held_out=held_out)
+    attach_to_file(find_potential(model), data, output, members, held_out=held_out, console=Console())
 
 
 @committee_app.command("join")
@@ -33,6 +34,6 @@ def committee_join(
     held_out: Annotated[Path | None, typer.Option(help="calibrate on these")] = None,
 ) -> None:
     """Join single models into a deep committee, whose mean is the prediction."""
-    from mlpot.training.committee.assemble import join_files
+    from mlpot.cli.calibration_of_files import join_files
 
-    join_files(models, output, training_data, held_out)
+    join_files(models, output, training_data, held_out, Console())

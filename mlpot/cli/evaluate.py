@@ -19,7 +19,7 @@ def evaluate(
 ) -> None:
     """Compare a model with labelled data: errors by label, element and config_type."""
     with needs("train"):
-        from mlpot.evaluation import evaluate_file
+        from mlpot.cli.evaluation_of_files import evaluate_file
     from mlpot.model_file.registry import find_potential
 
     path = find_potential(model)

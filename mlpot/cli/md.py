@@ -41,7 +41,7 @@ def md(
     from mlpot.simulation import MDSettings
 
     calculator = mlpot.load(model, device=device, precision=cast(Any, precision))
-    lost_distance = None if keep_lost_atoms else calculator.model.manifest.cutoff
+    lost_distance = None if keep_lost_atoms else calculator.manifest.cutoff
     times: dict[str, Any] = {"timestep": timestep, "thermostat_time": thermostat_time, "barostat_time": barostat_time}
     settings = MDSettings(
         cast(Any, ensemble),

@@ -15,4 +15,4 @@ PrecisionOption = Annotated[str | None, typer.Option(help="mixed or double; by d
 
 def print_engine(calculator: "MLPotCalculator", console: Console) -> None:
     """Print the model file and the engine that evaluates it."""
-    console.print(f"{calculator.parameters['path']}: {calculator.engine_description}", markup=False, highlight=False)
+    console.print(f"{calculator.parameters['path']}: {calculator.engine.description}", markup=False, highlight=False)

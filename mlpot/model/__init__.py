@@ -1,9 +1,16 @@
-"""Everything inside the exported file: edges, densities, contraction, repulsion, and the derivatives outside of it."""
+"""Everything inside the exported file (edges, densities, contraction, core repulsion), and its derivatives."""
 
 from mlpot.extras import needs
 
 with needs("train"):
-    from mlpot.model.committee import AnyPotential, Committee, DeepCommittee, ShallowCommittee
+    from mlpot.model.committee import (
+        AnyPotential,
+        Committee,
+        DeepCommittee,
+        ShallowCommittee,
+        main_potential,
+        members_of,
+    )
     from mlpot.model.derivatives import MemberPredictions, Prediction, evaluate, evaluate_members
     from mlpot.model.potential import Potential
 
@@ -17,4 +24,6 @@ __all__ = [
     "ShallowCommittee",
     "evaluate",
     "evaluate_members",
+    "main_potential",
+    "members_of",
 ]

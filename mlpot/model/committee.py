@@ -1,12 +1,12 @@
-"""Committees: several models in one module, whose mean is the prediction and whose spread says how sure it is.
+"""Committees: several models in one module. Their mean is the prediction, their spread an uncertainty.
 
     shallow   E_m = E + scale * descriptors . deviation_m,   sum_m deviation_m = 0
     deep      E   = mean_m E_m
 
-A shallow committee is one `Potential`, and members that differ from it in the last, linear weights alone. Their
-mean is that potential itself, to the last bit: a committee changes no energy and no force, and whoever does not ask for
-the members pays nothing for them. A deep committee has whole members, each with weights of its own; they share
-elements, reference energies and core repulsion.
+A shallow committee holds one `Potential`; its members differ from it in the weights of the linear readouts alone. Their
+mean is that potential, to the last bit: a committee changes no energy and no force, and an evaluation without member
+properties costs no more than that of the potential. A deep committee holds whole members; they share elements,
+reference energies and core repulsion.
 
 TorchScript compiles both modules.
 
@@ -18,59 +18,89 @@ Grasselli, ibid. 5, 045018 (2024): last weights drawn around a trained model.
 
 import copy
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.model.potential import Potential
 from mlpot.model.readout import last_weights
 
 
-class ShallowCommittee(Potential):
+class ShallowCommittee(nn.Module):
     """A potential, and members that deviate from it in the readout.
 
     Parameters
     ----------
-    config, atomic_numbers, reference_energies, energy_scale, average_neighbors
-        As of `Potential`.
-    n_members : int
+    potential : Potential
+        It becomes part of the committee; its predictions are those of the committee.
+    deviations : (n_members, descriptor_width)
+        Of the last weights of each member. Their mean is subtracted.
 
     Attributes
     ----------
+    potential : Potential
     deviations : (n_members, descriptor_width)
-        Of the last weights of each member; they sum to zero.
+        They sum to zero.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two members, or deviations of another width.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        atomic_numbers: Sequence[int],
-        reference_energies: Sequence[float],
-        energy_scale: float,
-        average_neighbors: float,
-        n_members: int,
-    ) -> None:
-        super().__init__(config, atomic_numbers, reference_energies, energy_scale, average_neighbors)
-        _check_number(n_members)
-        self.n_members = n_members
-        self.deviations = nn.Parameter(torch.zeros(n_members, self.descriptor_width, dtype=torch.float64))
+    def __init__(self, potential: Potential, deviations: Tensor) -> None:
+        super().__init__()
+        if deviations.dim() != 2 or deviations.size(1) != potential.descriptor_width:
+            raise ConfigError(
+                f"`deviations` must have shape (n_members, {potential.descriptor_width}), got {tuple(deviations.shape)}"
+            )
+        _check_number(len(deviations))
+        weight = next(potential.parameters())
+        centered = deviations.detach().double() - deviations.detach().double().mean(0)
+        self.potential = potential
+        self.n_members = len(deviations)
+        self.feature_width = potential.feature_width
+        self.message_width = potential.message_width
+        self.deviations = nn.Parameter(centered.to(device=weight.device, dtype=weight.dtype))
+
+    def forward(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        """Mean energy of each atom ``(n_atoms,)``; arguments as of `Potential.forward`."""
+        energies: Tensor = self.potential(species, edge_index, edge_vectors)
+        return energies
 
     @torch.jit.export
     def member_energies(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        """Energy of each atom as each member has it; arguments as of `Potential.forward`.
+        """Energy of each atom in each member; arguments as of `Potential.forward`.
 
         Returns
         -------
         member_energies : (n_members, n_atoms), float64, eV
         """
-        energies, descriptors, _ = self.describe(species, edge_index, edge_vectors)
-        parts: list[Tensor] = []
-        for layer in self.layers:
-            parts.append(layer.last_weights())  # type: ignore[operator]
-        weights = torch.cat(parts) + self.deviations
-        return energies + self.energy_scale * (weights @ descriptors.transpose(0, 1)).to(energies.dtype)
+        atoms = self.potential.describe(species, edge_index, edge_vectors)
+        weights = self.potential.last_weights() + self.deviations
+        learned = self.potential.energy_scale * (weights @ atoms.descriptors.transpose(0, 1))
+        return atoms.energies + learned.to(atoms.energies.dtype)
+
+    @torch.jit.export
+    def descriptors(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
+        """Descriptors of the potential ``(n_atoms, descriptor_width)``."""
+        return self.potential.descriptors(species, edge_index, edge_vectors)
+
+    @torch.jit.export
+    def forward_layer(
+        self,
+        layer: int,
+        n_local: int,
+        species: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        features: Tensor,
+        messages: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One layer of the potential, as `Potential.forward_layer`."""
+        return self.potential.forward_layer(layer, n_local, species, edge_index, edge_vectors, features, messages)
 
 
 class DeepCommittee(nn.Module):
@@ -97,18 +127,10 @@ class DeepCommittee(nn.Module):
             _check_alike(first, member)
         self.members = nn.ModuleList(members)
         self.n_members = len(members)
-        self.config = first.config
-        self.cutoff = first.cutoff
-        self.atomic_numbers = first.atomic_numbers
-        self.n_layers = first.n_layers
         self.member_feature_width = first.feature_width
         self.member_message_width = first.message_width
         self.feature_width = self.n_members * first.feature_width
         self.message_width = self.n_members * first.message_width
-        self.descriptor_width = first.descriptor_width
-        self.energy_scale = first.energy_scale
-        self.average_neighbors = first.average_neighbors
-        self.reference_energies = first.reference_energies
 
     def forward(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
         """Mean energy of each atom ``(n_atoms,)``; arguments as of `Potential.forward`."""
@@ -116,7 +138,7 @@ class DeepCommittee(nn.Module):
 
     @torch.jit.export
     def member_energies(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        """Energy of each atom as each member has it: ``(n_members, n_atoms)``, float64, eV."""
+        """Energy of each atom in each member: ``(n_members, n_atoms)``, float64, eV."""
         energies: list[Tensor] = []
         for member in self.members:
             energies.append(member(species, edge_index, edge_vectors))
@@ -139,7 +161,7 @@ class DeepCommittee(nn.Module):
         features: Tensor,
         messages: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One layer of the mean on its own, as `Potential.forward_layer`."""
+        """One layer of the mean, as `Potential.forward_layer`."""
         energies: list[Tensor] = []
         outgoing_features: list[Tensor] = []
         outgoing: list[Tensor] = []
@@ -158,68 +180,40 @@ class DeepCommittee(nn.Module):
 
 
 Committee = ShallowCommittee | DeepCommittee
-AnyPotential = Potential | DeepCommittee
-"""What a model file can hold; a `ShallowCommittee` is a `Potential`."""
+AnyPotential = Potential | Committee
+"""What a model file can hold."""
 
 
-def shallow_committee(potential: Potential, deviations: Tensor) -> ShallowCommittee:
-    """Committee around a trained potential.
+def main_potential(model: AnyPotential) -> Potential:
+    """Potential with the architecture and constants that all members of a model share.
 
     Parameters
     ----------
-    potential : Potential
-        Copied; its predictions stay those of the committee.
-    deviations : (n_members, descriptor_width)
-        Their mean is taken off.
+    model : Potential or committee
 
     Returns
     -------
-    ShallowCommittee
-        On the device and in the dtype of the potential.
+    Potential
+        The model itself, the potential of a shallow committee, or the first member of a deep one; not a copy.
     """
-    if deviations.dim() != 2 or deviations.size(1) != potential.descriptor_width:
-        raise ConfigError(
-            f"`deviations` must have shape (n_members, {potential.descriptor_width}), got {tuple(deviations.shape)}"
-        )
-    arguments = (potential.config, potential.atomic_numbers, potential.reference_energies.tolist())
-    with torch.random.fork_rng(devices=[]):
-        committee = ShallowCommittee(
-            *arguments, potential.energy_scale, potential.average_neighbors, n_members=len(deviations)
-        )
-    centered = deviations.detach().double() - deviations.detach().double().mean(0)
-    committee.load_state_dict({**potential.state_dict(), "deviations": centered})
-    weight = next(potential.parameters())
-    return committee.to(device=weight.device, dtype=weight.dtype)
+    if isinstance(model, ShallowCommittee):
+        return model.potential
+    return cast(Potential, model.members[0]) if isinstance(model, DeepCommittee) else model
 
 
 def members_of(committee: Committee) -> list[Potential]:
-    """Each member of a committee as a potential of its own.
-
-    Parameters
-    ----------
-    committee : ShallowCommittee or DeepCommittee
-
-    Returns
-    -------
-    list of Potential
-        Copies.
-    """
+    """Each member of a committee as a potential of its own; copies."""
     if isinstance(committee, DeepCommittee):
-        return [copy.deepcopy(member) for member in committee.members if isinstance(member, Potential)]
-    weights = committee.state_dict()
-    deviations = weights.pop("deviations")
-    arguments = (committee.config, committee.atomic_numbers, committee.reference_energies.tolist())
-    result = []
-    for deviation in deviations:
-        with torch.random.fork_rng(devices=[]):
-            member = Potential(*arguments, committee.energy_scale, committee.average_neighbors)
-        member.to(device=deviation.device, dtype=deviation.dtype)
-        own = dict(weights)
-        for name, place in last_weights(committee.config).items():
-            own[name] = weights[name] + deviation[place].view_as(weights[name])
-        member.load_state_dict(own)
-        result.append(member)
-    return result
+        return [copy.deepcopy(cast(Potential, member)) for member in committee.members]
+    members = []
+    for deviation in committee.deviations.detach():
+        member = copy.deepcopy(committee.potential)
+        weights = member.state_dict()
+        for name, place in last_weights(member.config).items():
+            weights[name] = weights[name] + deviation[place].view_as(weights[name])
+        member.load_state_dict(weights)
+        members.append(member)
+    return members
 
 
 def _check_number(n_members: int) -> None:

@@ -1,12 +1,12 @@
-"""How far later layers hear an atom: in full where its density is like those of the training set, not at all beyond.
+"""Density gate: a factor that takes later layers to zero where the local density exceeds the training maximum.
 
-    f_i = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q_i / Q) / log(4), between 0 and 1
+    g_i = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q_i / Q) / log(4), clamped between 0 and 1
 
-with q_i the mean square of its mixed density and Q the largest of its element in the training set: 1 up to Q, 0
-beyond 4 Q, with three continuous derivatives.
+with q_i the mean square of the mixed density of the atom and Q the largest one of its element in the training set:
+1 up to Q, 0 beyond 4 Q, with three continuous derivatives.
 
-Layers are polynomials of the third degree, so two of them make the ninth: where atoms are far closer than in any
-structure of the training set, the energy of later layers would go anywhere. The first layer goes on smoothly.
+A layer is a polynomial of the third degree, so two of them are one of the ninth: where atoms are far closer than in any
+structure of the training set, the energy of later layers would diverge. The first layer extrapolates smoothly.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Final
 from torch import Tensor
 
 UNBOUNDED: Final = 1e30
-"""Largest density of a model that hears every atom; finite, as all numbers of a file must be."""
+"""Maximum density of a model without gate; finite, as all numbers in a file must be."""
 
 
 def mean_square(density: Tensor) -> Tensor:
@@ -23,19 +23,20 @@ def mean_square(density: Tensor) -> Tensor:
     return density.square().sum(0).mean(1)
 
 
-def density_gate(square: Tensor, largest: Tensor) -> Tensor:
-    """Share ``(n_centers,)`` that is heard of each atom.
+def density_gate(density: Tensor, max_density: Tensor) -> Tensor:
+    """Gate of each atom.
 
     Parameters
     ----------
-    square : (n_centers,)
+    density : (n_centers,)
         Mean square of the mixed density.
-    largest : (n_centers,)
-        Largest mean square of the element in the training set.
+    max_density : (n_centers,)
+        Largest one of the element in the training set.
 
     Returns
     -------
-    share : (n_centers,)
+    gate : (n_centers,)
+        Between 0 and 1.
     """
-    b = (square / largest).clamp(1.0, 4.0).log() / math.log(4.0)
+    b = (density / max_density).clamp(1.0, 4.0).log() / math.log(4.0)
     return 1.0 - b * b * b * b * (35.0 - b * (84.0 - b * (70.0 - 20.0 * b)))

@@ -1,29 +1,31 @@
 """The potential: layers of density, contraction and update, summed into one energy for each atom.
 
-    density    D_i     = sum over neighbours (`density`)
-    mix        A_i     = weights . D_i
-    contract   B_i     = symmetric powers of A_i (`contraction`)
-    update     h_i^t   = Linear(f_i^t B_i) + Linear(h_i^(t-1))
-    message    x_i^t   = Linear(f_i^t B_i) + element embedding, the input of the next layer's density
+    density    D_i     = sum over neighbors (`density`)
+    mix        A_i     = weights . D_i                              (ACE: atomic basis)
+    contract   B_i     = symmetric powers of A_i (`contraction`)    (ACE: product basis)
+    update     h_i^t   = Linear(g_i^t B_i) + Linear(h_i^(t-1))
+    message    x_i^t   = Linear(g_i^t B_i) + element embedding, the input of the density of the next layer
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
-Every element has weights of its own (`elements`), but for the radial functions of messages, ``w`` and the MLP.
+Every element has weights of its own (`species_linear`), but for the radial functions of messages, ``w`` and the MLP.
 
 The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
-descriptors of an atom, on which committees (`committee`) and distances from the training set rest.
+descriptors of an atom, on which committees (`committee`) and distances from the training set are built.
 
-Nothing has a constant term, so an atom without neighbours has exactly its reference energy. Contracted densities are
-cubic in the density, so the messages of atoms in far denser places than any of the training set are long and of any
-direction, and the next layer would raise them to the ninth power. Long messages fade, therefore: where atoms are
-squeezed, later layers fall silent, and the first one, which goes on smoothly, is left with the repulsion of the cores.
-So they do wherever a density is greater than any of the training set: ``f`` is 1 up to there and 0 beyond
-(`familiarity`), but for what the first layer adds to the energy itself.
+Nothing has a constant term, so an atom without neighbors has exactly its reference energy.
 
-TorchScript compiles this module: plain tensors in and out, plain ATen operators inside.
+Contracted densities are cubic in the density, and the next layer raises messages to the third power again: far above
+the densities of the training set the energy of later layers would be a polynomial of the ninth degree. Two factors
+prevent that, and leave such atoms to the first layer, which extrapolates smoothly, and to the core repulsion:
+`damp_messages` takes the contribution of long messages to zero, and the density gate ``g`` (`density_gate`) is 1 up to
+the largest density of the training set and falls to 0 beyond. What the first layer adds to the energy is not gated.
+
+TorchScript compiles this module: plain tensors in and out of `Potential.forward`, plain ATen operators inside.
 """
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -36,14 +38,56 @@ from mlpot.model.density import MessageDensity, SpeciesDensity
 from mlpot.model.density_gate import UNBOUNDED, density_gate, mean_square
 from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
 from mlpot.model.species_linear import map_by_element
-from mlpot.model.zbl import Repulsion
+from mlpot.model.zbl import ZBLRepulsion
+
+
+class LayerOutput(NamedTuple):
+    """What a layer computes for the centers.
+
+    Attributes
+    ----------
+    energies : (n_centers,)
+        In units of the energy scale.
+    features : (n_centers, n_channels)
+        The part of the descriptors that the readout is applied to.
+    passed : (n_centers, n_channels)
+        Features as the next layer receives them: those of the first layer are gated.
+    messages : (n_centers, message_width)
+        No columns after the last layer.
+    density : (n_centers,)
+        Mean square of the mixed density.
+    """
+
+    energies: Tensor
+    features: Tensor
+    passed: Tensor
+    messages: Tensor
+    density: Tensor
+
+
+class AtomDescription(NamedTuple):
+    """Everything that the energies of the atoms are linear in.
+
+    Attributes
+    ----------
+    energies : (n_atoms,), float64, eV
+        Reference energies and core repulsion.
+    descriptors : (n_atoms, descriptor_width)
+        Features of each layer, then the hidden values of the last readout.
+    densities : (n_layers, n_atoms)
+        Mean squares of the mixed densities.
+    """
+
+    energies: Tensor
+    descriptors: Tensor
+    densities: Tensor
 
 
 class Layer(nn.Module):
     """One layer: density, contraction, update of the features, messages for the next layer.
 
-    `max_density` holds the largest mean square of the mixed density of each element in the training set, which is
-    known after training; `UNBOUNDED` until then.
+    `max_density` holds the largest mean square of the mixed density of each element in the training set, recorded after
+    training; `UNBOUNDED` until then.
     """
 
     max_density: Tensor
@@ -68,32 +112,30 @@ class Layer(nn.Module):
         self.message = nn.Parameter(torch.randn(n_species, degrees, width, n_messages) / math.sqrt(width))
         self.message_embedding = nn.Parameter(torch.randn(n_species, n_messages))
         self.readout = nn.Parameter(0.1 * torch.randn(width) / math.sqrt(width))
-        known = torch.full((n_species,), UNBOUNDED)
-        self.register_buffer("max_density", known, persistent=config.n_layers > 1)
+        unbounded = torch.full((n_species,), UNBOUNDED)
+        self.register_buffer("max_density", unbounded, persistent=config.n_layers > 1)
         self.readout_hidden = nn.Linear(width, config.readout_width, bias=False) if self.is_last else None
         self.readout_output = nn.Linear(config.readout_width, 1, bias=False) if self.is_last else None
 
-    def forward(
-        self, species: Tensor, passed: Tensor, messages: Tensor, edges: EdgeFeatures
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Of the centres: scaled energies ``(n_centers,)``; features, and as they are passed on; messages; density."""
+    def forward(self, species: Tensor, passed: Tensor, messages: Tensor, edges: EdgeFeatures) -> LayerOutput:
+        """Evaluate the layer on the features and messages of the previous one."""
         centers = species[: edges.n_centers]
-        density = self.density(species, messages, edges)
-        square = mean_square(density)
-        contracted = self.contraction(density, centers)
+        mixed = self.density(species, messages, edges)
+        density = mean_square(mixed)
+        contracted = self.contraction(mixed, centers)
         features = map_by_element(contracted[0], self.update, centers)
-        heard = features
+        gated = features
         if not (self.is_first and self.is_last):
-            share = density_gate(square, self.max_density[centers]).unsqueeze(1)
-            contracted, heard = contracted * share, features * share
+            gate = density_gate(density, self.max_density[centers]).unsqueeze(1)
+            contracted, gated = contracted * gate, features * gate
         if not self.is_first:
-            heard = heard + map_by_element(passed, self.skip, centers)
-            features = heard
+            gated = gated + map_by_element(passed, self.skip, centers)
+            features = gated
         energies = features @ self.readout
         output = self.readout_output
         if output is not None:
             energies = energies + output(self.hidden(features)).squeeze(1)
-        return energies, features, heard, self.outgoing(contracted, centers), square
+        return LayerOutput(energies, features, gated, self.outgoing(contracted, centers), density)
 
     def hidden(self, features: Tensor) -> Tensor:
         """Values ``(n_centers, readout_width)`` to which the last weights of the readout apply; no columns before."""
@@ -124,7 +166,7 @@ class Layer(nn.Module):
 
 
 def damp_messages(messages: Tensor) -> Tensor:
-    """Messages of a degree ``(n_centers, 2 degree + 1, n_message_channels)``: those much longer than 3 are silenced."""
+    """Messages of one degree ``(n_centers, 2 degree + 1, n_message_channels)``; they vanish far above a length of 3."""
     size = (1.0 / 9.0) * messages.square().sum(1, keepdim=True)
     return messages / (1.0 + size.square().square())
 
@@ -177,7 +219,7 @@ class Potential(nn.Module):
         self.layers = nn.ModuleList(
             Layer(config, index, n_species, average_neighbors) for index in range(config.n_layers)
         )
-        self.repulsion = Repulsion(self.atomic_numbers, config.cutoff) if config.zbl else None
+        self.repulsion = ZBLRepulsion(self.atomic_numbers, config.cutoff) if config.zbl else None
         # Built in float64, so that casting down rounds the constants once and nothing is ever cast up.
         self.double()
 
@@ -188,7 +230,7 @@ class Potential(nn.Module):
         ----------
         species : (n_atoms,), int64
         edge_index : (2, n_edges), int64
-            Centres non-decreasing.
+            Centers non-decreasing.
         edge_vectors : (n_edges, 3), float64, A
             All shorter than the cutoff.
 
@@ -201,8 +243,9 @@ class Potential(nn.Module):
         passed = torch.zeros([n_atoms, 0], dtype=edges.radial.dtype, device=edges.radial.device)
         messages = passed
         for layer in self.layers:
-            energy, _, passed, messages, _ = layer(species, passed, messages, edges)
-            energies = energies + self.energy_scale * energy.to(energies.dtype)
+            output = layer(species, passed, messages, edges)
+            passed, messages = output.passed, output.messages
+            energies = energies + self.energy_scale * output.energies.to(energies.dtype)
         return energies
 
     @torch.jit.export
@@ -216,21 +259,21 @@ class Potential(nn.Module):
         features: Tensor,
         messages: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One layer on its own, for programs that exchange messages between processes.
+        """Evaluate one layer, for programs that exchange messages between processes.
 
         Parameters
         ----------
         layer : int
             From 0 to ``n_layers - 1``.
         n_local : int
-            Number of centres; they are the first of the atoms.
+            Number of centers; they come first among the atoms.
         species : (n_all,), int64
             Local atoms, then ghosts.
         edge_index : (2, n_edges), int64
-            Centres below `n_local`, non-decreasing.
+            Centers below `n_local`, non-decreasing.
         edge_vectors : (n_edges, 3), float64, A
         features : (n_local, feature_width)
-            As the previous layer passed them on; the first layer does not read them.
+            Of the previous layer; the first layer does not read them.
         messages : (n_all, message_width)
             Of the previous layer, ghosts included; the first layer does not read them.
 
@@ -247,8 +290,9 @@ class Potential(nn.Module):
             energies = torch.zeros_like(energies)
         for index, block in enumerate(self.layers):
             if index == layer:
-                energy, _, features, messages, _ = block(species, features, messages, edges)
-                energies = energies + self.energy_scale * energy.to(energies.dtype)
+                output = block(species, features, messages, edges)
+                features, messages = output.passed, output.messages
+                energies = energies + self.energy_scale * output.energies.to(energies.dtype)
         return energies, features, messages
 
     @torch.jit.export
@@ -260,29 +304,33 @@ class Potential(nn.Module):
         descriptors : (n_atoms, descriptor_width)
             Features of each layer, then the hidden values of the last readout.
         """
-        return self.describe(species, edge_index, edge_vectors)[1]
+        return self.describe(species, edge_index, edge_vectors).descriptors
 
-    def describe(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Energies before any layer ``(n_atoms,)``, eV, descriptors, and mean squares of the mixed densities."""
+    def describe(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> AtomDescription:
+        """Descriptors and densities of all atoms; arguments as of `forward`."""
         energies, edges = self.prepare(species, edge_index, edge_vectors, species.numel())
         passed = torch.zeros([species.numel(), 0], dtype=edges.radial.dtype, device=edges.radial.device)
         messages = passed
         parts: list[Tensor] = []
-        squares: list[Tensor] = []
+        densities: list[Tensor] = []
         for layer in self.layers:
-            _, features, passed, messages, square = layer(species, passed, messages, edges)
-            parts.append(features)
-            parts.append(layer.hidden(features))  # type: ignore[operator]
-            squares.append(square)
-        return energies, torch.cat(parts, 1), torch.stack(squares)
+            output = layer(species, passed, messages, edges)
+            passed, messages = output.passed, output.messages
+            parts.append(output.features)
+            parts.append(layer.hidden(output.features))  # type: ignore[operator]
+            densities.append(output.density)
+        return AtomDescription(energies, torch.cat(parts, 1), torch.stack(densities))
 
-    def densities(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        """Mean square ``(n_layers, n_atoms)`` of the mixed density of each layer; arguments as of `forward`."""
-        return self.describe(species, edge_index, edge_vectors)[2]
+    def last_weights(self) -> Tensor:
+        """Weights of the descriptors in the energy ``(descriptor_width,)``."""
+        parts: list[Tensor] = []
+        for layer in self.layers:
+            parts.append(layer.last_weights())  # type: ignore[operator]
+        return torch.cat(parts)
 
     @torch.jit.unused
     def disable_gate(self) -> None:
-        """Forget the densities of the training set: in training every atom is heard in full."""
+        """Disable the density gate (used during training)."""
         for layer in self.layers:
             layer.max_density.fill_(UNBOUNDED)  # type: ignore[operator]
 

@@ -1,9 +1,9 @@
-"""Ziegler-Biersack-Littmark repulsion of close atoms, always in float64, and its hand-over to the learned part.
+"""Ziegler-Biersack-Littmark (ZBL) repulsion of close atoms, always in float64, switched to the learned part.
 
-It keeps atoms apart where there are no data. A smooth envelope takes the repulsion from full strength at contact of
-the nuclei to zero, with two continuous derivatives, at a fraction of the sum of the covalent radii. What the envelope
-takes away from the repulsion it gives to the neighbour's weight in the learned density: a learned polynomial of a
-large density can be large and attractive, and would win over the repulsion otherwise.
+It keeps atoms apart where there are no data. A smooth envelope takes the repulsion from full strength at zero distance
+to zero at the switching radius, with two continuous derivatives. The learned density of the neighbor has the
+complementary weight: a learned polynomial of a large density can be large and attractive, and would outweigh the
+repulsion otherwise.
 
 References
 ----------
@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from mlpot.model.radial import envelope
 
 SWITCHING_RADIUS: Final = 0.7
-"""Distance at which the repulsion is zero, as a fraction of the sum of the covalent radii; double and triple bonds are
-longer."""
+"""Where the repulsion reaches zero, as a fraction of the sum of the covalent radii; even triple bonds are longer."""
 
 COULOMB: Final = 14.399645
 """e^2 / (4 pi epsilon_0) in eV A."""
@@ -30,8 +29,8 @@ COULOMB: Final = 14.399645
 BOHR: Final = 0.529177211
 
 
-class Repulsion(nn.Module):
-    """Screened nuclear repulsion, half of each pair's energy on each of its atoms."""
+class ZBLRepulsion(nn.Module):
+    """Screened nuclear repulsion; each atom of a pair has half of its energy."""
 
     charge: Tensor
     radius: Tensor
@@ -49,11 +48,11 @@ class Repulsion(nn.Module):
     def forward(
         self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_centers: int
     ) -> tuple[Tensor, Tensor]:
-        """Energies ``(n_centers,)`` in eV, and the weight ``(n_edges, 1)`` of each neighbour in the density."""
+        """Energies ``(n_centers,)`` in eV, and the weight ``(n_edges, 1)`` of each neighbor in the learned density."""
         radius = self.radius.to(edge_vectors.device)[species]
-        reach = (radius[edge_index[0]] + radius[edge_index[1]]).clamp(max=self.cutoff)
+        switching = (radius[edge_index[0]] + radius[edge_index[1]]).clamp(max=self.cutoff)
         distance = edge_vectors.square().sum(1).sqrt()
-        closeness = envelope(distance / reach, 6)
+        closeness = envelope(distance / switching, 6)
         close = torch.nonzero(closeness.detach()).flatten()
         center = edge_index[0][close]
         pair = closeness[close] * self.pair_energy(species[center], species[edge_index[1][close]], distance[close])

@@ -1,7 +1,6 @@
-"""What a `model.pt` says of itself, without torch: the file with its checksum, its members, its manifest.
+"""Manifest of a model file: architecture, units, self-test, calibration; and the checks before anything is read.
 
-`export` writes and reads the rest of the file and says how it is laid out; the native engine of `engine` needs no more
-than this, so that ASE runs without loading torch.
+Free of torch, so that the native engine runs without it. `torchscript` describes the layout of the file.
 """
 
 import io
@@ -17,10 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
-from mlpot.running.atomic_write import write_atomically
 
 FORMAT_VERSION = 8
-"""The format that is written, and the only one that is read: names of today came with it."""
+"""The format that is written, and the only one that is read."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
@@ -35,7 +33,7 @@ class _Strict(BaseModel):
 
 
 class ReferenceResults(_Strict):
-    """What a model says of the structure of the self-test structure: eV, eV/A, eV."""
+    """Results for the self-test structure in float64: eV, eV/A, eV."""
 
     energy: float
     forces: list[list[float]]
@@ -43,9 +41,9 @@ class ReferenceResults(_Strict):
 
 
 class SelfTest(ReferenceResults):
-    """A structure and what the model answers for it in float64; every engine must reproduce it.
+    """A structure with its results; every engine must reproduce them.
 
-    `members` holds the answers of the members of a committee.
+    `members` holds the results of the members of a committee.
     """
 
     numbers: list[int]
@@ -54,22 +52,22 @@ class SelfTest(ReferenceResults):
     members: list[ReferenceResults] | None = None
 
     def atoms(self) -> Atoms:
-        """Structure of the self-test structure, periodic."""
+        """Structure of the self-test, periodic."""
         return Atoms(self.numbers, self.positions, cell=self.cell, pbc=True)
 
 
 class CommitteeInfo(_Strict):
-    """Committee in a file: members that share all but the last weights, or whole ones."""
+    """Committee in a file: shallow members share all but the last weights, deep ones are whole potentials."""
 
     kind: Literal["shallow", "deep"]
     n_members: int
 
 
 class Scaling(_Strict):
-    """From the spread of a committee to an error bar: ``sigma = scale * spread``.
+    """Calibration of the spread of a committee: ``sigma = scale * spread``.
 
-    `scale` has one value for each element of the model (forces), or one (energy, stress). A share ``levels[k]`` of
-    the held-out errors was below ``quantiles[k] * sigma``. For forces, where the file has a feature distance,
+    `scale` has one value for each element of the model (forces), or one (energy, stress). A fraction ``levels[k]`` of
+    the held-out errors lies below ``quantiles[k] * sigma``. For forces, where the file has a feature distance,
     ``sigma = scale * sqrt(spread) * D * max(1, D / distance_limit)``, with D that of the neighbourhood.
     """
 
@@ -102,7 +100,7 @@ class DistanceInfo(_Strict):
 
 
 class Manifest(_Strict):
-    """What a model file says of itself; units are eV and A throughout."""
+    """Description of the model in a file; units are eV and A throughout."""
 
     format_version: int = FORMAT_VERSION
     creator: str
@@ -127,7 +125,7 @@ class Manifest(_Strict):
     feature_distance: DistanceInfo | None = None
 
     def to_json(self) -> str:
-        """Text for the file, without what is not there."""
+        """JSON text for the file, without fields that are not set."""
         absent = {name for name in _OPTIONAL if getattr(self, name) is None}
         self_test = {"members"} if self.self_test.members is None else set()
         return self.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "self_test": self_test})
@@ -139,23 +137,13 @@ def read_manifest(path: str | Path) -> Manifest:
     Raises
     ------
     ModelFileError
-        As for `load_model`, but for the self-test structure.
+        The file is missing, cut, changed, foreign or of another format.
     """
     return parse_manifest(Path(path), read_checked(Path(path)))
 
 
 def add_checksum(archive: bytes) -> bytes:
-    """Archive with its checksum as the zip comment.
-
-    Parameters
-    ----------
-    archive : bytes
-        As torch wrote it.
-
-    Returns
-    -------
-    bytes
-    """
+    """Archive with its checksum as the zip comment."""
     if archive[-22:-18] != b"PK\x05\x06":
         raise ModelFileError("torch wrote an archive that does not end with a plain end-of-directory record")
     body = archive[:-2] + struct.pack("<H", len(CHECKSUM) + 8) + CHECKSUM
@@ -163,15 +151,7 @@ def add_checksum(archive: bytes) -> bytes:
 
 
 def read_checked(path: Path) -> bytes:
-    """All bytes of a model file, if they are those that were written.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    bytes
+    """Bytes of a model file after a check of its checksum.
 
     Raises
     ------
@@ -192,35 +172,13 @@ def read_checked(path: Path) -> bytes:
 
 
 def member(content: bytes, name: str) -> bytes:
-    """One of the extra files inside a model file.
-
-    Parameters
-    ----------
-    content : bytes
-        Of `read_checked`.
-    name : str
-
-    Returns
-    -------
-    bytes
-    """
+    """One of the extra files (`MANIFEST`, `TENSORS`) in the bytes of a model file."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return archive.read(next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}")))
 
 
 def parse_manifest(path: Path, content: bytes) -> Manifest:
-    """Manifest out of the bytes of a model file.
-
-    Parameters
-    ----------
-    path : Path
-        For error messages.
-    content : bytes
-        Of `read_checked`.
-
-    Returns
-    -------
-    Manifest
+    """Manifest in the bytes of a model file; `path` is for error messages.
 
     Raises
     ------
@@ -234,32 +192,9 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
         raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
     if version != FORMAT_VERSION:
         is_older = isinstance(version, int) and version < FORMAT_VERSION
-        remedy = "train it anew, models compute something else now" if is_older else "upgrade mlpot"
+        remedy = "train it again, the architecture has changed since" if is_older else "upgrade mlpot"
         raise ModelFileError(f"{path}: has format {version}; this mlpot reads format {FORMAT_VERSION}: {remedy}")
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error
-
-
-def replace_extras(path: Path, target: Path, manifest: Manifest, tensors: bytes) -> None:
-    """Write a model file again with another manifest and other plain tensors; the module in it stays as it is.
-
-    Parameters
-    ----------
-    path, target : Path
-        May be the same.
-    manifest : Manifest
-    tensors : bytes
-        In the safetensors format.
-    """
-    changed = {MANIFEST: manifest.to_json().encode(), TENSORS: tensors}
-    archive = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(read_checked(path))) as source,
-        zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as copy,
-    ):
-        for entry in source.namelist():
-            _, _, name = entry.rpartition("/extra/")
-            copy.writestr(entry, changed.get(name) or source.read(entry))
-    write_atomically(target, add_checksum(archive.getvalue()))

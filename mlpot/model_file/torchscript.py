@@ -1,21 +1,21 @@
-"""`model.pt`: one file that holds a potential for every engine. Written and read here, and nowhere else in Python.
+"""`model.pt`: one file that holds a potential for every engine; the only place in Python that uses TorchScript.
 
-The file is a TorchScript archive, that is a zip with stored entries, and its members are
+The file is a TorchScript archive, a zip with stored entries, whose members are
 
 - the scripted module (one potential or a committee) in float64, plain ATen operators only (float32 weights are exact
   in it);
-- ``extra/mlpot.json``: the `Manifest`, with a self-test structure and what the model must answer for it;
+- ``extra/mlpot.json``: the `Manifest`, with a self-test structure and its results;
 - ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
 
 The zip comment, the last bytes of the file, is ``mlpot-crc32:`` and eight hexadecimal digits: the CRC-32 of all
-bytes before the digits. A file that was cut, changed or not written by mlpot is refused before anything in it is
+bytes before the digits. A file that is cut, changed or not written by mlpot is refused before anything in it is
 interpreted. No Python pickle is ever loaded.
 """
 
 import io
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -38,33 +38,30 @@ from mlpot.model import (
     ShallowCommittee,
     evaluate,
     evaluate_members,
+    main_potential,
 )
 from mlpot.model.graph import Graph
-from mlpot.model.zbl import Repulsion
+from mlpot.model.zbl import ZBLRepulsion
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import (
     MANIFEST,
     TENSORS,
-    Calibration,
     CommitteeInfo,
-    DistanceInfo,
     Manifest,
     Precision,
     ReferenceResults,
     SelfTest,
     add_checksum,
     member,
-    parse_manifest,
-    read_checked,
 )
 from mlpot.neighbors.matscipy import graph_from_atoms
-from mlpot.running.atomic_write import write_atomically
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
 ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `self_test_deviation` has it
 AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
 
-class LoadedModel(NamedTuple):
+class ScriptedModel(NamedTuple):
     """A scripted potential with its manifest.
 
     Attributes
@@ -80,7 +77,7 @@ class LoadedModel(NamedTuple):
     path: Path
 
     def evaluate(self, graph: Graph, *, atomic_virials: bool = False) -> Prediction:
-        """Energies and their derivatives, as `mlpot.model.evaluate` gives them."""
+        """Energies and their derivatives, as `mlpot.model.evaluate` computes them."""
         # The profiling executor recompiles for each new shape, and its first calls take seconds: plain interpreter.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             return evaluate(self.module, graph, atomic_virials=atomic_virials)
@@ -91,77 +88,68 @@ class LoadedModel(NamedTuple):
             return evaluate_members(self.module, graph)
 
     def descriptors(self, graph: Graph) -> torch.Tensor:
-        """Descriptors ``(n_atoms, descriptor_width)``, as `mlpot.model.Potential.descriptors` gives them."""
+        """Descriptors ``(n_atoms, descriptor_width)``, as `mlpot.model.Potential.descriptors` computes them."""
         with torch.jit.optimized_execution(False), torch.no_grad():  # type: ignore[attr-defined]
             return cast(torch.Tensor, self.module.descriptors(graph.species, graph.edge_index, graph.edge_vectors))
 
 
-def save_model(
-    path: str | Path,
-    potential: AnyPotential,
-    training: dict[str, Any] | None = None,
-    license: str = "",
-    *,
-    calibration: Calibration | None = None,
-    feature_distance: DistanceInfo | None = None,
-    tensors: Mapping[str, torch.Tensor] | None = None,
-) -> Manifest:
-    """Write a potential or a committee to one file, atomically.
+def bundle_model(potential: AnyPotential, training: dict[str, Any] | None = None, license: str = "") -> ModelBundle:
+    """Script a potential or a committee, and describe it.
 
     Parameters
     ----------
-    path : str or Path
-    potential : Potential or DeepCommittee
+    potential : Potential or committee
         Its dtype decides the precision that engines use by default.
     training : dict
-        What the model was trained on and how: goes into the manifest as it is, must be JSON.
+        What the model was trained on and how: plain JSON, for the manifest.
     license : str
-    calibration, feature_distance : optional
-        As `mlpot.uncertainty` makes them.
-    tensors : mapping, optional
-        More plain tensors for the file: those of the feature distance.
 
     Returns
     -------
-    Manifest
+    ModelBundle
+        Without feature distance and calibration.
     """
     double = in_double(potential)
     manifest = _manifest(potential, double, training or {}, license)
-    manifest = manifest.model_copy(update={"calibration": calibration, "feature_distance": feature_distance})
-    extra = {MANIFEST: manifest.to_json(), TENSORS: plain_tensors(double, tensors or {})}
+    extra = {MANIFEST: manifest.to_json(), TENSORS: plain_tensors(double)}
     buffer = io.BytesIO()
     with _torchscript():
         torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
-    write_atomically(Path(path), add_checksum(buffer.getvalue()))
-    return manifest
+    return ModelBundle(add_checksum(buffer.getvalue()), manifest)
 
 
-def load_model(path: str | Path, device: torch.device | str = "cpu", precision: Precision | None = None) -> LoadedModel:
-    """Read a model file and check it against its own self-test structure.
+def save_model(
+    path: str | Path, potential: AnyPotential, training: dict[str, Any] | None = None, license: str = ""
+) -> Manifest:
+    """Write a potential or a committee to one file, completely or not at all; arguments as of `bundle_model`."""
+    bundle = bundle_model(potential, training, license)
+    bundle.save(path)
+    return bundle.manifest
+
+
+def load_model(
+    model: str | Path | ModelBundle, device: torch.device | str = "cpu", precision: Precision | None = None
+) -> ScriptedModel:
+    """Load the scripted module of a model file and compare it with the self-test of the file.
 
     Parameters
     ----------
-    path : str or Path
+    model : str, Path or ModelBundle
     device : torch.device or str
     precision : {"mixed", "double"}
         Arithmetic in float32 or float64; by default what the model was trained in. Positions, edge vectors,
         energies and their sums are float64 in both.
-
-    Returns
-    -------
-    LoadedModel
 
     Raises
     ------
     ModelFileError
         The file is missing, cut, changed, foreign, of another format, or fails its self-test.
     """
-    path = Path(path)
-    content = read_checked(path)
-    manifest = parse_manifest(path, content)
+    bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
+    path, manifest = bundle.path, bundle.manifest
     try:
         with _torchscript():
-            module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
+            module = torch.jit.load(io.BytesIO(bundle.content), map_location=device)  # type: ignore[no-untyped-call]
     except Exception as error:  # libtorch raises bare RuntimeErrors of many kinds
         raise ModelFileError(f"{path}: libtorch cannot read the module in it: {_first_line(error)}") from error
     chosen = precision or manifest.precision
@@ -171,42 +159,38 @@ def load_model(path: str | Path, device: torch.device | str = "cpu", precision: 
     module.eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    loaded = LoadedModel(module, manifest, path)
+    loaded = ScriptedModel(module, manifest, path)
     _check_self_test(loaded, chosen, device)
     return loaded
 
 
-def potential_from_file(path: str | Path) -> AnyPotential:
-    """Eager potential with the weights of a model file, in the dtype it was trained in: to train it further.
-
-    Returns
-    -------
-    Potential or DeepCommittee
-        A `ShallowCommittee` is a `Potential`.
+def potential_from_file(model: str | Path | ModelBundle) -> AnyPotential:
+    """Eager potential or committee with the weights of a model file, in the dtype it was trained in.
 
     Raises
     ------
     ModelFileError
         As for `load_model`. Constants are those of this version, not of the file: with others, the self-test fails.
     """
-    content = read_checked(path := Path(path))
-    manifest = parse_manifest(path, content)
-    tensors = safetensors.torch.load(member(content, TENSORS))
+    bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
+    manifest = bundle.manifest
+    tensors = safetensors.torch.load(member(bundle.content, TENSORS))
     potential = _build(manifest)
-    potential.load_state_dict({name: tensors[name] for name in potential.state_dict()})
+    potential.load_state_dict({name: tensors[_name_in_file(name)] for name in potential.state_dict()})
     graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff)
     deviation = self_test_deviation(evaluate(in_double(potential), graph), manifest.self_test)
     if not deviation <= ALLOWED_DEVIATION["double"]:
         raise ModelFileError(
-            f"{path}: its weights give other numbers in this version of mlpot than in the one that wrote it (relative "
-            f"deviation {deviation:.1e} in its self-test): it can be evaluated, but not trained further; train it again"
+            f"{bundle.path}: its weights give other numbers in this version of mlpot than in the one that wrote it "
+            f"(relative deviation {deviation:.1e} in its self-test): it can be evaluated, but not trained further; "
+            "train it again"
         )
     return potential.to(PRECISIONS[manifest.precision])
 
 
 @contextmanager
 def _torchscript() -> Iterator[None]:
-    """TorchScript is the format that was chosen: that torch would rather have another is no news to the user."""
+    """Without the warning of torch that TorchScript is deprecated: it is the format of the file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
         yield
@@ -214,34 +198,32 @@ def _torchscript() -> Iterator[None]:
 
 def _build(manifest: Manifest) -> AnyPotential:
     """Build a module of the kind that a file holds, with random weights."""
-    arguments = (
-        manifest.config,
-        manifest.atomic_numbers,
-        manifest.reference_energies,
-        manifest.energy_scale,
-        manifest.average_neighbors,
-    )
+
+    def potential() -> Potential:
+        return Potential(
+            manifest.config,
+            manifest.atomic_numbers,
+            manifest.reference_energies,
+            manifest.energy_scale,
+            manifest.average_neighbors,
+        )
+
     committee = manifest.committee
     with torch.random.fork_rng(devices=[]):
         if committee is None:
-            return Potential(*arguments)
+            return potential()
         if committee.kind == "shallow":
-            return ShallowCommittee(*arguments, committee.n_members)
-        return DeepCommittee([Potential(*arguments) for _ in range(committee.n_members)])
+            return _shallow(potential(), committee.n_members)
+        return DeepCommittee([potential() for _ in range(committee.n_members)])
+
+
+def _shallow(potential: Potential, n_members: int) -> ShallowCommittee:
+    return ShallowCommittee(potential, torch.zeros(n_members, potential.descriptor_width, dtype=torch.float64))
 
 
 def in_double(potential: AnyModel) -> AnyModel:
-    """Copy of a potential in float64, whose constants were never rounded to float32; on the CPU, without gradients.
-
-    Parameters
-    ----------
-    potential : Potential or DeepCommittee
-
-    Returns
-    -------
-    Potential or DeepCommittee
-    """
-    double = _twin(potential)
+    """Copy of a model in float64, whose constants were never rounded to float32; on the CPU, without gradients."""
+    double = _same_kind(potential)
     double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
     if isinstance(double, ShallowCommittee) and next(potential.parameters()).dtype != torch.float64:
         # Their sum was zero before they were rounded.
@@ -252,59 +234,55 @@ def in_double(potential: AnyModel) -> AnyModel:
     return cast(AnyModel, double)
 
 
-def _twin(potential: AnyPotential) -> AnyPotential:
+def _same_kind(model: AnyPotential) -> AnyPotential:
     """Build a module of the same kind in float64 with random weights."""
-    if isinstance(potential, DeepCommittee):
-        return DeepCommittee([cast(Potential, _twin(cast(Potential, member))) for member in potential.members])
-    arguments = (
-        potential.config,
-        potential.atomic_numbers,
-        potential.reference_energies.tolist(),
-        potential.energy_scale,
-        potential.average_neighbors,
-    )
+    if isinstance(model, DeepCommittee):
+        return DeepCommittee([cast(Potential, _same_kind(cast(Potential, member))) for member in model.members])
+    if isinstance(model, ShallowCommittee):
+        return _shallow(cast(Potential, _same_kind(model.potential)), model.n_members)
     with torch.random.fork_rng(devices=[]):
-        if isinstance(potential, ShallowCommittee):
-            return ShallowCommittee(*arguments, potential.n_members)
-        return Potential(*arguments)
+        return Potential(
+            model.config,
+            model.atomic_numbers,
+            model.reference_energies.tolist(),
+            model.energy_scale,
+            model.average_neighbors,
+        )
 
 
-def plain_tensors(potential: AnyPotential, more: Mapping[str, torch.Tensor] | None = None) -> bytes:
-    """Weights and constants of a potential by name, in the safetensors format.
-
-    Parameters
-    ----------
-    potential : Potential or DeepCommittee
-    more : mapping, optional
-        Other tensors by name.
-
-    Returns
-    -------
-    bytes
-    """
-    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers()) | dict(more or {})
+def plain_tensors(potential: AnyPotential) -> bytes:
+    """Weights and constants of a model by name, in the safetensors format."""
+    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
     for name, module in potential.named_modules():
-        if isinstance(module, Repulsion):  # plain attributes of the module, for its own reasons
+        if isinstance(module, ZBLRepulsion):  # plain attributes of the module, which stay float64
             tensors |= {f"{name}.charge": module.charge, f"{name}.radius": module.radius}
-    return safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+    return safetensors.torch.save(
+        {_name_in_file(name): tensor.detach().contiguous() for name, tensor in tensors.items()}
+    )
 
 
-def _manifest(potential: AnyPotential, double: AnyPotential, training: dict[str, Any], license: str) -> Manifest:
+def _name_in_file(name: str) -> str:
+    """Name of a tensor in the file: those of a shallow committee's potential are named as in a single potential."""
+    return name.removeprefix("potential.")
+
+
+def _manifest(model: AnyPotential, double: AnyPotential, training: dict[str, Any], license: str) -> Manifest:
     try:
         json.dumps(training, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"`training` must be plain JSON without NaN: {error}") from error
-    dtype = next(potential.parameters()).dtype
+    dtype = next(model.parameters()).dtype
     precision = next(name for name, known in PRECISIONS.items() if known == dtype)
+    potential = main_potential(model)
     return Manifest(
         creator=f"mlpot {__version__}",
         atomic_numbers=potential.atomic_numbers,
         elements=[chemical_symbols[z] for z in potential.atomic_numbers],
         cutoff=potential.cutoff,
         n_layers=potential.n_layers,
-        feature_width=potential.feature_width,
-        message_width=potential.message_width,
-        n_parameters=sum(parameter.numel() for parameter in potential.parameters()),
+        feature_width=model.feature_width,
+        message_width=model.message_width,
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         precision=precision,
         config=potential.config,
         reference_energies=potential.reference_energies.tolist(),
@@ -313,7 +291,7 @@ def _manifest(potential: AnyPotential, double: AnyPotential, training: dict[str,
         training=training,
         license=license,
         self_test=_self_test(double),
-        committee=_committee_info(potential),
+        committee=_committee_info(model),
     )
 
 
@@ -324,39 +302,40 @@ def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
     return CommitteeInfo(kind=kind, n_members=potential.n_members)
 
 
-def _self_test(double: AnyPotential) -> SelfTest:
+def _self_test(model: AnyPotential) -> SelfTest:
     """Two atoms of each element (at most 16), shaken, no denser than the data: float32 is poor in far denser matter."""
+    potential = main_potential(model)
     rng = np.random.default_rng(0)
-    numbers = np.resize(double.atomic_numbers, min(16, max(4, 2 * len(double.atomic_numbers))))
+    numbers = np.resize(potential.atomic_numbers, min(16, max(4, 2 * len(potential.atomic_numbers))))
     spacing = 2.2 * float(np.mean(covalent_radii[numbers]))
     side = int(np.ceil(len(numbers) ** (1 / 3)))
     grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[: len(numbers)]
     positions = spacing * (grid + rng.uniform(-0.12, 0.12, (len(numbers), 3)))
-    of_data = double.cutoff * float(np.cbrt(len(numbers) * 4.0 / 3.0 * np.pi / double.average_neighbors))
+    of_data = potential.cutoff * float(np.cbrt(len(numbers) * 4.0 / 3.0 * np.pi / potential.average_neighbors))
     cell = max(side * spacing, of_data) * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
     atoms = Atoms(numbers, positions, cell=cell, pbc=True)
-    graph = graph_from_atoms(atoms, double.atomic_numbers, double.cutoff)
-    answer = evaluate(double, graph)
+    graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
+    results = evaluate(model, graph)
     return SelfTest(
         numbers=numbers.tolist(),
         positions=positions.tolist(),
         cell=cell.tolist(),
-        energy=answer.energy.item(),
-        forces=answer.forces.tolist(),
-        virial=answer.virial[0].tolist(),
-        members=_member_answers(double, graph) if isinstance(double, Committee) else None,
+        energy=results.energy.item(),
+        forces=results.forces.tolist(),
+        virial=results.virial[0].tolist(),
+        members=_member_results(model, graph) if isinstance(model, Committee) else None,
     )
 
 
-def _member_answers(committee: Committee, graph: Graph) -> list[ReferenceResults]:
-    answers = evaluate_members(committee, graph)
+def _member_results(committee: Committee, graph: Graph) -> list[ReferenceResults]:
+    results = evaluate_members(committee, graph)
     return [
         ReferenceResults(energy=energy.item(), forces=forces.tolist(), virial=virial[0].tolist())
-        for energy, forces, virial in zip(answers.energy, answers.forces, answers.virial, strict=True)
+        for energy, forces, virial in zip(results.energy, results.forces, results.virial, strict=True)
     ]
 
 
-def _check_self_test(loaded: LoadedModel, precision: Precision, device: torch.device | str) -> None:
+def _check_self_test(loaded: ScriptedModel, precision: Precision, device: torch.device | str) -> None:
     path, manifest = loaded.path, loaded.manifest
     graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
     try:
@@ -377,26 +356,26 @@ def _check_self_test(loaded: LoadedModel, precision: Precision, device: torch.de
         )
 
 
-def self_test_deviation(answer: Prediction, self_test: SelfTest) -> float:
-    """Largest deviation of energy, forces and virial from the self-test structure, relative to their size."""
-    return _deviation((answer.energy[0], answer.forces, answer.virial[0]), self_test)
+def self_test_deviation(results: Prediction, self_test: SelfTest) -> float:
+    """Largest deviation of energy, forces and virial from the self-test, relative to their size."""
+    return _deviation((results.energy[0], results.forces, results.virial[0]), self_test)
 
 
-def _member_deviations(answers: MemberPredictions, expected: list[ReferenceResults]) -> list[float]:
-    parts = zip(answers.energy[:, 0], answers.forces, answers.virial[:, 0], strict=True)
+def _member_deviations(results: MemberPredictions, expected: list[ReferenceResults]) -> list[float]:
+    parts = zip(results.energy[:, 0], results.forces, results.virial[:, 0], strict=True)
     return [_deviation(got, wanted) for got, wanted in zip(parts, expected, strict=True)]
 
 
-def _deviation(got: tuple[torch.Tensor, ...], answer: ReferenceResults) -> float:
+def _deviation(got: tuple[torch.Tensor, ...], reference: ReferenceResults) -> float:
     deviations = []
-    for value, expected in zip(got, (answer.energy, answer.forces, answer.virial), strict=True):
+    for value, expected in zip(got, (reference.energy, reference.forces, reference.virial), strict=True):
         wanted = torch.tensor(expected, dtype=torch.float64)
         deviations.append(((value.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
     return _max_or_nan(deviations)
 
 
 def _max_or_nan(values: list[float]) -> float:
-    """Largest of some numbers; a NaN does not hide behind ``max()``."""
+    """Largest of some numbers; NaN if one of them is NaN, which ``max()`` does not ensure."""
     return float("nan") if any(np.isnan(values)) else max(values)
 
 

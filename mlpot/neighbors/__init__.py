@@ -1,1 +1,1 @@
-"""Neighbour lists: the only place that knows cells and periodic images."""
+"""Neighbor lists of both engines, and minimum distances: the only package with cells and periodic images."""

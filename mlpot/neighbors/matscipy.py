@@ -1,4 +1,4 @@
-"""ASE atoms to `Graph`: the only place that knows cells and periodic images.
+"""ASE atoms to neighbor lists and `Graph`: the only place in Python with cells and periodic images.
 
 matscipy does the search. Any cell is accepted: none, one with fewer than three vectors, triclinic, smaller than
 the cutoff, atoms outside of it.
@@ -22,11 +22,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 COINCIDENT = 1e-6
-"""Two atoms closer than this (A) are one atom given twice, and are refused."""
+"""Two atoms closer than this (A) count as one atom given twice, and are refused."""
 
 
 def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
-    """Full neighbour list, sorted by centre.
+    """Full neighbor list, sorted by center.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
     Returns
     -------
     i, j : (n_edges,)
-        Centre and neighbour.
+        Center and neighbor.
     D : (n_edges, 3), A
         ``r_j - r_i + S @ cell``.
     S : (n_edges, 3)
-        Periodic image of the neighbour.
+        Periodic image of the neighbor.
 
     Raises
     ------
@@ -64,13 +64,7 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
 
 
 def refuse_coincident(atoms: Atoms, i: int, j: int) -> NoReturn:
-    """Raise the `DataError` for two atoms that are at the same place.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-    i, j : int
-    """
+    """Raise the `DataError` for two atoms that are at the same place."""
     raise DataError(
         f"atoms {i} and {j} are at the same place ({atoms.positions[i]} A); expected distinct atoms, "
         "got two on top of each other: remove one of them"
@@ -78,15 +72,7 @@ def refuse_coincident(atoms: Atoms, i: int, j: int) -> NoReturn:
 
 
 def search_cell(atoms: Atoms) -> FloatArray:
-    """Cell with three independent vectors: missing ones, along which nothing repeats, are filled in.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-
-    Returns
-    -------
-    cell : (3, 3), A
+    """Cell with three independent vectors: missing ones, along which nothing repeats, are filled in; ``(3, 3)``, A.
 
     Raises
     ------
@@ -152,19 +138,14 @@ def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float)
 
 
 def species_of(atoms: Atoms, atomic_numbers: Sequence[int]) -> IntArray:
-    """Index of each atom's element in `atomic_numbers`; unknown elements are refused by name.
-
-    Returns
-    -------
-    species : (n_atoms,)
-    """
+    """Index of each atom's element in `atomic_numbers`, ``(n_atoms,)``; other elements are refused by name."""
     known = np.full(len(chemical_symbols), -1, dtype=np.int64)
     known[list(atomic_numbers)] = np.arange(len(atomic_numbers))
     species: IntArray = known[atoms.numbers]
     if np.any(species < 0):
         unknown = sorted({chemical_symbols[z] for z in atoms.numbers[species < 0]})
         raise DataError(
-            f"the model knows {', '.join(chemical_symbols[z] for z in atomic_numbers)}; "
+            f"the model has the elements {', '.join(chemical_symbols[z] for z in atomic_numbers)}; "
             f"got atoms of {', '.join(unknown)}, which it was not trained on"
         )
     return species

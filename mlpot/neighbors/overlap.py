@@ -1,9 +1,10 @@
-"""Atoms that are closer than any model has been trained for: `guard` and `simulation` ask after every step.
+"""Minimum distances of two atoms, as fractions of the sum of their covalent radii: every such rule of the project.
 
-The rule, which `pair_style mlpot` of LAMMPS follows as well: two atoms are too close below half of the sum of their
-covalent radii. There the repulsion of the nuclei has taken over most of the learned part, no material in equilibrium
-comes near, and what the model says is not to be trusted. Collision cascades are the exception: give them a smaller
-fraction.
+Below `CLOSEST_IN_MD`, the repulsion of the nuclei has replaced most of the learned part of a potential, and no material
+in equilibrium comes near: a simulation is stopped, by `simulation.guard` and by ``pair_style mlpot`` of LAMMPS alike.
+Collision cascades need a smaller fraction. What DFT is to compute must keep a larger distance, `CLOSEST_FOR_DFT`, and
+the boundary of a periodic piece that is cut out of a larger frame should be near a bond length, `CLOSEST_IN_CUTOUT`.
+(The range of the core repulsion itself is `model.zbl.SWITCHING_RADIUS`.)
 """
 
 from typing import NamedTuple
@@ -13,10 +14,12 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mlpot.errors import ConfigError
-from mlpot.neighbors.verlet import SkinNeighborList
+from mlpot.neighbors.matscipy import FloatArray, IntArray, neighbor_list
+from mlpot.neighbors.verlet import VerletList
 
-CLOSEST = 0.5
-"""Fraction of the sum of the covalent radii below which two atoms are too close."""
+CLOSEST_IN_MD = 0.5
+CLOSEST_FOR_DFT = 0.6
+CLOSEST_IN_CUTOUT = 0.7
 
 SKIN = 0.5
 
@@ -36,14 +39,14 @@ class Overlap(NamedTuple):
     limit: float
 
     def describe(self, atoms: Atoms) -> str:
-        """Say it in words."""
+        """One sentence for the user."""
         first, second = (f"{k} ({atoms.symbols[k]})" for k in (self.i, self.j))
         gap = f"{self.distance:.4f} A apart, closer than {self.limit:.4f} A"
         return f"atoms {first} and {second} are {gap}: too close for any model"
 
 
 class OverlapSearch:
-    """Looks for overlaps in one structure that moves.
+    """Finds overlaps in one structure that moves.
 
     Parameters
     ----------
@@ -51,23 +54,15 @@ class OverlapSearch:
         Fraction of the sum of the covalent radii; 0: nothing is too close.
     """
 
-    def __init__(self, closest: float = CLOSEST) -> None:
+    def __init__(self, closest: float = CLOSEST_IN_MD) -> None:
         if not 0.0 <= closest <= 1.0:
             raise ConfigError(f"`closest` must be between 0 and 1 (sums of covalent radii), got {closest}")
         self._closest = closest
-        self._reach = 0.0
-        self._pairs = SkinNeighborList(0.0, SKIN)
+        self._range = 0.0
+        self._pairs = VerletList(0.0, SKIN)
 
     def find(self, atoms: Atoms) -> Overlap | None:
         """Find the worst overlap.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-
-        Returns
-        -------
-        Overlap or None
 
         Raises
         ------
@@ -75,16 +70,28 @@ class OverlapSearch:
             Positions that are not finite, two atoms at one place.
         """
         limits = self._closest * covalent_radii[atoms.numbers]
-        reach = 2.0 * float(limits.max(initial=0.0))
-        if reach == 0.0:
+        largest = 2.0 * float(limits.max(initial=0.0))
+        if largest == 0.0:
             return None
-        if reach != self._reach:
-            self._reach, self._pairs = reach, SkinNeighborList(reach, SKIN)
+        if largest != self._range:
+            self._range, self._pairs = largest, VerletList(largest, SKIN)
         (i, j), vectors = self._pairs.edges(atoms)
-        distances = np.linalg.norm(vectors, axis=1)
-        pair_limits = limits[i] + limits[j]
-        ratios = distances / pair_limits
-        if not len(ratios) or ratios.min() >= 1.0:
-            return None
-        k = int(ratios.argmin())
-        return Overlap(int(i[k]), int(j[k]), float(distances[k]), float(pair_limits[k]))
+        return _worst(limits, i, j, vectors)
+
+
+def find_overlap(atoms: Atoms, closest: float) -> Overlap | None:
+    """Find the worst overlap in one structure; as `OverlapSearch.find`, without a list that is kept."""
+    limits = closest * covalent_radii[atoms.numbers]
+    i, j, vectors, _ = neighbor_list(atoms, 2.0 * float(limits.max(initial=0.0)))
+    return _worst(limits, i, j, vectors)
+
+
+def _worst(limits: FloatArray, i: IntArray, j: IntArray, vectors: FloatArray) -> Overlap | None:
+    """Pair that is closest in units of its limit; None if all are beyond."""
+    distances = np.linalg.norm(vectors, axis=1)
+    pair_limits = limits[i] + limits[j]
+    ratios = distances / pair_limits
+    if not len(ratios) or ratios.min() >= 1.0:
+        return None
+    k = int(ratios.argmin())
+    return Overlap(int(i[k]), int(j[k]), float(distances[k]), float(pair_limits[k]))

@@ -1,15 +1,16 @@
-"""When a neighbour list must be built anew, and the list of the torch engine, which lives by that rule.
+"""Verlet lists: neighbor lists with a skin, and the criterion by which they are rebuilt.
 
-A list is built with cutoff + skin. As long as no pair inside the cutoff can be missing from it, it is kept, and the
-pairs beyond the cutoff are left out, so that the answer is that of a fresh list. Stored pairs are ordered by (i, j, S),
-so even the order of the edges, and with it the rounding of every sum, does not depend on when the list was built.
+A list is built with cutoff + skin. It is kept as long as no pair inside the cutoff can be missing from it, and the
+pairs beyond the cutoff are left out, so that the result is that of a fresh list. Stored pairs are ordered by (i, j, S),
+so that the order of the edges, and with it the rounding of every sum, does not depend on when the list was built.
 
-When the list still holds. Let p0, h0 be positions and cell at the build, p, h those now, and F the deformation with
+The criterion. Let p0, h0 be positions and cell at the build, p, h those now, and F the deformation with
 ``h = h0 @ F`` for the periodic cell vectors. What moved beside the deformation is ``u_i = p_i - p0_i @ F``. A pair at
 ``d`` now was at ``d0`` with ``d = d0 @ F + u_j - u_i``, so ``|d0| <= (cutoff + 2 max|u|) * norm(F^-1)``. While the
 right-hand side stays below cutoff + skin, every pair inside the cutoff is in the list. For a fixed cell this is the
-textbook rule: no atom moved by more than skin / 2. Only differences of u count, so its mean may be taken off. In the
-same way ``|d| >= |d0| / norm(F^-1) - 2 max|u|`` says how close two atoms can have come, without looking at the pairs.
+textbook criterion: no atom moved by more than skin / 2. Only differences of u count, so its mean may be subtracted. In
+the same way ``|d| >= |d0| / norm(F^-1) - 2 max|u|`` bounds the distance of the two closest atoms without a loop over
+the pairs.
 """
 
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from mlpot.neighbors.matscipy import COINCIDENT, FloatArray, IntArray, neighbor_
 
 
 class _Reference(NamedTuple):
-    """What a list was built from, and the distance of the two closest atoms then, A."""
+    """Structure at the build of the list, and the distance of its two closest atoms, A."""
 
     positions: FloatArray
     cell: FloatArray
@@ -30,19 +31,19 @@ class _Reference(NamedTuple):
     closest: float
 
 
-class Skin:
-    """The rule by which a neighbour list is kept or built anew.
+class VerletCriterion:
+    """Whether a neighbor list of cutoff + skin still holds every pair inside the cutoff.
 
     Parameters
     ----------
     cutoff : float, A
     width : float, A
-        By how much the list reaches beyond the cutoff; 0 builds a new list at every call.
+        The skin; 0 builds a new list at every call.
 
     Attributes
     ----------
     closest : float, A
-        No two atoms are closer than this, as far as the rule can tell.
+        Lower bound of the distance of any two atoms.
     """
 
     def __init__(self, cutoff: float, width: float) -> None:
@@ -54,33 +55,16 @@ class Skin:
         self._reference: _Reference | None = None
 
     def restart(self, atoms: Atoms, closest: float = 0.0) -> None:
-        """Take note that the list was built.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-        closest : float, A
-            Distance of the two closest atoms, if known.
-        """
+        """Record that the list was built; `closest` is the distance of the two closest atoms, A, if known."""
         self.closest = closest
         self._reference = _Reference(atoms.positions.copy(), atoms.cell.array.copy(), atoms.pbc.copy(), closest)
 
     def forget(self) -> None:
-        """Take note that there is no list."""
+        """Record that there is no list."""
         self._reference = None
 
     def covers(self, atoms: Atoms) -> bool:
-        """Whether every pair inside the cutoff is certainly in the list.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-
-        Returns
-        -------
-        bool
-            False for anything that is not finite.
-        """
+        """Whether every pair inside the cutoff is certainly in the list; False for values that are not finite."""
         positions, cell, pbc = atoms.positions, atoms.cell.array, atoms.pbc
         reference = self._reference
         if reference is None or len(positions) != len(reference.positions) or (pbc != reference.pbc).any():
@@ -97,7 +81,7 @@ class Skin:
         displacements = positions - moved
         if self._allows(displacements, smallest):
             return True
-        # Where everything moved together. The mean is the dearer test, and seldom needed.
+        # Where everything moved together. The mean is more expensive, and seldom needed.
         return len(positions) > 0 and self._allows(displacements - displacements.mean(axis=0), smallest)
 
     def _allows(self, displacements: FloatArray, smallest: float) -> bool:
@@ -114,8 +98,8 @@ def _deformation(before: FloatArray, after: FloatArray) -> FloatArray:
     return np.eye(3) + change
 
 
-class SkinNeighborList:
-    """Neighbour list with a skin, equal to a fresh `neighbor_list` at every call.
+class VerletList:
+    """Verlet list, equal to a fresh `neighbor_list` at every call.
 
     Parameters
     ----------
@@ -126,11 +110,11 @@ class SkinNeighborList:
     Attributes
     ----------
     n_builds : int
-        How often the list was built.
+        Number of builds.
     """
 
     def __init__(self, cutoff: float, skin: float) -> None:
-        self._skin = Skin(cutoff, skin)
+        self._criterion = VerletCriterion(cutoff, skin)
         self.n_builds = 0
         self._edge_index = np.zeros((2, 0), dtype=np.int64)
         self._shifts = np.zeros((0, 3), dtype=np.int64)
@@ -143,37 +127,36 @@ class SkinNeighborList:
         Parameters
         ----------
         atoms : ase.Atoms
-            What `neighbor_list` takes.
 
         Returns
         -------
         edge_index : (2, n_edges)
-            Centre (non-decreasing) and neighbour.
+            Center (non-decreasing) and neighbor.
         edge_vectors : (n_edges, 3), A
 
         Raises
         ------
         DataError
-            What `neighbor_list` refuses.
+            As for `neighbor_list`.
         """
-        if not self._skin.covers(atoms):
+        if not self._criterion.covers(atoms):
             self._build(atoms)
         vectors, squares = self._vectors(atoms.positions, atoms.cell.array)
         if len(squares) and squares.min() < COINCIDENT**2:
-            neighbor_list(atoms, self._skin.cutoff)  # says which atoms
-        inside = squares < self._skin.cutoff**2
+            neighbor_list(atoms, self._criterion.cutoff)  # raises, with the atoms
+        inside = squares < self._criterion.cutoff**2
         if inside.all():
             return self._edge_index, vectors
         kept = np.flatnonzero(inside)
         return self._edge_index.take(kept, axis=1), vectors.take(kept, axis=0)
 
     def _build(self, atoms: Atoms) -> None:
-        self._skin.forget()
-        i, j, _, S = neighbor_list(atoms, self._skin.cutoff + self._skin.width)
+        self._criterion.forget()
+        i, j, _, S = neighbor_list(atoms, self._criterion.cutoff + self._criterion.width)
         order = np.lexsort((S[:, 2], S[:, 1], S[:, 0], j, i))
         self._edge_index, self._shifts = np.stack([i[order], j[order]]), S[order]
         self._offset_cell = None
-        self._skin.restart(atoms)
+        self._criterion.restart(atoms)
         self.n_builds += 1
 
     def _vectors(self, positions: FloatArray, cell: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from mlpot.data import LabelledStructure, Subset, read_structures, split
-from mlpot.engines.native import open_model
+from mlpot.engines.opening import open_engine
 from mlpot.errors import DataError
 from mlpot.ood.division import divide
 from mlpot.ood.findings import Findings, compare
 from mlpot.training.launch import train_command
 from mlpot.training.run import MODEL_NAME
 from mlpot.uncertainty.collection import collect_errors
-from mlpot.uncertainty.command import quality_as_dict
 from mlpot.uncertainty.plots import plot_reliability
+from mlpot.uncertainty.quality import quality_as_dict
 
 Structures = Sequence[LabelledStructure]
 KNOWN_SHARE = 0.1
@@ -111,7 +111,7 @@ def _run_case(name: str, known: Structures, unknown: Structures, settings: Setti
     resume = any((folder / "run").glob("**/checkpoint.pt"))
     if train_command(folder / "train.extxyz", {}, overrides, resume=resume, max_time=None) != 0:
         raise KeyboardInterrupt
-    model = open_model(folder / "run" / MODEL_NAME, None, "cpu", None)
+    model = open_engine(folder / "run" / MODEL_NAME)
     usable = [
         index for index, one in enumerate(unknown) if set(one.atoms.numbers) <= set(model.manifest.atomic_numbers)
     ]

@@ -77,7 +77,7 @@ def compute_properties(
 
 def _jobs(atoms: Atoms, calculator: MLPotCalculator) -> dict[str, Callable[[], Property]]:
     """Functions that compute the properties, by name."""
-    cutoff = calculator.model.manifest.cutoff
+    cutoff = calculator.manifest.cutoff
     pairs = combinations_with_replacement(sorted(set(atoms.symbols)), 2)
     jobs: dict[str, Callable[[], Property]] = {
         "equation-of-state": partial(equation_of_state, atoms, calculator),

@@ -21,7 +21,7 @@ from ase.io import write
 
 from mlpot.calculator import FailureHook, MLPotCalculator
 from mlpot.errors import ConfigError, EngineError, MLPotError, UncertaintyError
-from mlpot.neighbors.overlap import CLOSEST, OverlapSearch
+from mlpot.neighbors.overlap import CLOSEST_IN_MD, OverlapSearch
 from mlpot.simulation.frames import save_failure, with_forces
 from mlpot.simulation.uncertainty_limits import (
     describe_uncertain,
@@ -76,7 +76,7 @@ class Guard:
         action: Action = "halt",
         file: str | Path = "mlpot.uncertain.xyz",
         name: str | Path = "mlpot",
-        closest: float = CLOSEST,
+        closest: float = CLOSEST_IN_MD,
     ) -> None:
         if not isinstance(atoms.calc, MLPotCalculator):
             raise ConfigError("`atoms` must carry a calculator of mlpot: atoms.calc = mlpot.load(...)")

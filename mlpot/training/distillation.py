@@ -71,7 +71,7 @@ def teach(config: TrainConfig, train: Structures, stop: StopRequest, console: Co
         return
     teachers = [load(path, threads=config.run.threads) for path in settings.teachers]
     for path, teacher in zip(settings.teachers, teachers, strict=True):
-        _check_knowledge(path, teacher.model.manifest, train, console)
+        _check_knowledge(path, teacher.manifest, train, console)
     starts = [structure for structure in train if not structure.is_isolated_atom]
     rng = np.random.default_rng(member_seed(config.training))
     frames: list[Atoms] = []

@@ -2,48 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
-from mlpot.model import DeepCommittee, Potential
+from mlpot.model import Potential, main_potential
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import read_manifest
 from mlpot.model_file.torchscript import potential_from_file
 
 
-def single_potential(path: Path) -> Potential:
-    """Potential of a file, without the members of a shallow committee.
-
-    Parameters
-    ----------
-    path : Path
-        The model file.
-
-    Returns
-    -------
-    Potential
+def single_potential(model: Path | ModelBundle) -> Potential:
+    """Potential of a model file, without the members of a shallow committee.
 
     Raises
     ------
     ConfigError
-        A committee of whole members.
+        A deep committee.
     """
-    manifest = read_manifest(path)
-    if manifest.committee is not None and manifest.committee.kind == "deep":
-        raise ConfigError(f"{path} is a committee of whole members: expected a single model or a shallow committee")
-    potential = cast(Potential, potential_from_file(path))
-    weights = potential.state_dict()
-    if "deviations" not in weights:
-        return potential
-    single = Potential(
-        manifest.config,
-        manifest.atomic_numbers,
-        manifest.reference_energies,
-        manifest.energy_scale,
-        manifest.average_neighbors,
-    ).to(weights["deviations"].dtype)
-    single.load_state_dict({name: values for name, values in weights.items() if name != "deviations"})
-    return single
+    bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
+    committee = bundle.manifest.committee
+    if committee is not None and committee.kind == "deep":
+        raise ConfigError(f"{bundle.path} is a deep committee: expected a single model or a shallow committee")
+    return main_potential(potential_from_file(bundle))
 
 
 def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Sequence[int]) -> Potential:
@@ -98,10 +78,7 @@ def teacher_to_start_from(
     for path in teachers:
         manifest = read_manifest(path)
         if manifest.config == architecture and list(manifest.atomic_numbers) == list(atomic_numbers):
-            whole = potential_from_file(path)
-            potential = (
-                cast(Potential, whole.members[0]) if isinstance(whole, DeepCommittee) else single_potential(path)
-            )
+            potential = main_potential(potential_from_file(path))
             potential.disable_gate()
             return potential
     return None

@@ -27,7 +27,7 @@ def record_max_density(potential: Potential, samples: SampleSet, batch_atoms: in
     largest = torch.zeros(potential.n_layers, len(potential.atomic_numbers), dtype=torch.float64, device=device)
     for indices in plan_evaluation(samples.n_atoms, batch_atoms):
         graph = samples.batch(indices).to(device).graph
-        squares = potential.densities(graph.species, graph.edge_index, graph.edge_vectors).double()
+        squares = potential.describe(graph.species, graph.edge_index, graph.edge_vectors).densities.double()
         largest.scatter_reduce_(1, graph.species.expand(len(squares), -1), squares, "amax")
     for layer, own in zip(potential.layers, largest, strict=True):
         loudest = float(own.max()) or UNBOUNDED

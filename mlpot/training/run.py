@@ -17,10 +17,11 @@ from rich.console import Console
 from mlpot.config import RunConfig, TrainConfig
 from mlpot.config.train_file import TRAIN_CONFIG_NAME, portable, write_train_config
 from mlpot.errors import ConfigError, TrainingError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.torchscript import save_model
 from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
-from mlpot.training.committee.assemble import make_shallow
+from mlpot.training.committee.assemble import attach
 from mlpot.training.display import Display
 from mlpot.training.distillation import teach
 from mlpot.training.energy_offset import remove_energy_offset
@@ -130,7 +131,7 @@ def train(
         result = _conclude(fit, problem, folder, stopped)
     if committee is not None and committee.kind == "shallow" and stopped is None and fabric.is_global_zero:
         training, validation = training_parts(config, None)
-        make_shallow(result.model, result.model, training, validation, committee.members, console)
+        attach(ModelBundle.read(result.model), training, validation, committee.members).save(result.model)
     return result
 
 

@@ -1,70 +1,54 @@
-"""A model run over a data set: its errors beside its spreads and feature distances.
+"""A model evaluated on a data set: its errors beside its spreads and feature distances.
 
-Data flow: labelled structures -> `atoms_engine` -> `ErrorTable`; structures -> descriptors -> `FeatureDistance`.
+Data flow: labelled structures -> `Engine` -> `ErrorTable`; structures -> descriptors -> `FeatureDistance`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpot.data import LabelledStructure
-from mlpot.engines.atoms_engine import AtomsEngine, atoms_engine
-from mlpot.engines.native import MEMBERS, Extra
+from mlpot.engines.interface import Engine
+from mlpot.engines.results import DISTANCE_PROPERTIES, MEMBER_PROPERTIES, Property
 from mlpot.errors import DataError
 from mlpot.model_file.feature_distance import FeatureDistance
-from mlpot.model_file.manifest import Manifest
 from mlpot.neighbors.matscipy import species_of
 from mlpot.uncertainty.distance import fit_distance
 from mlpot.uncertainty.quality import ErrorTable
 from mlpot.uncertainty.spread import spread_of
 
-if TYPE_CHECKING:
-    from mlpot.engines.native import NativeModel
-    from mlpot.model_file.torchscript import LoadedModel
-
 FloatArray = NDArray[np.float64]
-Progress = Callable[[], None]
+OnStructure = Callable[[], None]
 
 
 def collect_errors(
-    model: "LoadedModel | NativeModel",
-    structures: Iterable[LabelledStructure],
-    *,
-    device: str = "cpu",
-    on_structure: Progress = lambda: None,
+    engine: Engine, structures: Iterable[LabelledStructure], *, on_structure: OnStructure = lambda: None
 ) -> ErrorTable:
     """Errors and spreads of a committee on labelled structures.
 
     Parameters
     ----------
-    model : LoadedModel or NativeModel
+    engine : Engine
     structures : iterable of LabelledStructure
         Isolated atoms are left out: their energy is the reference energy of every member.
-    device : str
     on_structure : callable
         Called after each structure.
-
-    Returns
-    -------
-    ErrorTable
 
     Raises
     ------
     DataError
         Not a committee.
     """
-    manifest = model.manifest
-    if manifest.committee is None:
+    if engine.manifest.committee is None:
         raise DataError(
-            f"{model.path} is a single model, which has no spread to calibrate: make a committee of it with "
+            f"{engine.path} is a single model, which has no spread to calibrate: make a committee of it with "
             "`mlpot committee attach`, or train one (training.committee)"
         )
-    engine, rows = atoms_engine(model, 0.0, device), _Rows()
+    rows = _Rows()
     for structure in structures:
         if not structure.is_isolated_atom:
-            _add_structure(rows, structure, manifest, engine)
+            _add_structure(rows, structure, engine)
         on_structure()
     return rows.table()
 
@@ -103,51 +87,39 @@ class _Rows:
         )
 
 
-def _add_structure(
-    rows: _Rows,
-    structure: LabelledStructure,
-    manifest: Manifest,
-    engine: AtomsEngine,
-) -> None:
-    atoms = structure.atoms
-    distances: tuple[Extra, ...] = ("feature_distances", "neighborhood_distances")
-    if manifest.feature_distance is None:
-        distances = ()
-    answer = engine.compute(atoms, MEMBERS + distances)
-    spread = spread_of(answer.members())
-    if not (np.isfinite(answer.forces).all() and np.isfinite(spread.forces).all()):
+def _add_structure(rows: _Rows, structure: LabelledStructure, engine: Engine) -> None:
+    atoms, manifest = structure.atoms, engine.manifest
+    distances: tuple[Property, ...] = () if manifest.feature_distance is None else DISTANCE_PROPERTIES
+    results = engine.compute(atoms, MEMBER_PROPERTIES + distances)
+    spread = spread_of(results)
+    if not (np.isfinite(results.forces).all() and np.isfinite(spread.forces).all()):
         raise DataError(f"the prediction for structure {rows.n_structures} is not finite: are atoms much too close?")
     rows.n_structures += 1
     if structure.energy is not None:
-        rows.energies.append((answer.energy - structure.energy, spread.energy))
+        rows.energies.append((results.energy - structure.energy, spread.energy))
     if structure.stress is not None:
         volume = structure.volume
-        rows.stresses.append((-answer.virial / volume - structure.stress, spread.virial / volume))
+        rows.stresses.append((-results.virial / volume - structure.stress, spread.virial / volume))
     if structure.forces is not None:
         species = species_of(atoms, manifest.atomic_numbers)
         rows.species.append(species)
-        rows.forces.append(answer.forces - structure.forces)
+        rows.forces.append(results.forces - structure.forces)
         rows.force_spreads.append(spread.forces)
-        if answer.feature_distances is not None and answer.neighborhood_distances is not None:
-            rows.distances.append(answer.feature_distances)
-            rows.neighborhoods.append(answer.neighborhood_distances)
+        if results.feature_distances is not None and results.neighborhood_distances is not None:
+            rows.distances.append(results.feature_distances)
+            rows.neighborhoods.append(results.neighborhood_distances)
 
 
 def distance_of_training_set(
-    model: "LoadedModel | NativeModel",
-    structures: Iterable[LabelledStructure],
-    *,
-    device: str = "cpu",
-    on_structure: Progress = lambda: None,
+    engine: Engine, structures: Iterable[LabelledStructure], *, on_structure: OnStructure = lambda: None
 ) -> tuple[FeatureDistance, int]:
     """Fit the feature distance to the structures that a model was trained on.
 
     Parameters
     ----------
-    model : LoadedModel or NativeModel
+    engine : Engine
         In double precision.
     structures : iterable of LabelledStructure
-    device : str
     on_structure : callable
         Called after each structure.
 
@@ -156,18 +128,18 @@ def distance_of_training_set(
     FeatureDistance
     n_atoms : int
     """
-    manifest = model.manifest
-    engine = atoms_engine(model, 0.0, device)
+    manifest, n_atoms = engine.manifest, 0
+    wanted: tuple[Property, ...] = ("descriptors",)
     width = manifest.config.n_layers * manifest.config.n_channels + manifest.config.readout_width
-    counted = [0]
-    wanted: tuple[Extra, ...] = ("descriptors",)
 
     def blocks() -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:
+        nonlocal n_atoms
         for structure in structures:
-            counted[0] += len(structure.atoms)
+            n_atoms += len(structure.atoms)
             descriptors = engine.compute(structure.atoms, wanted).descriptors
             if descriptors is not None:
                 yield descriptors, species_of(structure.atoms, manifest.atomic_numbers)
             on_structure()
 
-    return fit_distance(blocks(), len(manifest.atomic_numbers), width), counted[0]
+    distance = fit_distance(blocks(), len(manifest.atomic_numbers), width)
+    return distance, n_atoms

@@ -1,44 +1,32 @@
-"""Error bars as properties that ASE asks a calculator for.
+"""Uncertainties as properties of the ASE calculator.
 
-    energy_ensemble_std, forces_ensemble_std, stress_ensemble_std     of any committee: how much its members disagree
+    energy_ensemble_std, forces_ensemble_std, stress_ensemble_std     of any committee: spread of its members
     energy_std, forces_std, stress_std              of a calibrated one: error bars, one standard deviation
-    energy_members, forces_members                  what each member says
-    feature_distance                                of a file that has it
+    energy_members, forces_members                  of each member
+    feature_distance                                of a model with a feature distance
 
 Energies in eV, forces in eV/A (``(n_atoms,)`` for spread and std, of a component), stress in eV/A^3 (Voigt).
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mlpot.engines.native import MEMBERS, AtomsAnswer, Extra, NativeModel
+from mlpot.engines.results import DISTANCE_PROPERTIES, MEMBER_PROPERTIES, Property, Results
 from mlpot.errors import EngineError
 from mlpot.model_file.manifest import Manifest
 from mlpot.neighbors.matscipy import FloatArray, species_of
 from mlpot.uncertainty.calibration import error_bars
 from mlpot.uncertainty.spread import spread_of
 
-if TYPE_CHECKING:
-    from mlpot.model_file.torchscript import LoadedModel
-
 DISTANCE = "feature_distance"
 
 
 def available_properties(manifest: Manifest) -> list[str]:
-    """Names of the properties that a file can give beyond energy, forces and stress.
-
-    Parameters
-    ----------
-    manifest : Manifest
-
-    Returns
-    -------
-    list of str
-    """
+    """Names of the properties that a model has beyond energy, forces, stress and descriptors."""
     names: list[str] = []
     if manifest.committee is not None:
         names += [
@@ -58,70 +46,54 @@ def available_properties(manifest: Manifest) -> list[str]:
 
 
 class Uncertainty:
-    """Computes those properties for a model.
+    """Computes those properties from the results of an engine.
 
     Parameters
     ----------
-    model : LoadedModel or NativeModel
+    manifest : Manifest
+    always_energies : bool
+        Compute the energies of members in every evaluation, where they cost next to nothing.
 
     Attributes
     ----------
     properties : list of str
-        What the file can give.
+        Those that the model has.
     """
 
-    def __init__(self, model: "LoadedModel | NativeModel") -> None:
-        self._manifest = model.manifest
-        self.properties = available_properties(model.manifest)
-        is_free = isinstance(model, NativeModel) and model.manifest.committee is not None
-        self._always: set[Extra] = {"member_energies"} if is_free else set()
+    def __init__(self, manifest: Manifest, *, always_energies: bool) -> None:
+        self._manifest = manifest
+        self.properties = available_properties(manifest)
+        is_free = always_energies and manifest.committee is not None
+        self._always: set[Property] = {"member_energies"} if is_free else set()
 
-    def extras(self, wanted: Sequence[str]) -> set[Extra]:
-        """Find what to ask an engine for; the native one has the energies of members for nothing, so they always come.
+    def request(self, names: Sequence[str]) -> set[Property]:
+        """Properties that the engine must compute for those of the calculator; others than `properties` are ignored."""
+        known, requested = set(names).intersection(self.properties), set(self._always)
+        if any(name.startswith("energy_") for name in known):
+            requested.add("member_energies")
+        if any(name.startswith(("forces_", "stress_")) for name in known):
+            requested.update(MEMBER_PROPERTIES)
+        if DISTANCE in known:
+            requested.add("feature_distances")
+        if self._needs_distances() and not known.isdisjoint({"forces_std", "stress_std"}):
+            requested.update(DISTANCE_PROPERTIES)  # the engine needs the first for the second
+        return requested
 
-        Parameters
-        ----------
-        wanted : sequence of str
-            Names of properties; others than `properties` are ignored.
-
-        Returns
-        -------
-        set of str
-        """
-        names, extras = set(wanted).intersection(self.properties), set(self._always)
-        if any(name.startswith("energy_") for name in names):
-            extras.add("member_energies")
-        if any(name.startswith(("forces_", "stress_")) for name in names):
-            extras.update(MEMBERS)
-        if DISTANCE in names:
-            extras.add("feature_distances")
-        if self._needs_distances() and not names.isdisjoint({"forces_std", "stress_std"}):
-            extras.update({"neighborhood_distances", "feature_distances"})  # the latter comes along
-        return extras
-
-    def compute(self, atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
-        """Properties that follow from what an engine has said.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
-        answer : AtomsAnswer
-
-        Returns
-        -------
-        dict
-        """
+    def compute(self, atoms: Atoms, computed: Results) -> dict[str, Any]:
+        """Properties that follow from the results of the engine."""
         results: dict[str, Any] = {}
-        if answer.member_energies is not None:
-            results |= self._of_energies(answer.member_energies)
-        if answer.member_forces is not None:
-            results |= self._of_members(atoms, answer)
+        if computed.member_energies is not None:
+            results |= self._of_energies(computed.member_energies)
+        if computed.member_forces is not None:
+            results |= self._of_members(atoms, computed)
         for name, values in results.items():
-            # Of an element that the training set did not have, the distance and so the error bar are infinite.
+            # Of an element that is not in the training set, the distance and so the error bar are infinite.
             if not name.endswith("_std") and not np.isfinite(values).all():
-                raise EngineError(f"{name} is not finite though energy and forces are: look for atoms much too close")
-        if answer.feature_distances is not None:
-            results[DISTANCE] = answer.feature_distances
+                raise EngineError(
+                    f"{name} is not finite though energy and forces are: check for atoms that are much too close"
+                )
+        if computed.feature_distances is not None:
+            results[DISTANCE] = computed.feature_distances
         return results
 
     def _needs_distances(self) -> bool:
@@ -136,13 +108,13 @@ class Uncertainty:
             results["energy_std"] = spread * calibration.energy.scale[0]
         return results
 
-    def _of_members(self, atoms: Atoms, answer: AtomsAnswer) -> dict[str, Any]:
-        spread = spread_of(answer.members())
+    def _of_members(self, atoms: Atoms, computed: Results) -> dict[str, Any]:
+        spread = spread_of(computed)
         bars: dict[str, Any] = {}
-        distances = answer.neighborhood_distances
+        distances = computed.neighborhood_distances
         if distances is not None or not self._needs_distances():
             bars = error_bars(self._manifest, spread, species_of(atoms, self._manifest.atomic_numbers), distances)
-        results: dict[str, Any] = {"forces_members": answer.member_forces, "forces_ensemble_std": spread.forces}
+        results: dict[str, Any] = {"forces_members": computed.member_forces, "forces_ensemble_std": spread.forces}
         if "forces" in bars:
             results["forces_std"] = bars["forces"]
         if atoms.pbc.all():

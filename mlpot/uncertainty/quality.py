@@ -1,20 +1,20 @@
-"""How good error bars are: coverage, sharpness, and whether large ones stand where errors are large."""
+"""Quality of error bars: coverage, sharpness, and correlation with the errors."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from mlpot.model_file.manifest import Scaling
+from mlpot.model_file.manifest import Manifest, Scaling
 
 FloatArray = NDArray[np.float64]
 WORST = 0.05
-"""Share of the atoms with the largest force errors that error bars should point out."""
+"""Fraction of the atoms with the largest force errors that error bars should identify."""
 
 FIXED = 0.01
-"""Atoms with less than this part of the root mean square spread are held in place by symmetry."""
+"""Atoms with less than this fraction of the root mean square spread are held in place by symmetry."""
 
 
 class ErrorTable(NamedTuple):
@@ -49,12 +49,12 @@ class ErrorTable(NamedTuple):
 
 @dataclass(frozen=True)
 class ForceQuality:
-    """How good the error bars of forces are.
+    """Quality of the error bars of forces.
 
     Attributes
     ----------
     coverage : dict
-        Level -> share of force components whose error is inside of the interval of that level.
+        Level -> fraction of force components whose error is inside of the interval of that level.
     sharpness : float, eV/A
         Mean half width of the 90 % interval: the smaller, at the same coverage, the better.
     rmse : float, eV/A
@@ -63,9 +63,9 @@ class ForceQuality:
     spearman : float
         Rank correlation of sigma with the length of the error.
     auroc : float
-        Probability that an atom out of the worst 5 % has a larger sigma than one out of the rest.
+        Probability that one of the worst 5 % of the atoms has a larger sigma than one of the rest.
     distance_auroc : float or None
-        The same of the feature distance.
+        The same for the feature distance.
     """
 
     n_atoms: int
@@ -79,17 +79,7 @@ class ForceQuality:
 
 
 def free_atoms(table: ErrorTable) -> ErrorTable:
-    """Leave out atoms whose force symmetry makes zero: there is only rounding in their errors and spreads.
-
-    Parameters
-    ----------
-    table : ErrorTable
-
-    Returns
-    -------
-    ErrorTable
-        Energies and stresses as before.
-    """
+    """Table without atoms whose forces are zero by symmetry: their errors and spreads are rounding."""
     spreads = table.force_spreads
     if len(spreads) == 0:
         return table
@@ -105,17 +95,7 @@ def free_atoms(table: ErrorTable) -> ErrorTable:
 
 
 def sigmas(table: ErrorTable, scaling: Scaling) -> FloatArray:
-    """Error bar of the force components of each atom.
-
-    Parameters
-    ----------
-    table : ErrorTable
-    scaling : Scaling
-
-    Returns
-    -------
-    sigma : (n_atoms,), eV/A
-    """
+    """Error bar of the force components of each atom, ``(n_atoms,)``, eV/A."""
     return force_sigmas(scaling, table.force_spreads, table.species, table.neighborhood_distances)
 
 
@@ -151,17 +131,7 @@ def force_sigmas(
 
 
 def force_quality(table: ErrorTable, scaling: Scaling) -> ForceQuality:
-    """Compare error bars with errors, on `free_atoms`.
-
-    Parameters
-    ----------
-    table : ErrorTable
-    scaling : Scaling
-
-    Returns
-    -------
-    ForceQuality
-    """
+    """Compare error bars with errors, on `free_atoms`."""
     table = free_atoms(table)
     sigma, errors = sigmas(table, scaling), np.abs(table.force_errors)
     lengths = np.linalg.norm(errors, axis=1)
@@ -180,18 +150,23 @@ def force_quality(table: ErrorTable, scaling: Scaling) -> ForceQuality:
     )
 
 
+def quality_of(manifest: Manifest, table: ErrorTable) -> ForceQuality | None:
+    """Quality of the error bars of a model; None without calibration or without forces."""
+    calibration = manifest.calibration
+    if calibration is None or len(table.force_errors) == 0:
+        return None
+    return force_quality(table, calibration.forces)
+
+
+def quality_as_dict(quality: ForceQuality) -> dict[str, Any]:
+    """Plain data for a JSON file."""
+    return {**vars(quality), "coverage": {f"{level:g}": inside for level, inside in quality.coverage.items()}}
+
+
 def auroc(scores: FloatArray, positive: NDArray[np.bool_]) -> float:
     """Probability that a positive has a higher score than a negative (Mann and Whitney); ties count half.
 
-    Parameters
-    ----------
-    scores : (n,)
-    positive : (n,)
-
-    Returns
-    -------
-    float
-        NaN where there are only positives or only negatives.
+    NaN if there are only positives or only negatives.
     """
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive

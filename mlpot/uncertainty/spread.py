@@ -1,11 +1,12 @@
-"""Spread of the members of a committee: how much they disagree, in the units of the quantity, not an error bar yet."""
+"""Spread of the members of a committee, in the units of the quantity; not calibrated, so not an error bar."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpot.engines.results import MembersAnswer
+from mlpot.engines.results import Results
+from mlpot.errors import EngineError
 
 FloatArray = NDArray[np.float64]
 
@@ -27,33 +28,14 @@ class Spread(NamedTuple):
     virial: FloatArray
 
 
-def spread_of(members: MembersAnswer) -> Spread:
-    """Spread of the members.
-
-    Parameters
-    ----------
-    members : MembersAnswer
-
-    Returns
-    -------
-    Spread
-    """
-    return Spread(
-        float(members.energy.std(ddof=1)),
-        force_spread(members.forces),
-        members.virial.std(axis=0, ddof=1),
-    )
+def spread_of(results: Results) -> Spread:
+    """Spread of the members, whose energies, forces and virials must be in the results."""
+    energies, forces, virials = results.member_energies, results.member_forces, results.member_virials
+    if energies is None or forces is None or virials is None:
+        raise EngineError("the spread needs energies, forces and virials of the members: request MEMBER_PROPERTIES")
+    return Spread(float(energies.std(ddof=1)), force_spread(forces), virials.std(axis=0, ddof=1))
 
 
 def force_spread(forces: FloatArray) -> FloatArray:
-    """Spread of the force components of each atom.
-
-    Parameters
-    ----------
-    forces : (n_members, n_atoms, 3), eV/A
-
-    Returns
-    -------
-    spread : (n_atoms,), eV/A
-    """
+    """Spread of the force components of each atom ``(n_atoms,)``, from ``(n_members, n_atoms, 3)`` forces."""
     return np.asarray(np.sqrt(forces.var(axis=0, ddof=1).mean(axis=1)))

@@ -107,7 +107,7 @@ def check_high_temperature(
     system = enlarged(atoms, 100)
     timestep = timestep_for(atoms)
     steps = max(INTERVAL, round(1000 * time / timestep))
-    reach = calculator.model.manifest.cutoff
+    reach = calculator.manifest.cutoff
     settings = MDSettings("nvt", steps=steps, timestep=timestep, temperature=temperature, lost_distance=reach)
     in_lammps = bool(atoms.pbc.all()) and lammps_is_missing() is None
     if in_lammps:

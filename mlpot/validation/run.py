@@ -100,7 +100,7 @@ def all_checks(
     calculator: MLPotCalculator, systems: Sequence[SystemUnderTest], settings: CheckSettings
 ) -> Iterator[Check]:
     """All checks in order; the calculator is one in float64."""
-    manifest = calculator.model.manifest
+    manifest = calculator.manifest
     symbols, cutoff = manifest.elements, manifest.cutoff
     model = Path(str(calculator.parameters["path"]))
     crystals = {
@@ -153,7 +153,7 @@ def _structure_checks(
 def _stability(system: SystemUnderTest, calculator: MLPotCalculator, stable: bool, progress: OnProgress) -> CheckResult:
     if not stable:
         return skipped("give --stable where the structure is stable at 0 K: its phonons must then be real")
-    return check_stability(system.atoms, calculator, calculator.model.manifest.cutoff, progress)
+    return check_stability(system.atoms, calculator, calculator.manifest.cutoff, progress)
 
 
 def _samples(symbols: Sequence[str], systems: Sequence[SystemUnderTest]) -> tuple[dict[str, Atoms], dict[str, Atoms]]:
@@ -173,7 +173,7 @@ def _samples(symbols: Sequence[str], systems: Sequence[SystemUnderTest]) -> tupl
 
 def _own_crystal(calculator: MLPotCalculator) -> tuple[str, ...]:
     """Crystal of a model of one element, from ASE's table; empty where there is none."""
-    symbols = calculator.model.manifest.elements
+    symbols = calculator.manifest.elements
     if len(symbols) > 1:
         return ()
     try:

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 namespace mlpot {
 
@@ -49,6 +50,12 @@ ModelFile::ModelFile(const std::string &path) : path_(path)
   std::ifstream stream(path, std::ios::binary);
   if (!stream) fail("cannot be read");
   bytes_.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+  check_checksum();
+}
+
+ModelFile::ModelFile(const std::string &path, std::string bytes) :
+    path_(path), bytes_(std::move(bytes))
+{
   check_checksum();
 }
 

@@ -14,8 +14,10 @@ namespace mlpot {
 
 class ModelFile {
  public:
-  /* Throws std::runtime_error with a sentence for the user. */
+  /* Throw std::runtime_error with a sentence for the user. The second takes the content of a file that was read or
+     made already; the path is for messages. */
   explicit ModelFile(const std::string &path);
+  ModelFile(const std::string &path, std::string bytes);
 
   const std::string &path() const { return path_; }
   const std::string &bytes() const { return bytes_; }

@@ -100,12 +100,14 @@ nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborList &list)
 
 class PythonEngine {
  public:
-  PythonEngine(const std::string &path, const std::string &precision, int n_threads) :
-      engine({path.c_str(), precision.c_str(), "cpu", 0, n_threads}, mlpot::ModelFile(path))
+  PythonEngine(const nb::bytes &content, const std::string &path, const std::string &precision,
+               int n_threads) :
+      engine({path.c_str(), precision.c_str(), "cpu", 0, n_threads},
+             mlpot::ModelFile(path, std::string(content.c_str(), content.size())))
   {
   }
 
-  /* Results by name: energy, atomic_energies, forces, virial and the requested properties. */
+  /* The fields of mlpot.engines.results.Results, the requested properties included. */
   nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
                     const mlpot::NeighborList &list, const std::vector<std::string> &properties)
   {
@@ -226,8 +228,8 @@ NB_MODULE(_native, module)
                    })
       .def_prop_ro("images", &images_of, nb::rv_policy::automatic);
   nb::class_<PythonEngine>(module, "NativeEngine")
-      .def(nb::init<const std::string &, const std::string &, int>(), nb::arg("path"),
-           nb::arg("precision") = "", nb::arg("n_threads") = 1)
+      .def(nb::init<const nb::bytes &, const std::string &, const std::string &, int>(),
+           nb::arg("content"), nb::arg("path"), nb::arg("precision") = "", nb::arg("n_threads") = 1)
       .def("evaluate", &PythonEngine::evaluate, nb::arg("species"), nb::arg("positions"),
            nb::arg("neighbors"), nb::arg("properties") = std::vector<std::string>())
       .def_prop_ro("atomic_numbers", &PythonEngine::atomic_numbers)

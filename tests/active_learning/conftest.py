@@ -9,6 +9,7 @@ from emt_structures import emt_structures, small_config
 from mlpot.active_learning.selection.uncertainty_model import Judge
 from mlpot.active_learning.store.store import Store
 from mlpot.data import read_structures
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.training import train
 from mlpot.training.committee.assemble import attach
 
@@ -33,5 +34,6 @@ def judge(tmp_path_factory):
     ase.io.write(folder / "alloy.extxyz", emt_structures(40), format="extxyz")
     ase.io.write(folder / "held_out.extxyz", emt_structures(30, seed=5), format="extxyz")
     run = train(small_config(folder / "alloy.extxyz", folder / "run", training={"epochs": 20}))
-    attach(run.model, [folder / "alloy.extxyz"], folder / "model.pt", 4, held_out=folder / "held_out.extxyz")
+    parts = read_structures(folder / "alloy.extxyz"), read_structures(folder / "held_out.extxyz")
+    attach(ModelBundle.read(run.model), *parts, 4).save(folder / "model.pt")
     return Judge(folder / "model.pt"), read_structures(folder / "held_out.extxyz")

@@ -187,7 +187,7 @@ def test_a_script_that_lammps_refuses_is_told(judge, tmp_path):
 
 def test_an_unknown_element_is_told(judge, tmp_path):
     found = done(judge, tmp_path, Start(bulk("Si"), "bulk"))
-    assert found.ended.startswith("failed: the model knows Cu, Au; got atoms of Si")
+    assert found.ended.startswith("failed: the model has the elements Cu, Au; got atoms of Si")
     assert list(tmp_path.iterdir()) == []
 
 

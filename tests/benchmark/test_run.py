@@ -111,7 +111,7 @@ def test_scaling_measures_sizes_ranks_and_memory(tmp_path):
 
 
 def test_a_case_that_fails_is_named_and_the_others_go_on(tmp_path, model_file):
-    """The model knows Si, O and H, and says so to LAMMPS."""
+    """The model has the elements Si, O and H, and the input of LAMMPS names them."""
     bulk("GaAs", "zincblende", a=5.65, cubic=True).write(tmp_path / "gaas.traj")
     console = Console(file=io.StringIO(), record=True, width=300)
     structure, models = tmp_path / "gaas.traj", (str(model_file),)

@@ -10,7 +10,8 @@ import pytest
 from ase.build import bulk
 
 import mlpot
-from mlpot.engines.native import NativeModel, default_threads, open_model
+from mlpot.engines.native import NativeEngine, default_threads
+from mlpot.engines.opening import open_engine
 from mlpot.errors import EngineError, ModelFileError
 
 
@@ -25,14 +26,14 @@ def messages(caplog):
 
 
 def test_the_engine_is_chosen_by_device_and_name(model_file):
-    assert isinstance(mlpot.MLPotCalculator(model_file).model, NativeModel)
-    assert not isinstance(mlpot.MLPotCalculator(model_file, engine="torch").model, NativeModel)
+    assert isinstance(mlpot.MLPotCalculator(model_file).engine, NativeEngine)
+    assert not isinstance(mlpot.MLPotCalculator(model_file, engine="torch").engine, NativeEngine)
     with pytest.raises(EngineError, match="runs on the cpu"):
-        open_model(model_file, "native", "cuda", None)
+        open_engine(model_file, "native", device="cuda")
     with pytest.raises(EngineError, match="must be native or torch"):
-        open_model(model_file, "tensorflow", "cpu", None)
+        open_engine(model_file, "tensorflow")
     with pytest.raises(ModelFileError, match="precision must be mixed or double, got half"):
-        NativeModel(model_file, "half")
+        NativeEngine(model_file, "half")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_the_log_says_once_which_engine_runs(model_file, caplog, monkeypatch, op
     assert level == "INFO"
     assert message.startswith(str(model_file))
     assert all(word in message for word in words), message
-    assert message.endswith(calc.engine_description)
+    assert message.endswith(calc.engine.description)
 
 
 def test_the_log_is_silent_if_not_asked(model_file):
@@ -70,14 +71,14 @@ def test_torch_in_the_place_of_the_native_engine_is_warned_of(model_file, caplog
         calc.get_stress(atoms)
     (first, warning), (second, _) = messages(caplog)
     assert (first, second) == ("WARNING", "INFO")
-    assert "native engine is not built" in warning
-    assert "Install mlpot with pip" in warning
-    assert calc.engine_description.startswith("torch engine")
+    assert "native engine of mlpot is not found" in warning
+    assert "install mlpot with pip" in warning
+    assert calc.engine.description.startswith("torch engine")
     assert np.abs(forces).max() > 0
     caplog.clear()
     mlpot.MLPotCalculator(model_file, engine="torch")  # as was asked for
     assert not [message for level, message in messages(caplog) if level == "WARNING"]
-    with pytest.raises(EngineError, match="not built into this installation"):
+    with pytest.raises(EngineError, match="native engine of mlpot is not found"):
         mlpot.MLPotCalculator(model_file, engine="native")
 
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from structures import KINDS, random_structure
 
 import mlpot
-from mlpot.engines.native import NativeModel
+from mlpot.engines.native import NativeEngine
+from mlpot.engines.torch import TorchEngine
 from mlpot.errors import ModelFileError
-from mlpot.model_file.torchscript import load_model, save_model
-from mlpot.neighbors.matscipy import graph_from_atoms
+from mlpot.model_file.torchscript import save_model
 from mlpot.simulation import MDSettings, run_md
 from potentials import ARCHITECTURES, random_potential
 
+SHARES = ("atomic_virials",)
 PER_MODEL = 5
 """Structures for each random model: a model takes much longer to make than to run."""
 
@@ -28,14 +29,12 @@ def assert_random_model_is_exact(folder, fields, seed):
     """In all kinds of structures, a part of them for each seed."""
     path = folder / "model.pt"
     save_model(path, random_potential(**fields))
-    scripted, native = load_model(path), NativeModel(path, "double", threads=1 + seed % 2)
+    scripted, native = TorchEngine(path), NativeEngine(path, "double", threads=1 + seed % 2)
     symbols = [chemical_symbols[z] for z in fields["atomic_numbers"]]
     for k in range(PER_MODEL):
         kind = KINDS[(seed + k) % len(KINDS)]
         atoms = random_structure(kind, 2 + (seed + 3 * k) % 11, symbols, seed + k)
-        graph = graph_from_atoms(atoms, fields["atomic_numbers"], fields["cutoff"])
-        expected = scripted.evaluate(graph, atomic_virials=True)
-        assert_exact(native.evaluate(graph, atomic_virials=True), expected)
+        assert_exact(native.compute(atoms, SHARES), scripted.compute(atoms, SHARES))
 
 
 any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -65,11 +64,10 @@ def test_thousands_of_random_structures(tmp_path, fields, seed):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_mixed_precision_is_near_for_every_architecture(name, tmp_path):
     save_model(tmp_path / "model.pt", random_potential(**ARCHITECTURES[name]))
-    double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    double, mixed = (NativeEngine(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
     for seed, kind in enumerate(KINDS):
-        graph = graph_from_atoms(random_structure(kind, 8, seed=seed), [1, 8, 14], double.manifest.cutoff)
-        expected = double.evaluate(graph, atomic_virials=True)
-        assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-4
+        atoms = random_structure(kind, 8, seed=seed)
+        assert max(deviations(mixed.compute(atoms, SHARES), double.compute(atoms, SHARES))) < 1e-4
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
@@ -83,15 +81,15 @@ def test_hidden_values_of_any_size(scale, isa, tmp_path, monkeypatch):
     save_model(tmp_path / "model.pt", potential)
     monkeypatch.setenv("MLPOT_ISA", isa)
     try:
-        double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+        double, mixed = (NativeEngine(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
     except ModelFileError as error:
         if "this processor" not in str(error):  # its self-test structure, say, which the engine is checked with
             raise
         pytest.skip(str(error))
-    graph = graph_from_atoms(random_structure("crystal", 8, seed=3), [1, 8, 14], double.manifest.cutoff)
-    expected = load_model(tmp_path / "model.pt").evaluate(graph, atomic_virials=True)
-    assert_exact(double.evaluate(graph, atomic_virials=True), expected)
-    assert max(deviations(mixed.evaluate(graph, atomic_virials=True), expected)) < 1e-5
+    atoms = random_structure("crystal", 8, seed=3)
+    expected = TorchEngine(tmp_path / "model.pt").compute(atoms, SHARES)
+    assert_exact(double.compute(atoms, SHARES), expected)
+    assert max(deviations(mixed.compute(atoms, SHARES), expected)) < 1e-5
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere they cost nothing")
@@ -102,10 +100,10 @@ def test_subnormal_numbers_are_zero_inside_of_the_kernels_only(tmp_path):
     last.readout.data *= 1e-42
     last.readout_output.weight.data *= 1e-42
     save_model(tmp_path / "model.pt", potential)
-    graph = graph_from_atoms(random_structure("crystal", 4, seed=1), [1, 8, 14], potential.cutoff)
-    double, mixed = (NativeModel(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
-    assert 0.0 < double.evaluate(graph).forces.abs().max() < 1e-39
-    assert mixed.evaluate(graph).forces.abs().max() == 0.0
+    atoms = random_structure("crystal", 4, seed=1)
+    double, mixed = (NativeEngine(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
+    assert 0.0 < np.abs(double.compute(atoms).forces).max() < 1e-39
+    assert np.abs(mixed.compute(atoms).forces).max() == 0.0
     assert (np.full(4, 1e-42, np.float32) * np.float32(1.0) > 0.0).all()
 
 

@@ -14,17 +14,19 @@ from committees import random_deep, random_shallow, save_calibrated
 from damaged_files import damaged, header, with_checksum, with_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlpot._native import NativeEngine, NeighborList
+from mlpot._native import NativeEngine as CompiledEngine
+from mlpot._native import NeighborList
 from structures import KINDS, random_rotation, random_structure
 
 import mlpot
-from mlpot.engines.atoms_engine import atoms_engine
-from mlpot.engines.native import MEMBERS, NativeModel
+from mlpot.engines.native import NativeEngine
+from mlpot.engines.results import MEMBER_PROPERTIES
+from mlpot.engines.torch import TorchEngine
 from mlpot.errors import EngineError, ModelFileError
-from mlpot.model_file.torchscript import load_model, save_model
+from mlpot.model_file.torchscript import save_model
 from potentials import ARCHITECTURES, random_potential
 
-EVERYTHING = (*MEMBERS, "feature_distances", "neighborhood_distances", "descriptors", "atomic_virials")
+EVERYTHING = (*MEMBER_PROPERTIES, "feature_distances", "neighborhood_distances", "descriptors", "atomic_virials")
 KIND = {"shallow": random_shallow, "deep": random_deep}
 
 
@@ -68,8 +70,8 @@ def test_random_committees_on_random_structures(tmp_path, kind, fields, n_member
     fields.pop("seed")  # members differ in it
     committee = KIND[kind](n_members if kind == "shallow" else min(n_members, 4), **fields)
     save_calibrated(tmp_path / "model.pt", committee, seed, known={0})
-    native = atoms_engine(NativeModel(tmp_path / "model.pt", "double", threads=1 + seed % 2), 0.3, "cpu")
-    torchs = atoms_engine(load_model(tmp_path / "model.pt"), 0.3, "cpu")
+    native = NativeEngine(tmp_path / "model.pt", "double", threads=1 + seed % 2, skin=0.3)
+    torchs = TorchEngine(tmp_path / "model.pt", skin=0.3)
     symbols = [chemical_symbols[z] for z in fields["atomic_numbers"]]
     for k in range(3):
         atoms = random_structure(KINDS[(seed + k) % len(KINDS)], 2 + (seed + 3 * k) % 9, symbols, seed + k)
@@ -96,7 +98,7 @@ def silicon(repeat=1):
 @pytest.mark.parametrize("precision", ["double", "mixed"])
 def test_the_mean_does_not_know_who_asks_for_members(committee_file, precision):
     """To the last bit."""
-    engine = atoms_engine(NativeModel(committee_file, precision, threads=1), 0.3, "cpu")
+    engine = NativeEngine(committee_file, precision, threads=1, skin=0.3)
     alone, together = engine.compute(silicon()), engine.compute(silicon(), EVERYTHING)
     for one, other in zip(alone[:4], together[:4], strict=True):
         assert np.array_equal(one, other)
@@ -109,7 +111,7 @@ def test_a_shallow_committee_is_its_potential(name, precision, tmp_path):
     save_model(tmp_path / "single.pt", random_potential(**ARCHITECTURES[name]))
     save_model(tmp_path / "committee.pt", random_shallow(4, **ARCHITECTURES[name]))
     single, committee = (
-        atoms_engine(NativeModel(tmp_path / f"{file}.pt", precision, threads=1), 0.3, "cpu").compute(silicon())
+        NativeEngine(tmp_path / f"{file}.pt", precision, threads=1, skin=0.3).compute(silicon())
         for file in ("single", "committee")
     )
     for one, other in zip(single[:4], committee[:4], strict=True):
@@ -117,7 +119,7 @@ def test_a_shallow_committee_is_its_potential(name, precision, tmp_path):
 
 
 def test_members_average_to_the_mean(committee_file):
-    answer = atoms_engine(NativeModel(committee_file, "double"), 0.3, "cpu").compute(silicon(), EVERYTHING)
+    answer = NativeEngine(committee_file, "double", skin=0.3).compute(silicon(), EVERYTHING)
     np.testing.assert_allclose(answer.member_energies.mean(), answer.energy, rtol=1e-13)
     np.testing.assert_allclose(answer.member_forces.mean(0), answer.forces, rtol=0, atol=1e-12)
     np.testing.assert_allclose(answer.member_forces.sum(1), 0.0, rtol=0, atol=1e-10)
@@ -126,16 +128,14 @@ def test_members_average_to_the_mean(committee_file):
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
 def test_precisions_threads_and_instruction_sets(committee_file, isa, monkeypatch):
-    expected = atoms_engine(NativeModel(committee_file, "double", threads=1), 0.3, "cpu").compute(
-        silicon(4), EVERYTHING
-    )
+    expected = NativeEngine(committee_file, "double", threads=1, skin=0.3).compute(silicon(4), EVERYTHING)
     monkeypatch.setenv("MLPOT_ISA", isa)
     for precision, limit in (("double", 1e-12), ("mixed", 1e-4)):
         try:
-            model = NativeModel(committee_file, precision, threads=3)
+            engine = NativeEngine(committee_file, precision, threads=3, skin=0.3)
         except ModelFileError as error:
             pytest.skip(str(error))
-        assert_same(atoms_engine(model, 0.3, "cpu").compute(silicon(4), EVERYTHING), expected, limit)
+        assert_same(engine.compute(silicon(4), EVERYTHING), expected, limit)
 
 
 def test_error_bars_follow_rotations(committee_file):
@@ -159,7 +159,7 @@ def test_energies_of_members_come_with_every_evaluation(committee_file):
     assert {"energy_ensemble_std", "energy_std"} <= results.keys()
     assert "forces_std" not in results
     assert results["energy_ensemble_std"] == pytest.approx(results["energy_members"].std(ddof=1), rel=1e-14)
-    calibration = atoms.calc.model.manifest.calibration
+    calibration = atoms.calc.manifest.calibration
     assert results["energy_std"] == pytest.approx(
         calibration.energy.scale[0] * results["energy_ensemble_std"], rel=1e-14
     )
@@ -176,12 +176,12 @@ def test_error_bars_need_no_torch(committee_file):
 
 
 def test_a_single_model_has_no_members(model_file):
-    engine = atoms_engine(NativeModel(model_file), 0.3, "cpu")
+    engine = NativeEngine(model_file, skin=0.3)
     with pytest.raises(EngineError, match="has no members"):
         engine.compute(silicon(), ["member_energies"])
     with pytest.raises(EngineError, match="no feature distance"):
         engine.compute(silicon(), ["feature_distances"])
-    expected = atoms_engine(load_model(model_file), 0.3, "cpu").compute(silicon(), ["descriptors"])
+    expected = TorchEngine(model_file, skin=0.3).compute(silicon(), ["descriptors"])
     got = engine.compute(silicon(), ["descriptors"])
     np.testing.assert_allclose(got.descriptors, expected.descriptors, rtol=0, atol=1e-12)
 
@@ -189,15 +189,15 @@ def test_a_single_model_has_no_members(model_file):
 def test_members_that_are_not_finite_show(committee_file):
     species, ones = np.array([1, 2], np.int32), np.ones(2, np.int32)
     rows = NeighborList.from_vectors(ones, np.array([1, 0], np.int32), np.full((2, 3), np.nan))
-    answer = NativeModel(committee_file, "double").compute(species, np.zeros((2, 3)), rows, EVERYTHING)
+    answer = NativeEngine(committee_file, "double").evaluate(species, np.zeros((2, 3)), rows, EVERYTHING)
     assert not np.isfinite(answer.forces).all()
     assert not np.isfinite(answer.member_forces).all()
     assert not np.isfinite(answer.member_energies).any()
 
 
 def test_what_the_engine_does_not_know_is_refused(committee_file):
-    with pytest.raises(ValueError, match="nothing of charges"):
-        atoms_engine(NativeModel(committee_file), 0.3, "cpu").compute(silicon(), ["charges"])
+    with pytest.raises(ValueError, match="unknown property of the native engine: charges"):
+        NativeEngine(committee_file, skin=0.3).compute(silicon(), ["charges"])
 
 
 @pytest.fixture(scope="module")
@@ -219,11 +219,11 @@ def with_part(name, **changes):
     ("change", "message"),
     [
         (with_part("committee", n_members=1), "must have 2 to 1000 members"),
-        (with_part("committee", n_members=4), "one answer for each member"),
+        (with_part("committee", n_members=4), "results of each member"),
         (with_part("committee", kind="wide"), "shallow or deep"),
         (with_part("committee", kind="deep"), "there is no members.0"),
-        (with_part("self_test", members=[]), "one answer for each member"),
-        (kept(feature_distance=None), "needs a feature distance"),
+        (with_part("self_test", members=[]), "results of each member"),
+        (kept(feature_distance=None), "requires a feature distance"),
         (kept(committee=None, self_test={}), "no readable manifest"),
         (with_part("calibration", forces={"scale": [1.0, 2.0]}), "one scale for each element"),
         (with_part("calibration", forces={"scale": [1.0, -2.0, 1.0]}), "not a positive number"),
@@ -234,7 +234,7 @@ def test_manifests_that_contradict_themselves_are_refused(change, message, small
     path = tmp_path / "changed.pt"
     path.write_bytes(with_manifest(small_file.read_bytes(), change))
     with pytest.raises(RuntimeError, match=message):
-        NativeEngine(str(path))
+        CompiledEngine(path.read_bytes(), str(path))
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_tensors_that_are_wrong_are_refused(name, shift, message, small_file, tm
     path = tmp_path / "changed.pt"
     path.write_bytes(with_checksum(bytes(content)))
     with pytest.raises(RuntimeError, match=message):
-        NativeEngine(str(path))
+        CompiledEngine(path.read_bytes(), str(path))
 
 
 def test_members_that_disagree_with_the_probe_are_refused(small_file, tmp_path):
@@ -267,7 +267,7 @@ def test_members_that_disagree_with_the_probe_are_refused(small_file, tmp_path):
 
     path.write_bytes(with_manifest(small_file.read_bytes(), change))
     with pytest.raises(RuntimeError, match="its committee disagrees with its own self-test structure"):
-        NativeEngine(str(path), "double")
+        CompiledEngine(path.read_bytes(), str(path), "double")
 
 
 @pytest.mark.parametrize("kind", KIND)
@@ -277,7 +277,7 @@ def test_changed_bytes_do_no_harm(kind, tmp_path):
     for content in damaged((tmp_path / "small.pt").read_bytes(), 100, seed=5):
         path.write_bytes(content)
         try:
-            NativeEngine(str(path))
+            CompiledEngine(path.read_bytes(), str(path))
         except RuntimeError as error:
             refusals.append(str(error))
     assert len(refusals) > 50

@@ -1,115 +1,108 @@
-"""The native engine in use: every architecture, batches, threads, instruction sets, what is not finite.
+"""The native engine in use: every architecture, batches, threads, instruction sets, values that are not finite.
 
-That its numbers are those of the scripted model for any architecture and structure is in `test_exactness`.
+`test_exactness` compares its results with those of the scripted model for any architecture and structure.
 """
 
 import threading
 
 import numpy as np
 import pytest
-import torch
 from agreement import deviations
 from ase import Atoms
 from ase.build import bulk
+from mlpot._native import NeighborList
 
 import mlpot
-from mlpot.engines.native import NativeModel
-from mlpot.errors import EngineError, ModelFileError
-from mlpot.model.graph import collate
-from mlpot.model_file.torchscript import load_model, save_model
-from mlpot.neighbors.matscipy import graph_from_atoms
+from mlpot.engines.native import NativeEngine
+from mlpot.engines.torch import TorchEngine
+from mlpot.errors import ModelFileError
+from mlpot.model_file.torchscript import save_model
 from potentials import ARCHITECTURES, random_potential
 
-NUMBERS = [1, 8, 14]
+SHARES = ("atomic_virials",)
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda name: name.replace(" ", "-"))
-def models(request, tmp_path_factory):
-    """One architecture: scripted, native in double and in mixed precision."""
+def engines(request, tmp_path_factory):
+    """One architecture: torch, native in double and in mixed precision."""
     path = tmp_path_factory.mktemp("native") / "model.pt"
     save_model(path, random_potential(**ARCHITECTURES[request.param]))
-    return load_model(path), NativeModel(path, "double", threads=1), NativeModel(path, "mixed", threads=1)
+    return TorchEngine(path), NativeEngine(path, "double", threads=1), NativeEngine(path, "mixed", threads=1)
 
 
-def test_a_batch_is_its_structures(models):
-    scripted, double, _ = models
-    graphs = [
-        graph_from_atoms(bulk("Si", cubic=True).repeat(r), NUMBERS, double.manifest.cutoff) for r in (1, (2, 1, 1))
-    ]
-    together, expected = double.evaluate(collate(graphs)), scripted.evaluate(collate(graphs))
-    torch.testing.assert_close(together.energy, expected.energy, rtol=1e-12, atol=0.0)
-    torch.testing.assert_close(together.virial, expected.virial, rtol=0.0, atol=1e-10)
-    assert together.atomic_virials is None
+def silicon(repeat=1, seed=0):
+    atoms = bulk("Si", cubic=True).repeat(repeat)
+    atoms.rattle(0.1, seed=seed)
+    return atoms
 
 
-def test_threads_share_the_atoms(models):
-    _, single, _ = models
-    several = NativeModel(single.path, "double", threads=3)
-    for repeat in (1, 2):  # the second time the buffers are there already
-        atoms = bulk("Si", cubic=True).repeat(repeat)
-        atoms.rattle(0.1, seed=repeat)
-        graph = graph_from_atoms(atoms, NUMBERS, single.manifest.cutoff)
-        one, many = single.evaluate(graph, atomic_virials=True), several.evaluate(graph, atomic_virials=True)
-        assert max(deviations(many, one)) < 1e-13
-    again = several.evaluate(graph)
-    assert torch.equal(again.forces, many.forces)
+def test_a_batch_is_its_structures(engines):
+    structures = [silicon(), Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]), silicon((2, 1, 1), seed=1), Atoms()]
+    for engine in engines[:2]:
+        for together, atoms in zip(engine.compute_batch(structures), structures, strict=True):
+            alone = engine.compute(atoms)
+            np.testing.assert_allclose(together.energy, alone.energy, rtol=1e-12)
+            for name in ("atomic_energies", "forces", "virial"):
+                got, expected = getattr(together, name), getattr(alone, name)
+                size = max(1.0, np.abs(expected).max(initial=0.0))
+                np.testing.assert_allclose(got, expected, rtol=0.0, atol=1e-11 * size)
+        (single,) = engine.compute_batch(structures[:1])
+        np.testing.assert_allclose(single.virial, engine.compute(structures[0]).virial, rtol=0.0, atol=1e-10)
 
 
-def test_one_model_serves_many_threads(models):
-    _, model, _ = models
-    atoms = bulk("Si", cubic=True).repeat(2)
-    atoms.rattle(0.1, seed=0)
-    graph = graph_from_atoms(atoms, NUMBERS, model.manifest.cutoff)
-    expected = model.evaluate(graph).forces
-    all_forces = [None] * 8
+def test_threads_share_the_atoms(engines):
+    _, single, _ = engines
+    several = NativeEngine(single.path, "double", threads=3)
+    for repeat in (1, 2):  # the buffers exist the second time
+        atoms = silicon(repeat, seed=repeat)
+        many = several.compute(atoms, SHARES)
+        assert max(deviations(many, single.compute(atoms, SHARES))) < 1e-13
+    np.testing.assert_array_equal(several.compute(atoms).forces, many.forces)
+
+
+def test_one_model_serves_many_threads(engines):
+    _, engine, _ = engines
+    atoms = silicon(2)
+    expected = engine.compute(atoms).forces
+    results = [None] * 8
+    copies = [engine.copy() for _ in results]
     threads = [
-        threading.Thread(target=lambda k=k: all_forces.__setitem__(k, model.evaluate(graph).forces)) for k in range(8)
+        threading.Thread(target=lambda k=k: results.__setitem__(k, copies[k].compute(atoms).forces)) for k in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(torch.equal(forces, expected) for forces in all_forces)
+    assert all(np.array_equal(forces, expected) for forces in results)
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
-def test_instruction_sets_agree(models, isa, monkeypatch):
-    _, model, _ = models
+def test_instruction_sets_agree(engines, isa, monkeypatch):
+    _, engine, _ = engines
     monkeypatch.setenv("MLPOT_ISA", isa)
     try:
-        other = NativeModel(model.path, "double")
+        other = NativeEngine(engine.path, "double")
     except ModelFileError as error:
         pytest.skip(str(error))
     assert isa in other.name
-    atoms = bulk("Si", cubic=True)
+    atoms = silicon()
     atoms.numbers[:4] = 8
-    atoms.rattle(0.1, seed=0)
-    graph = graph_from_atoms(atoms, NUMBERS, model.manifest.cutoff)
-    found = deviations(other.evaluate(graph, atomic_virials=True), model.evaluate(graph, atomic_virials=True))
-    assert max(found) < 1e-12
+    assert max(deviations(other.compute(atoms, SHARES), engine.compute(atoms, SHARES))) < 1e-12
 
 
-def test_no_atoms_and_one_atom(models):
-    scripted, double, _ = models
-    alone = graph_from_atoms(Atoms("O"), NUMBERS, double.manifest.cutoff)
-    assert double.evaluate(alone).energy.item() == scripted.manifest.reference_energies[1]
-    assert double.evaluate(graph_from_atoms(Atoms(), NUMBERS, double.manifest.cutoff)).energy.item() == 0.0
+def test_no_atoms_and_one_atom(engines):
+    for engine in engines[:2]:
+        assert engine.compute(Atoms("O")).energy == engine.manifest.reference_energies[1]
+        assert engine.compute(Atoms()).energy == 0.0
 
 
-def test_what_is_not_finite_shows(models):
-    _, double, mixed = models
-    graph = graph_from_atoms(Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]), NUMBERS, double.manifest.cutoff)
+def test_values_that_are_not_finite_are_returned(engines):
+    counts, neighbors = np.ones(2, np.int32), np.array([1, 0], np.int32)
     for value in (0.0, np.nan):
-        broken = graph._replace(edge_vectors=graph.edge_vectors * value)
-        for model in (double, mixed):
-            assert not torch.isfinite(model.evaluate(broken).forces).all()
-
-
-def test_edges_out_of_order_are_refused(models):
-    _, model, _ = models
-    graph = graph_from_atoms(Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]), NUMBERS, model.manifest.cutoff)
-    with pytest.raises(EngineError, match="non-decreasing"):
-        model.evaluate(graph._replace(edge_index=graph.edge_index.flip(1)))
+        pairs = NeighborList.from_vectors(counts, neighbors, value * np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]))
+        for engine in engines[1:]:
+            results = engine.evaluate(np.array([1, 0], np.int32), np.zeros((2, 3)), pairs)
+            assert not np.isfinite(results.forces).all()
 
 
 def test_both_engines_give_the_calculator_the_same(deep_model_file):

@@ -1,21 +1,20 @@
-"""What the native engine makes of files that are not right: a sentence, or the right numbers; never a crash."""
+"""Defective files in the native engine: an error message or the right numbers, never a crash."""
 
 import re
 
 import numpy as np
 import pytest
 from damaged_files import header, with_checksum
-from mlpot._native import NativeEngine
+from mlpot._native import NativeEngine as CompiledEngine
 
-from mlpot.engines.native import NativeModel
+from mlpot.engines.native import NativeEngine
 from mlpot.errors import ModelFileError
 
 
 def load(path, content):
     """Error message of the engine, empty if the file is valid."""
-    path.write_bytes(with_checksum(bytes(content)))
     try:
-        NativeEngine(str(path))
+        CompiledEngine(with_checksum(bytes(content)), str(path))
     except RuntimeError as error:
         return str(error)
     return ""
@@ -56,7 +55,7 @@ def test_says_what_is_wrong_with_the_tensors(pattern, replacement, message, deep
     assert n > 0
     assert len(text) == last - first
     with pytest.raises(ModelFileError, match=message):
-        NativeModel(write(tmp_path / "changed.pt", content[:first] + text + content[last:]))
+        NativeEngine(write(tmp_path / "changed.pt", content[:first] + text + content[last:]))
 
 
 def test_a_foreign_factor_is_refused(deep_model_file, tmp_path):

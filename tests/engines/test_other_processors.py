@@ -61,7 +61,7 @@ def test_arm_gives_the_same_numbers(emulated, tmp_path):
     for path, line in zip(files, done.stdout.splitlines(), strict=True):
         word, energy, size = line.split()
         calc = mlpot.MLPotCalculator(path, precision="double")
-        numbers = calc.model.manifest.atomic_numbers
+        numbers = calc.manifest.atomic_numbers
         atoms = chain(len(numbers), numbers)
         assert word == "good"
         assert float(energy) == pytest.approx(calc.get_potential_energy(atoms), rel=1e-13)

@@ -7,10 +7,10 @@ from ase import Atoms
 
 from mlpot import _native
 from mlpot.config import ModelConfig
-from mlpot.engines.native import NativeModel
+from mlpot.engines.native import NativeEngine
+from mlpot.engines.torch import TorchEngine
 from mlpot.model_file.manifest import FORMAT_VERSION
-from mlpot.model_file.torchscript import ALLOWED_DEVIATION, load_model, save_model
-from mlpot.neighbors.matscipy import graph_from_atoms
+from mlpot.model_file.torchscript import ALLOWED_DEVIATION, save_model
 from potentials import random_potential
 
 
@@ -42,6 +42,6 @@ def test_repulsion_of_nuclei(tmp_path, distance):
     potential = random_potential()
     path = tmp_path / "model.pt"
     save_model(path, potential)
-    graph = graph_from_atoms(Atoms("SiO", [[0, 0, 0], [0, 0, distance]]), potential.atomic_numbers, potential.cutoff)
-    energy = NativeModel(path, "double").evaluate(graph).energy.item()
-    assert energy == pytest.approx(load_model(path, precision="double").evaluate(graph).energy.item(), rel=1e-11)
+    atoms = Atoms("SiO", [[0, 0, 0], [0, 0, distance]])
+    energy = NativeEngine(path, "double").compute(atoms).energy
+    assert energy == pytest.approx(TorchEngine(path, precision="double").compute(atoms).energy, rel=1e-11)

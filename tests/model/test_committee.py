@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from structures import random_structure, structures
 
 from mlpot.errors import ConfigError, ModelFileError
-from mlpot.model import DeepCommittee, evaluate, evaluate_members
-from mlpot.model.committee import members_of, shallow_committee
+from mlpot.model import (
+    DeepCommittee,
+    ShallowCommittee,
+    evaluate,
+    evaluate_members,
+    main_potential,
+    members_of,
+)
 from mlpot.model_file.manifest import FORMAT_VERSION, TENSORS, member, read_checked, read_manifest
 from mlpot.model_file.torchscript import load_model, potential_from_file, save_model
 from mlpot.neighbors.matscipy import graph_from_atoms
@@ -36,7 +42,8 @@ def files(tmp_path_factory):
 
 
 def graph_of(committee, atoms):
-    return graph_from_atoms(atoms, committee.atomic_numbers, committee.cutoff)
+    potential = main_potential(committee)
+    return graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
 
 
 def scale_of(answer):
@@ -88,12 +95,13 @@ def test_a_shallow_committee_predicts_what_its_potential_did():
     assert evaluate_members(committee, graph).forces.std(0).min() > 0.0
 
 
-def test_stages_of_a_deep_committee_add_up_to_the_whole():
-    committee = random_deep(n_layers=2)
+@pytest.mark.parametrize("make", [random_shallow, random_deep])
+def test_layers_one_by_one_add_up_to_the_whole(make):
+    committee = make(n_layers=2)
     graph = graph_of(committee, random_structure("triclinic", 6, seed=2))
     features = messages = torch.zeros(6, 0, dtype=torch.float64)
     total = torch.zeros(6, dtype=torch.float64)
-    for layer in range(committee.n_layers):
+    for layer in range(2):
         energies, features, messages = committee.forward_layer(
             layer, 6, graph.species, graph.edge_index, graph.edge_vectors, features, messages
         )
@@ -126,8 +134,8 @@ def test_a_shallow_file_has_the_tensors_of_a_single_model(files):
     assert set(single) <= set(tensors)
 
 
-def test_a_file_whose_members_disagree_with_the_probe_is_refused(files, tmp_path):
-    """The mean alone would not tell."""
+def test_a_file_whose_members_disagree_with_the_self_test_is_refused(files, tmp_path):
+    """The mean agrees."""
 
     def change(fields):
         fields["self_test"]["members"][1]["forces"][0][0] += 0.1
@@ -145,4 +153,4 @@ def test_members_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="at least 2 members"):
         DeepCommittee([random_potential()])
     with pytest.raises(ConfigError, match=r"shape \(n_members, 11\), got \(2, 10\)"):
-        shallow_committee(random_potential(), torch.zeros(2, 10))
+        ShallowCommittee(random_potential(), torch.zeros(2, 10))

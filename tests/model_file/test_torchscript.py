@@ -135,7 +135,7 @@ def test_foreign_files_are_refused(tmp_path):
         load_model(tmp_path / "missing.pt")
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(FORMAT_VERSION + 1, "upgrade mlpot"), (2, "train it anew")])
+@pytest.mark.parametrize(("version", "remedy"), [(FORMAT_VERSION + 1, "upgrade mlpot"), (2, "train it again")])
 def test_another_format_is_refused(content, tmp_path, version, remedy):
     path = tmp_path / "other.pt"
     path.write_bytes(with_manifest(content, lambda fields: fields | {"format_version": version}))

@@ -84,7 +84,7 @@ def test_bad_structures_are_refused(atoms, message):
 
 
 def test_unknown_elements_are_named():
-    with pytest.raises(DataError, match="the model knows Si, C; got atoms of As, Ga"):
+    with pytest.raises(DataError, match="the model has the elements Si, C; got atoms of As, Ga"):
         graph_from_atoms(bulk("GaAs", "zincblende", 5.6), [14, 6], 5.0)
 
 

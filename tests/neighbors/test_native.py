@@ -10,7 +10,7 @@ from mlpot._native import NativeEngine, NeighborList
 
 from mlpot.errors import DataError
 from mlpot.neighbors.matscipy import neighbor_list
-from mlpot.neighbors.native import SkinRows, search_rows
+from mlpot.neighbors.native import NativeVerletList, native_neighbor_list
 
 of_matscipy = pytest.mark.filterwarnings("ignore:Ratio of simulation cell size:RuntimeWarning")
 
@@ -49,7 +49,7 @@ def table(rows):
 def test_finds_what_matscipy_finds(box):
     atoms, cutoff = box
     i, j, _, S = neighbor_list(atoms, cutoff)
-    np.testing.assert_array_equal(table(search_rows(atoms, cutoff)), in_order(i, j, S))
+    np.testing.assert_array_equal(table(native_neighbor_list(atoms, cutoff)), in_order(i, j, S))
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_finds_what_matscipy_finds(box):
 def test_finds_what_matscipy_finds_always(box):
     atoms, cutoff = box
     i, j, _, S = neighbor_list(atoms, cutoff)
-    np.testing.assert_array_equal(table(search_rows(atoms, cutoff)), in_order(i, j, S))
+    np.testing.assert_array_equal(table(native_neighbor_list(atoms, cutoff)), in_order(i, j, S))
 
 
 def test_atoms_that_have_wandered_far_keep_their_neighbours():
@@ -67,18 +67,18 @@ def test_atoms_that_have_wandered_far_keep_their_neighbours():
     rng = np.random.default_rng(0)
     cell = 12.0 * (np.eye(3) + 0.3 * np.tril(rng.uniform(-1, 1, (3, 3)), -1))
     atoms = Atoms("H60", rng.random((60, 3)) @ cell, cell=cell, pbc=True)
-    expected = table(search_rows(atoms, 5.0))
+    expected = table(native_neighbor_list(atoms, 5.0))
     cells = rng.integers(-5000, 5001, (60, 3))
     atoms.positions += cells @ cell
     expected[:, 2:] += cells[expected[:, 0]] - cells[expected[:, 1]]
-    np.testing.assert_array_equal(table(search_rows(atoms, 5.0)), in_order(*expected.T[:2], expected[:, 2:]))
+    np.testing.assert_array_equal(table(native_neighbor_list(atoms, 5.0)), in_order(*expected.T[:2], expected[:, 2:]))
 
 
 def test_a_sheet_a_line_and_a_point_have_no_extent():
     for positions in (np.zeros((1, 3)), [[0, 0, k] for k in range(9)], [[k % 3, k // 3, 0] for k in range(9)]):
         atoms = Atoms(f"H{len(positions)}", positions)
         i, j, _, S = neighbor_list(atoms, 1.5)
-        np.testing.assert_array_equal(table(search_rows(atoms, 1.5)), in_order(i, j, S))
+        np.testing.assert_array_equal(table(native_neighbor_list(atoms, 1.5)), in_order(i, j, S))
 
 
 def test_atoms_on_the_faces_of_the_cell_are_not_lost():
@@ -87,12 +87,12 @@ def test_atoms_on_the_faces_of_the_cell_are_not_lost():
     for fraction in (0.0, 1.0, -1e-17, 1.0 - 1e-16, -1.0, 2.0):
         atoms = Atoms("H2", [[fraction] * 3, [0.5, 0.5, 0.5]] @ cell, cell=cell, pbc=True)
         i, j, _, S = neighbor_list(atoms, 4.0)
-        np.testing.assert_array_equal(table(search_rows(atoms, 4.0)), in_order(i, j, S))
+        np.testing.assert_array_equal(table(native_neighbor_list(atoms, 4.0)), in_order(i, j, S))
 
 
 def test_a_large_crystal_has_its_shells():
     atoms = bulk("Si", cubic=True, a=5.43) * (6, 6, 6)
-    rows = search_rows(atoms, 5.0)
+    rows = native_neighbor_list(atoms, 5.0)
     assert set(rows.counts.tolist()) == {4 + 12 + 12}
     distance, i, j = rows.closest_pair(atoms.positions)
     assert distance == pytest.approx(5.43 * np.sqrt(3) / 4, abs=1e-12)
@@ -102,18 +102,18 @@ def test_a_large_crystal_has_its_shells():
 def test_atoms_that_come_close_are_noticed_without_looking_at_all_pairs():
     """At the build, later, by the cell alone, and again after an error."""
     atoms = Atoms("H3", positions=[[0, 0, 0], [1.0, 0, 0], [0, 1.6, 0]], cell=[8, 8, 8], pbc=True)
-    neighbors = SkinRows(3.0, 2.5)
+    neighbors = NativeVerletList(3.0, 2.5)
     for place in ([1e-7, 0, 0], [0, 1.6, 1e-7], [8.0, 8.0 + 1e-7, -8.0]):
-        neighbors.rows(atoms)
+        neighbors.of(atoms)
         atoms.positions[1] = place
         with pytest.raises(DataError, match=r"atoms [01] and [12] are at the same place"):
-            neighbors.rows(atoms)
+            neighbors.of(atoms)
         atoms.positions[1] = [1.0, 0, 0]
     atoms = Atoms("H", cell=[1.0, 9, 9], pbc=True)
-    neighbors.rows(atoms)
+    neighbors.of(atoms)
     atoms.cell[0, 0] = 1e-7
-    with pytest.raises(DataError, match=r"same place|no neighbour list"):
-        neighbors.rows(atoms)
+    with pytest.raises(DataError, match=r"same place|no neighbor list"):
+        neighbors.of(atoms)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_atoms_that_come_close_are_noticed_without_looking_at_all_pairs():
 )
 def test_what_cannot_be_searched_is_refused(atoms, message):
     with pytest.raises(DataError, match=message):
-        search_rows(atoms, 5.0)
+        native_neighbor_list(atoms, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_rows_that_are_none_are_refused(counts, neighbors, n_vectors, message):
 
 
 def test_the_engine_takes_nothing_that_does_not_fit(model_file):
-    engine = NativeEngine(str(model_file))
+    engine = NativeEngine(model_file.read_bytes(), str(model_file))
     atoms = bulk("Si")
-    rows = search_rows(atoms, 4.0)
+    rows = native_neighbor_list(atoms, 4.0)
     species = np.full(2, 2, np.int32)
     engine.evaluate(species, atoms.positions, rows)
     for wrong, message in ((np.zeros(3, np.int32), "a row for each"), (np.full(2, 3, np.int32), "elements")):
@@ -163,7 +163,7 @@ def test_the_engine_takes_nothing_that_does_not_fit(model_file):
 
 
 def test_rows_can_be_looked_at_but_not_changed():
-    rows = search_rows(bulk("Si"), 3.0)
+    rows = native_neighbor_list(bulk("Si"), 3.0)
     neighbors = rows.neighbors
     del rows
     assert neighbors.tolist() == [1] * 4 + [0] * 4

@@ -9,31 +9,31 @@ from hypothesis import strategies as st
 
 from mlpot.errors import DataError
 from mlpot.neighbors.matscipy import neighbor_list
-from mlpot.neighbors.native import SkinRows
-from mlpot.neighbors.verlet import SkinNeighborList
+from mlpot.neighbors.native import NativeVerletList
+from mlpot.neighbors.verlet import VerletList
 
 CUTOFF = 3.0
 
 
-class NativeEdges(SkinRows):
+class NativeEdges(NativeVerletList):
     """What the native engine makes of its list: pairs inside the cutoff, by its own arithmetic."""
 
     def edges(self, atoms):
-        rows = self.rows(atoms)
+        rows = self.of(atoms)
         i = np.repeat(np.arange(len(atoms)), rows.counts)
         vectors = atoms.positions[rows.neighbors] - atoms.positions[i] + rows.images @ atoms.cell.array
         inside = np.einsum("ij,ij->i", vectors, vectors) < CUTOFF**2
         return np.stack([i, rows.neighbors])[:, inside], vectors[inside]
 
 
-@pytest.fixture(params=[SkinNeighborList, NativeEdges], ids=["torch", "native"], scope="module")
+@pytest.fixture(params=[VerletList, NativeEdges], ids=["torch", "native"], scope="module")
 def make(request):
     return request.param
 
 
 def assert_equals_fresh(neighbors, atoms):
     edge_index, vectors = neighbors.edges(atoms)
-    expected_index, expected_vectors = SkinNeighborList(CUTOFF, 0.0).edges(atoms)
+    expected_index, expected_vectors = VerletList(CUTOFF, 0.0).edges(atoms)
     np.testing.assert_array_equal(edge_index, expected_index)
     np.testing.assert_allclose(vectors, expected_vectors, rtol=0, atol=1e-13)
 

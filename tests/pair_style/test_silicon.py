@@ -10,7 +10,9 @@ from ase.io import read
 
 import mlpot
 from mlpot import lammps
+from mlpot.data import read_structures
 from mlpot.errors import EngineError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.training.committee.assemble import attach
 
 pytestmark = pytest.mark.lammps
@@ -51,7 +53,8 @@ def committee(tmp_path_factory):
     """Eight readouts on the shipped potential, calibrated on the validation part, and their largest sigma there."""
     path, data = tmp_path_factory.mktemp("committee") / "Si.pt", POTENTIAL / "data"
     training = [data / "train.extxyz.xz", data / "isolated_atom.extxyz"]
-    attach(POTENTIAL / "fast.pt", training, path, 8, held_out=data / "validation.extxyz.xz")
+    parts = read_structures(training), read_structures(data / "validation.extxyz.xz")
+    attach(ModelBundle.read(POTENTIAL / "fast.pt"), *parts, 8).save(path)
     largest = 0.0
     for atoms in read(data / "validation.extxyz.xz", ":"):
         atoms.calc = mlpot.MLPotCalculator(path)

@@ -22,11 +22,12 @@ from structures import structures
 import mlpot
 from mlpot.data import LabelledStructure
 from mlpot.errors import ConfigError, DataError, EngineError, UncertaintyError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.torchscript import save_model
 from mlpot.neighbors.matscipy import neighbor_list
 from mlpot.neighbors.overlap import OverlapSearch
 from mlpot.simulation import MDSettings, run_md
-from mlpot.uncertainty.command import add_error_bars
+from mlpot.uncertainty.error_bars import add_error_bars
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def committee(tmp_path_factory):
         rng = np.random.default_rng(seed)
         frames = [rattled(seed=k) for k in range(seed, seed + 8, 2)]
         parts.append([LabelledStructure(atoms, 0.0, rng.normal(size=(8, 3))) for atoms in frames])
-    add_error_bars(path, path, *parts)
+    add_error_bars(ModelBundle.read(path), *parts).save(path)
     return path
 
 

@@ -50,7 +50,7 @@ def test_a_failure_leaves_the_last_good_geometry(primitive):
     primitive.calc = mlpot.MLPotCalculator(primitive.calc.parameters["path"], engine="torch")
 
     def spoil(step, force):
-        primitive.calc.model.module.reference_energies[2] = np.nan
+        primitive.calc.engine.scripted.module.reference_energies[2] = np.nan
 
     with pytest.raises(EngineError, match="not finite"):
         relax(primitive, on_step=spoil)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import mlpot
 from mlpot.errors import ConfigError, TrainingError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import read_manifest
 from mlpot.running.stopping import StopRequest
 from mlpot.training import train
@@ -113,7 +114,7 @@ def test_a_run_learns_from_both_and_begins_from_a_teacher(data_file, tmp_path, t
 
 
 def test_a_whole_committee_teaches_like_its_members(data_file, tmp_path, teachers):
-    join(teachers, tmp_path / "committee.pt")
+    join([ModelBundle.read(path) for path in teachers]).save(tmp_path / "committee.pt")
     config = student(data_file, tmp_path, [tmp_path / "committee.pt"])
     config.run.output.mkdir()
     part = training_parts(config, None)[0]

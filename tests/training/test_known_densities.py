@@ -27,7 +27,7 @@ def test_they_are_the_largest_of_each_element_and_layer(trained):
     largest = torch.zeros(2, 2, dtype=torch.float64)
     for atoms in emt_structures(30):
         graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
-        squares = potential.densities(graph.species, graph.edge_index, graph.edge_vectors)
+        squares = potential.describe(graph.species, graph.edge_index, graph.edge_vectors).densities
         for element in range(2):
             own = torch.cat([largest[:, element : element + 1], squares[:, graph.species == element]], 1)
             largest[:, element] = own.amax(1)

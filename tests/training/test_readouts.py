@@ -7,20 +7,21 @@ import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 from emt_structures import emt_structures, small_config
+from rich.console import Console
 
 import mlpot
+from mlpot.cli.calibration_of_files import attach_to_file, calibrate_file
 from mlpot.data import Subset, dataset_hash, read_structures
-from mlpot.engines.native import open_model
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model import ShallowCommittee, evaluate, evaluate_members
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import read_manifest
-from mlpot.model_file.torchscript import potential_from_file
+from mlpot.model_file.torchscript import load_model, potential_from_file
 from mlpot.training import train
-from mlpot.training.committee.assemble import attach, join
+from mlpot.training.committee.assemble import join
 from mlpot.training.committee.readouts import _fit, _free_atoms, _Labels, _linear_labels
 from mlpot.training.native import choose_derivatives
 from mlpot.training.samples import SampleSet
-from mlpot.uncertainty.command import calibrate_file
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def run(tmp_path_factory):
 def committee_file(run, tmp_path_factory):
     model, data = run
     target = tmp_path_factory.mktemp("committee") / "model.pt"
-    attach(model, [data], target, 4)
+    attach_to_file(model, [data], target, 4, held_out=None, console=Console(quiet=True))
     return target
 
 
@@ -53,7 +54,7 @@ def test_the_validation_part_is_found_again(committee_file, alloy):
 
 
 def test_predictions_stay_what_they_were(run, committee_file, alloy):
-    before, after = (open_model(path, "torch", "cpu", None) for path in (run[0], committee_file))
+    before, after = (load_model(path) for path in (run[0], committee_file))
     graph = SampleSet(Subset(alloy, [0, 1, 2]), before.manifest.atomic_numbers, 3.5).batch([0, 1, 2]).graph
     assert torch.equal(before.evaluate(graph).forces, after.evaluate(graph).forces)
 
@@ -105,7 +106,7 @@ def test_ase_gets_error_bars(committee_file, alloy, engine):
     np.testing.assert_allclose(results["forces_members"].mean(axis=0), atoms.get_forces(), atol=1e-9)
     spread = np.sqrt(results["forces_members"].var(axis=0, ddof=1).mean(axis=1))
     np.testing.assert_allclose(results["forces_ensemble_std"], spread, rtol=1e-12)
-    scaling = atoms.calc.model.manifest.calibration.forces
+    scaling = atoms.calc.manifest.calibration.forces
     species = (atoms.numbers == 79).astype(int)
     away = _around(atoms, results["feature_distance"])
     size = np.sqrt(spread) * away * np.maximum(1.0, away / scaling.distance_limit)
@@ -114,7 +115,7 @@ def test_ase_gets_error_bars(committee_file, alloy, engine):
 
 def _around(atoms, distances):
     """Root mean square over each atom and its neighbours, by ASE's neighbour list."""
-    cutoff = atoms.calc.model.manifest.cutoff
+    cutoff = atoms.calc.manifest.cutoff
     i, j, r = neighbor_list("ijd", atoms, cutoff)
     own = np.arange(len(atoms))
     i, j, weights = np.append(i, own), np.append(j, own), np.append(1.0 - (r / cutoff) ** 2, np.ones(len(atoms)))
@@ -143,7 +144,7 @@ def test_what_is_not_asked_for_is_not_computed(committee_file, alloy):
 def test_a_deep_committee_in_the_native_engine_is_the_mean_of_its_members(run, alloy, tmp_path):
     model, data = run
     other = train(small_config(data, tmp_path / "other", training={"epochs": 2, "seed": 0, "lr": 0.02})).model
-    join([model, other], tmp_path / "deep.pt", alloy, None)
+    join([ModelBundle.read(model), ModelBundle.read(other)], alloy, None).save(tmp_path / "deep.pt")
     atoms = alloy[0].atoms.copy()
     forces = {}
     for name in (model, other, tmp_path / "deep.pt"):
@@ -154,7 +155,7 @@ def test_a_deep_committee_in_the_native_engine_is_the_mean_of_its_members(run, a
         mean = 0.5 * (forces[model, engine] + forces[other, engine])
         np.testing.assert_allclose(forces[tmp_path / "deep.pt", engine], mean, atol=1e-12)
     with pytest.raises(ConfigError, match="is a committee itself"):
-        join([model, tmp_path / "deep.pt"], tmp_path / "deeper.pt")
+        join([ModelBundle.read(model), ModelBundle.read(tmp_path / "deep.pt")])
 
 
 def test_labels_are_those_that_the_model_was_trained_on(tmp_path):
@@ -170,8 +171,11 @@ def test_labels_are_those_that_the_model_was_trained_on(tmp_path):
     ase.io.write(tmp_path / "data.extxyz", frames, format="extxyz")
     keys = {"energy_key": "dft_energy", "forces_key": "dft_forces"}
     model = train(small_config(tmp_path / "data.extxyz", tmp_path / "run", data=keys)).model
-    attached = attach(model, [tmp_path / "data.extxyz"], tmp_path / "c.pt", 4)
+    data, quiet = tmp_path / "data.extxyz", Console(quiet=True)
+    attached = attach_to_file(model, [data], tmp_path / "c.pt", 4, held_out=None, console=quiet)
     assert attached.calibration.data_hash == attached.training["data_hash"]["validation"]
-    again = calibrate_file(tmp_path / "c.pt", tmp_path / "data.extxyz", tmp_path / "again.pt")
+    again = calibrate_file(
+        tmp_path / "c.pt", data, tmp_path / "again.pt", training_data=[], device="cpu", console=quiet
+    )
     structures = read_structures(tmp_path / "data.extxyz", **keys)
     assert again.calibration.data_hash == dataset_hash(structures)

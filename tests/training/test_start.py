@@ -6,7 +6,9 @@ import pytest
 from emt_structures import SMALL_MODEL, emt_structures, small_config
 
 import mlpot
+from mlpot.data import read_structures
 from mlpot.errors import ConfigError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import read_manifest
 from mlpot.training import train
 from mlpot.training.committee.assemble import attach
@@ -49,7 +51,7 @@ def test_more_training_makes_it_better(first, data_file, tmp_path):
 
 def test_it_begins_from_the_mean_of_a_shallow_committee(first, data_file, tmp_path):
     committee = tmp_path / "committee.pt"
-    attach(first, [data_file], committee, 4)
+    attach(ModelBundle.read(first), read_structures(data_file), None, 4).save(committee)
     single = single_potential(committee).state_dict()
     assert all((single[name] == values).all() for name, values in single_potential(first).state_dict().items())
     assert continued(data_file, tmp_path, committee).stopped is None

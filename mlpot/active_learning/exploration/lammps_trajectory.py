@@ -20,7 +20,7 @@ from ase.io import write
 from mlpot import lammps
 from mlpot.active_learning.config import ExploreSettings
 from mlpot.active_learning.exploration.lammps_output import count_frames, read_bars, read_dumped, read_frames
-from mlpot.active_learning.exploration.sanity import CLOSEST, unphysical
+from mlpot.active_learning.exploration.sanity import unphysical
 from mlpot.active_learning.exploration.trajectory import BAROSTAT_TIME, Frame, Walk, between, largest_trusted
 from mlpot.active_learning.initial import SMALL_RATTLE, Start
 from mlpot.active_learning.labelling.processes import MARK, dying_with_us, kill_marked
@@ -28,6 +28,7 @@ from mlpot.active_learning.labelling.task import token
 from mlpot.active_learning.selection.uncertainty_model import Judge
 from mlpot.data.structure import FloatArray
 from mlpot.errors import MLPotError
+from mlpot.neighbors.overlap import CLOSEST_FOR_DFT
 from mlpot.simulation import MDSettings
 from mlpot.simulation.integrators import start_velocities
 
@@ -149,7 +150,7 @@ class LammpsWalk:
             low, high = (BAR * pressure for pressure in settings.pressure)
             move = f"nph iso {low} {high} {1e-3 * BAROSTAT_TIME} drag {DRAG}"
         return SCRIPT.format(
-            closest=CLOSEST,
+            closest=CLOSEST_FOR_DFT,
             model=self.judge.path,
             elements=" ".join(elements),
             timestep=1e-3 * settings.timestep,

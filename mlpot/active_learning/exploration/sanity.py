@@ -2,16 +2,13 @@
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 
 from mlpot.errors import DataError
-from mlpot.neighbors.matscipy import neighbor_list
-
-CLOSEST = 0.6
-"""Least distance of two atoms over the sum of their covalent radii."""
+from mlpot.neighbors.overlap import CLOSEST_FOR_DFT, find_overlap
 
 
-def unphysical(atoms: Atoms, *, closest: float = CLOSEST, largest_volume: float = 1000.0) -> str | None:
+def unphysical(atoms: Atoms, *, closest: float = CLOSEST_FOR_DFT, largest_volume: float = 1000.0) -> str | None:
     """Say why a frame should not be labelled.
 
     Parameters
@@ -31,15 +28,12 @@ def unphysical(atoms: Atoms, *, closest: float = CLOSEST, largest_volume: float 
         return "positions or cell are not finite: the dynamics failed"
     if atoms.pbc.all() and not 1.0 < atoms.get_volume() / len(atoms) < largest_volume:
         return f"{atoms.get_volume() / len(atoms):.3g} A^3 for each atom: the cell collapsed or exploded"
-    radii = covalent_radii[atoms.numbers]
     try:
-        i, j, D, _ = neighbor_list(atoms, float(2 * closest * radii.max()))
+        overlap = find_overlap(atoms, closest)
     except DataError as error:
         return str(error)
-    distances = np.linalg.norm(D, axis=1)
-    ratios = distances / (radii[i] + radii[j])
-    if len(ratios) == 0 or ratios.min() >= closest:
+    if overlap is None:
         return None
-    worst = int(ratios.argmin())
-    pair = f"{chemical_symbols[atoms.numbers[i[worst]]]}-{chemical_symbols[atoms.numbers[j[worst]]]}"
-    return f"atoms {i[worst]} and {j[worst]} ({pair}) are {distances[worst]:.2f} A apart, {ratios[worst]:.2f} of a bond"
+    i, j, distance, limit = overlap
+    pair = f"{chemical_symbols[atoms.numbers[i]]}-{chemical_symbols[atoms.numbers[j]]}"
+    return f"atoms {i} and {j} ({pair}) are {distance:.2f} A apart, {closest * distance / limit:.2f} of a bond"

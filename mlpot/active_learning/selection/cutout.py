@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from mlpot.data.structure import FloatArray
 from mlpot.errors import DataError
 from mlpot.neighbors.matscipy import neighbor_list
+from mlpot.neighbors.overlap import CLOSEST_IN_CUTOUT
 
 GRID = 0.1
 """Step (A) of the lengths that are tried."""
@@ -81,7 +82,9 @@ class Cutout:
         )
 
 
-def cut_out(frame: Atoms, uncertainty: FloatArray, *, max_atoms: int, radius: float, closest: float = 0.7) -> Cutout:
+def cut_out(
+    frame: Atoms, uncertainty: FloatArray, *, max_atoms: int, radius: float, closest: float = CLOSEST_IN_CUTOUT
+) -> Cutout:
     """Cut the surroundings of the most uncertain atom out of a frame.
 
     Parameters

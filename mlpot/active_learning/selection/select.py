@@ -20,6 +20,7 @@ from scipy.spatial.distance import cdist
 from mlpot.active_learning.exploration.sanity import unphysical
 from mlpot.data.structure import FloatArray
 from mlpot.errors import DataError
+from mlpot.neighbors.overlap import CLOSEST_FOR_DFT
 
 IntArray = NDArray[np.int64]
 
@@ -104,7 +105,7 @@ def select_batch(
     least_uncertainty: float = 0.0,
     least_distance: float = 1e-3,
     per_trajectory: int | None = None,
-    closest: float = 0.6,
+    closest: float = CLOSEST_FOR_DFT,
 ) -> Selection:
     """Choose structures to be labelled.
 

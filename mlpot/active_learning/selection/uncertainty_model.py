@@ -11,9 +11,8 @@ from ase import Atoms
 
 from mlpot.calculator import load
 from mlpot.data.structure import FloatArray
-from mlpot.engines.atoms_engine import atoms_engine
 from mlpot.errors import ConfigError
-from mlpot.model_file.feature_distance import distance_from_file
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.neighbors.matscipy import species_of
 
 LEVEL = 0.9
@@ -46,7 +45,7 @@ class Judge:
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.path = Path(path).absolute()
         self.calculator = load(path, threads=threads)
-        manifest = self.calculator.model.manifest
+        manifest = self.calculator.manifest
         if manifest.calibration is None or manifest.feature_distance is None:
             raise ConfigError(
                 f"{path} has no calibrated error bars: run `mlpot committee attach` and `mlpot calibrate`"
@@ -56,8 +55,7 @@ class Judge:
         self._levels, self._quantiles = np.array(scaling.levels), np.array(scaling.quantiles)
         self.factor = float(self._quantiles[scaling.levels.index(LEVEL)])
         self._numbers = manifest.atomic_numbers
-        self._distance = distance_from_file(path)
-        self._engine = atoms_engine(self.calculator.model, 0.0, "cpu")
+        self._distance = ModelBundle.read(path).distance()
 
     def bars(self, atoms: Atoms) -> FloatArray:
         """Error bars of the forces.
@@ -104,10 +102,5 @@ class Judge:
             Descriptors, whitened element by element: a typical atom of the training set lies at a distance of 1 from
             the mean.
         """
-        descriptors, species = (
-            self._engine.compute(atoms, {"descriptors"}).descriptors,
-            species_of(atoms, self._numbers),
-        )
-        if descriptors is None:
-            raise RuntimeError("an engine left out the descriptors that it was asked for")
-        return self._distance.whitened(descriptors, species)
+        descriptors = np.asarray(self.calculator.get_property("descriptors", atoms))
+        return self._distance.whitened(descriptors, species_of(atoms, self._numbers))

@@ -7,6 +7,7 @@ from ase.data import chemical_symbols
 
 from mlpot.data.checks.records import FrameRecord
 from mlpot.data.findings import Finding
+from mlpot.neighbors.overlap import CLOSEST_IN_MD
 
 NOBLE_GASES = {2, 10, 18, 36, 54, 86}
 
@@ -24,7 +25,7 @@ def _unusable(records: Sequence[FrameRecord]) -> list[Finding]:
     return [Finding("error", "structure", str(bad[0].structure_error), "correct or remove these frames", frames)]
 
 
-def _too_close(records: Sequence[FrameRecord], limit: float = 0.5) -> list[Finding]:
+def _too_close(records: Sequence[FrameRecord], limit: float = CLOSEST_IN_MD) -> list[Finding]:
     bad = sorted((record for record in records if record.closest < limit), key=lambda record: record.closest)
     if not bad:
         return []

@@ -1,180 +1,99 @@
 """Committees: whole members trained one by one, or readouts attached to a trained model; both with error bars.
 
 Data flow, deep: configuration -> one process for each member, in a folder of its own (`members`) -> `join` -> one
-`model.pt`; shallow: trained model -> `readouts` -> one `model.pt`. Then `mlpot.uncertainty` adds the feature distance
-of the training part and calibrates on the validation part.
+bundle; shallow: trained model -> `readouts` -> one bundle. `mlpot.uncertainty` adds the feature distance of the
+training part and calibrates on the validation part, before the bundle is saved.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
-
-from rich.console import Console
 
 from mlpot.data import LabelledStructure, Subset, dataset_hash, split
 from mlpot.errors import ConfigError, MLPotError
 from mlpot.model import DeepCommittee, Potential
-from mlpot.model_file.manifest import Manifest, read_manifest
-from mlpot.model_file.torchscript import potential_from_file, save_model
+from mlpot.model_file.bundle import ModelBundle
+from mlpot.model_file.manifest import Manifest
+from mlpot.model_file.torchscript import bundle_model, potential_from_file
 from mlpot.training.committee.readouts import attach_readouts
 from mlpot.training.init_from import single_potential
 from mlpot.training.samples import SampleSet
-from mlpot.uncertainty.command import add_error_bars, read_like_training
+from mlpot.uncertainty.error_bars import OnProgress, add_error_bars, no_progress
 
 Structures = Sequence[LabelledStructure]
 
 
 def attach(
-    model: Path,
-    data: list[Path],
-    target: Path,
-    n_members: int,
-    *,
-    held_out: Path | None = None,
-    console: Console | None = None,
-) -> Manifest:
-    """Make a shallow committee out of a model file, with a feature distance and, if there are data for it, error bars.
-
-    Parameters
-    ----------
-    model : Path
-    data : list of Path
-        The data it was trained on. If they are those that `mlpot train` was given, the part that it kept back for
-        validation is found again and calibrates the error bars.
-    target : Path
-    n_members : int
-    held_out : Path, optional
-        Data that were not trained on, to calibrate on; `data` is all taken for training data then.
-    console : rich.console.Console, optional
-
-    Returns
-    -------
-    Manifest
-        Of the new file.
-    """
-    console = console or Console()
-    manifest = read_manifest(model)
-    structures = read_like_training(manifest, data, console)
-    training: Structures = structures
-    validation: Structures | None
-    if held_out is not None:
-        validation = read_like_training(manifest, [held_out], console)
-    else:
-        training, validation = parts_of_training(manifest, structures)
-    if validation is None:
-        console.print(
-            "the data are not those that the model was trained on with a validation part: no error bars, only spread. "
-            "Calibrate it on data that it has not seen: mlpot calibrate",
-            highlight=False,
-        )
-    return make_shallow(model, target, training, validation, n_members, console)
-
-
-def make_shallow(
-    model: Path,
-    target: Path,
+    model: ModelBundle,
     training: Structures,
     validation: Structures | None,
     n_members: int,
-    console: Console | None,
-) -> Manifest:
-    """Attach readouts to a model file, fit its feature distance, calibrate it.
+    *,
+    on_progress: OnProgress = no_progress,
+) -> ModelBundle:
+    """Make a shallow committee of a trained model, with a feature distance and error bars.
 
     Parameters
     ----------
-    model, target : Path
-        May be the same.
+    model : ModelBundle
+        A single model, or a shallow committee whose readouts are replaced. Its predictions stay as they are.
     training : sequence of LabelledStructure
+        What the model was trained on.
     validation : sequence of LabelledStructure or None
-        Not trained on.
+        Not trained on; None: the spread is not calibrated.
     n_members : int
-    console : rich.console.Console or None
-
-    Returns
-    -------
-    Manifest
+    on_progress : callable
     """
-    manifest = read_manifest(model)
-    potential = single_potential(model)  # the readouts of a shallow committee are fitted anew
+    potential, manifest = single_potential(model), model.manifest
     kept = [index for index, structure in enumerate(training) if not structure.is_isolated_atom]
     samples = SampleSet(Subset(training, kept), manifest.atomic_numbers, manifest.cutoff)
     committee = attach_readouts(potential, samples, n_members)
-    save_model(target, committee, manifest.training, manifest.license)
-    return add_error_bars(target, target, training, validation, console=console)
+    bundle = bundle_model(committee, manifest.training, manifest.license)
+    return add_error_bars(bundle, training, validation, on_progress=on_progress)
 
 
 def join(
-    models: Sequence[Path],
-    target: Path,
+    models: Sequence[ModelBundle],
     training: Structures | None = None,
     validation: Structures | None = None,
     *,
-    console: Console | None = None,
-) -> Manifest:
-    """Join single models into one file that is a deep committee.
+    on_progress: OnProgress = no_progress,
+) -> ModelBundle:
+    """Join single models into a deep committee.
 
     Parameters
     ----------
-    models : sequence of Path
+    models : sequence of ModelBundle
         Of the same architecture, elements and reference energies.
-    target : Path
     training, validation : sequence of LabelledStructure, optional
         For feature distance and error bars.
-    console : rich.console.Console, optional
-
-    Returns
-    -------
-    Manifest
+    on_progress : callable
     """
-    manifests = [read_manifest(path) for path in models]
-    for path, manifest in zip(models, manifests, strict=True):
-        if manifest.committee is not None:
-            raise ConfigError(f"{path} is a committee itself: give single models")
-    members = [cast(Potential, potential_from_file(path)) for path in models]
-    history: dict[str, Any] = {**manifests[0].training, "members": [manifest.training for manifest in manifests]}
-    save_model(target, DeepCommittee(members), history, manifests[0].license)
-    if training is None and validation is None:
-        return read_manifest(target)
-    return add_error_bars(target, target, training, validation, console=console)
-
-
-def join_files(models: Sequence[Path], target: Path, training_data: Sequence[Path], held_out: Path | None) -> Manifest:
-    """Join single models, with the data in files.
-
-    Parameters
-    ----------
-    models : sequence of Path
-    target : Path
-    training_data : sequence of Path
-        May be empty.
-    held_out : Path or None
-
-    Returns
-    -------
-    Manifest
-    """
-    manifest, console = read_manifest(models[0]), Console()
-    training = read_like_training(manifest, training_data, console) if training_data else None
-    validation = None if held_out is None else read_like_training(manifest, [held_out], console)
-    return join(models, target, training, validation, console=console)
+    for model in models:
+        if model.manifest.committee is not None:
+            raise ConfigError(f"{model.path} is a committee itself: expected single models")
+    members = [cast(Potential, potential_from_file(model)) for model in models]
+    first = models[0].manifest
+    history: dict[str, Any] = {**first.training, "members": [model.manifest.training for model in models]}
+    bundle = bundle_model(DeepCommittee(members), history, first.license)
+    return add_error_bars(bundle, training, validation, on_progress=on_progress)
 
 
 def parts_of_training(manifest: Manifest, structures: Structures) -> tuple[Structures, Structures | None]:
-    """Find the training and validation parts of a run again.
+    """Divide the data of a run into its training and validation parts again.
 
     Parameters
     ----------
     manifest : Manifest
-        Of the model that the run made.
+        Of the model that the run trained.
     structures : sequence of LabelledStructure
-        The data of the run, perhaps.
+        Possibly the data of the run.
 
     Returns
     -------
     training : sequence of LabelledStructure
         All of the structures, if they are not those of the run.
     validation : sequence of LabelledStructure or None
-        None if it cannot be told from the rest.
+        None if it cannot be separated from the rest.
     """
     config = manifest.training.get("config")
     if config is None or not isinstance(share := config["data"]["validation"], float) or share == 0.0:

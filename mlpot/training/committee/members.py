@@ -16,6 +16,7 @@ from rich.console import Console
 from mlpot.config import CommitteeConfig, TrainConfig
 from mlpot.config.train_file import write_train_config
 from mlpot.errors import TrainingError
+from mlpot.model_file.bundle import ModelBundle
 from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME
 from mlpot.training.committee.assemble import join
@@ -68,7 +69,7 @@ def train_members(
         return None
     training, validation = training_parts(config, None)
     target = folder / MODEL_NAME
-    join([member.run.output / MODEL_NAME for member in members], target, training, validation, console=console)
+    join([ModelBundle.read(member.run.output / MODEL_NAME) for member in members], training, validation).save(target)
     return target
 
 

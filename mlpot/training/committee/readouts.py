@@ -20,7 +20,6 @@ from torch import Tensor
 
 from mlpot.errors import TrainingError
 from mlpot.model import Potential, ShallowCommittee
-from mlpot.model.committee import shallow_committee
 from mlpot.model.readout import last_weights
 from mlpot.training.native import Derivatives, choose_derivatives
 from mlpot.training.samples import SampleSet
@@ -72,7 +71,7 @@ def attach_readouts(potential: Potential, samples: SampleSet, n_members: int, se
     if not parts:
         raise TrainingError("no labelled forces: the members of a committee are fitted to errors of forces")
     data = _Labels(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
-    return shallow_committee(potential, _fit(data, n_members, seed))
+    return ShallowCommittee(copy.deepcopy(potential), _fit(data, n_members, seed))
 
 
 def _chunks(samples: SampleSet, seed: int) -> Iterator[list[int]]:

@@ -7,14 +7,14 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mlpot.model import evaluate
-from mlpot.model.zbl import SWITCHING_RADIUS, Repulsion
+from mlpot.model.zbl import SWITCHING_RADIUS, ZBLRepulsion
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import random_potential
 
 
 def dimer_energy(distance, numbers=(14, 8)):
     graph = graph_from_atoms(Atoms(numbers, [[0, 0, 0], [distance, 0, 0]]), [8, 14], 5.0)
-    return Repulsion([8, 14], 5.0)(graph.species, graph.edge_index, graph.edge_vectors, 2)[0]
+    return ZBLRepulsion([8, 14], 5.0)(graph.species, graph.edge_index, graph.edge_vectors, 2)[0]
 
 
 def test_close_nuclei_repel_like_screened_charges():

@@ -1,0 +1,84 @@
+"""The interface of both engines, and the elements of a structure as an engine numbers them."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from mlpot.engines.results import Property, Results
+from mlpot.model_file.manifest import Manifest, Precision
+from mlpot.neighbors.matscipy import species_of
+
+EngineName = Literal["native", "torch"]
+
+
+class Engine(Protocol):
+    """A model with a neighbor list for one structure that moves. All engines give the same results.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    path : Path
+        Of the model file, for messages.
+    name : str
+        Engine with its instruction set or version, such as ``native (avx512)``.
+    precision : {"mixed", "double"}
+    member_energies_are_free : bool
+        Whether the energies of the members of a committee cost next to nothing.
+    """
+
+    manifest: Manifest
+    path: Path
+    name: str
+    precision: Precision
+    member_energies_are_free: bool
+
+    @property
+    def description(self) -> str:
+        """Engine, precision and threads, such as ``native engine (avx512), mixed precision, 1 thread``."""
+
+    def compute(self, atoms: Atoms, properties: Collection[Property] = ()) -> Results:
+        """Energies and their derivatives of one structure, and the requested properties.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        properties : collection of str
+
+        Returns
+        -------
+        Results
+            Values that are not finite are returned as they are.
+
+        Raises
+        ------
+        DataError
+            Unknown elements, positions or a cell that are not finite, two atoms at one place.
+        EngineError
+            Properties that the model file does not have.
+        """
+
+    def compute_batch(self, structures: Sequence[Atoms]) -> list[Results]:
+        """Energies and their derivatives of several structures at once; the neighbor list is not used."""
+
+    def copy(self) -> "Engine":
+        """Another engine with the same model and a neighbor list of its own."""
+
+
+class SpeciesIndices:
+    """Index of each atom's element in the model, looked up only when the elements of the atoms change."""
+
+    def __init__(self, atomic_numbers: list[int]) -> None:
+        self._known = atomic_numbers
+        self._numbers: NDArray[np.int64] | None = None
+        self._species = np.zeros(0, dtype=np.int32)
+
+    def of(self, atoms: Atoms) -> NDArray[np.int32]:
+        """Return the indices ``(n_atoms,)``."""
+        if self._numbers is None or not np.array_equal(self._numbers, atoms.numbers):
+            self._species = species_of(atoms, self._known).astype(np.int32)
+            self._numbers = atoms.numbers.copy()
+        return self._species
