@@ -210,3 +210,34 @@ def test_nothing_global_is_touched(model_file, engine):
     after = global_state()
     for name, value in before.items():
         assert after[name] == value, name
+
+
+@pytest.mark.parametrize("name", ["Si", "Si/fast"])
+def test_ase_exports_the_properties_that_it_has_registered(name):
+    """As i-PI's driver does; those of the committee stay among the results."""
+    atoms = bulk("Si")
+    atoms.calc = mlpot.load(name)
+    properties = atoms.get_properties(["energy", "free_energy", "forces", "stress"])
+    np.testing.assert_array_equal(properties["forces"], atoms.get_forces())
+    assert "energy_members" in atoms.calc.results
+    assert "energy" in atoms.calc.export_properties()
+    assert "energy_members" not in atoms.calc.export_properties()
+
+
+def test_descriptors_are_a_property():
+    atoms = bulk("Si")
+    calc = mlpot.load("Si/fast", precision="double")
+    descriptors = calc.get_property("descriptors", atoms)
+    assert len(descriptors) == 2
+    torchs = mlpot.load("Si/fast", precision="double", engine="torch").get_property("descriptors", atoms)
+    np.testing.assert_allclose(descriptors, torchs, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("name", "n_warnings"), [("Si/fast", 0), ("Si/accurate", 1)])
+def test_per_atom_stresses_of_deeper_models_warn_of_the_heat_flux_once(name, n_warnings, caplog):
+    calc = mlpot.load(name)
+    with caplog.at_level("WARNING", logger="mlpot"):
+        for seed in (1, 2):
+            calc.get_property("stresses", silicon(seed=seed))
+    assert len(caplog.records) == n_warnings
+    assert all("not that of the heat flux" in record.getMessage() for record in caplog.records)

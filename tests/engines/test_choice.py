@@ -2,14 +2,17 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
 
 import mlpot
+from mlpot import _native
 from mlpot.engines.native import NativeEngine, default_threads
 from mlpot.engines.opening import open_engine
 from mlpot.errors import EngineError, ModelFileError
@@ -111,3 +114,24 @@ def test_impossible_threads_are_refused(model_file):
         mlpot.MLPotCalculator(model_file, threads=0)
     with pytest.raises(EngineError, match="for the native engine"):
         mlpot.MLPotCalculator(model_file, engine="torch", threads=2)
+
+
+def test_a_clone_finds_the_engine_of_the_installed_package(model_file, tmp_path):
+    """Python that is started in a clone imports the source folder, which has no compiled engine."""
+    clone, installed = tmp_path / "clone", tmp_path / "site"
+    source = Path(mlpot.__file__).parent
+    ignored = shutil.ignore_patterns("__pycache__", "_native*")
+    shutil.copytree(source, clone / "mlpot", ignore=ignored)
+    (installed / "mlpot").mkdir(parents=True)
+    shutil.copy(_native.__file__, installed / "mlpot")
+    information = installed / f"mlpot-{mlpot.__version__}.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mlpot\nVersion: {mlpot.__version__}\n")
+    code = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in type(f).__module__]; "
+        f"import mlpot; print(mlpot.__file__, mlpot.load({str(model_file)!r}).engine.name)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(clone), str(installed)])}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=clone)
+    assert done.stdout.startswith(f"{clone / 'mlpot' / '__init__.py'} native (")
