@@ -1,23 +1,23 @@
 """mlpot: E(3)-equivariant interatomic potentials in one file, for ASE and LAMMPS.
 
-How data flows, and which module does what::
+Data flow and packages::
 
     structures (ASE, pymatgen, extxyz)   data
-      -> neighbour list                   neighbors, skin    species, edge_index, edge_vectors = a Graph;
-                                          neighbor_rows      the same inside the native engine
-      -> atomic energies                  model              one scripted module
+      -> neighbor list                    neighbors          matscipy, or the native search; Verlet lists
+      -> atomic energies                  model              one scripted module: potential or committee
       -> one gradient dE/dr_ij            model.derivatives  forces, virial, stress, per-atom virial
-      -> model.pt                         export, manifest   TorchScript + manifest + plain tensors
-           |-> ASE                        calculator (atoms_engine), guard, simulation, evaluation
-           `-> LAMMPS                     lammps; engines: engine (native, also for ASE), torch_engine
+      -> model.pt                         model_file         TorchScript + manifest + plain tensors
+           |-> engines                    native (C++) or torch: atoms -> Results
+           |-> ASE                        calculator, simulation, evaluation, uncertainty
+           `-> LAMMPS                     lammps
 
-`training` makes a model out of data, `config` says how; `properties` says what it knows, `check` what is wrong with it;
-`doctor` says what works on this machine, `benchmark` what a step costs, `cli` is the command.
+`training` makes a model out of data, `config` describes how; `validation` checks it, `properties` and `benchmark`
+measure it, `active_learning` extends its data; `cli` is the command.
 
 Conventions, everywhere:
 
-- eV, A, eV/A, eV/A^3, amu, fs. Cell vectors are rows. ``r_ij = r_j - r_i + S @ cell``. Full neighbour lists;
-  ``edge_index[0]`` is the centre i, ``edge_index[1]`` the neighbour j.
+- eV, A, eV/A, eV/A^3, amu, fs. Cell vectors are rows. ``r_ij = r_j - r_i + S @ cell``. Full neighbor lists;
+  ``edge_index[0]`` is the center i, ``edge_index[1]`` the neighbor j.
 - ``virial = -dE/dstrain``; ``stress = (1/V) dE/dstrain``: ASE's sign, tension positive.
 - Positions are float64 up to the edge vector. Nothing global is touched: no default dtype, thread count,
   environment variable or random state.
