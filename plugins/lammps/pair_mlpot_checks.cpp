@@ -63,7 +63,7 @@ void PairMLPot::check_neighbor_list() const
     error->all(
         FLERR,
         "Pair style mlpot requires all neighbors, but neigh_modify exclude or include leaves "
-        "some of them out of the list: use neigh_modify exclude none include all");
+        "some of them out of the list: remove it, or use neigh_modify exclude none");
 }
 
 /* ----------------------------------------------------------------------
