@@ -2,7 +2,7 @@
 
 A fused multiply-add counts once, and so does a single product or sum; a multiply-add is two floating point operations.
 `needed` is what the formulas ask for; `executed` includes what the kernels of ``plugins/native`` compute beside it,
-because vectors have a fixed length: empty lanes, and neighbours that fill up the last vector.
+because vectors have a fixed length: empty lanes, and neighbors that fill up the last vector.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from mlpot.model.density import coupling_matrix, coupling_paths
 LANES = 16
 """float32 numbers in a vector of AVX-512."""
 
-# Counted in plugins/native, per neighbour.
+# Counted in plugins/native, per neighbor.
 # Unit vectors, distance transform, sine, cosine and envelope; then one radial function and its derivative by the
 # addition theorems.
 _RADIAL_START = 66
 _RADIAL_EACH = 12
-# Forces and virial of one neighbour, in float64.
+# Forces and virial of one neighbor, in float64.
 _FORCES = 20
 
 
@@ -92,7 +92,7 @@ class _Sizes:
     """Lengths of the loops: of the formulas, or of the kernels, which fill up whole vectors."""
 
     neighbors: float
-    edges: float  # neighbours, filled up
+    edges: float  # neighbors, filled up
     channels: int
     message_channels: int
     hidden: int
@@ -154,7 +154,7 @@ def _harmonics_gradient(lmax: int) -> int:
 def _species(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dict[str, float]]:
     """Density of the first layer, and its adjoint."""
     harmonics, n_radial = (config.lmax + 1) ** 2, config.n_radial
-    add, mix = "sum over neighbours", "mix into channels"
+    add, mix = "sum over neighbors", "mix into channels"
     density = {add: sizes.neighbors * harmonics * sizes.radial, mix: harmonics * n_radial * sizes.channels}
     adjoint = {add: sizes.edges * harmonics * (2 * n_radial + 1), mix: harmonics * sizes.radial * sizes.channels}
     return density, adjoint
@@ -173,7 +173,7 @@ def _messages(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dic
         "messages: coupling": float(entries * sizes.message_channels),
         "messages: mix into channels": float(rows * sizes.message_channels * sizes.channels),
     }
-    add = "messages: sum over neighbours"
+    add = "messages: sum over neighbors"
     density = {add: sizes.edges * (degrees + harmonics) * width}
     # of the weighted messages, of the harmonics, of messages and distances
     adjoint = {add: sizes.edges * (2 * harmonics + 3 * degrees) * width}
@@ -183,13 +183,13 @@ def _messages(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dic
 def _behind(config: ModelConfig, sizes: _Sizes, is_last: bool) -> dict[str, float]:
     """Everything behind the density, there and back, and the gradients of the edges."""
     leaves, inner, groups = contraction_tree(config, 0 if is_last else config.message_lmax)
-    walks = 2 * leaves + 3 * inner
+    passes = 2 * leaves + 3 * inner
     linear = sizes.channels * (1 + 2 * sizes.hidden)
-    if not is_last:  # one walk for the values, one for the gradient with weights
-        walks += leaves + groups + inner + 2 * groups
+    if not is_last:  # one pass for the values, one for the gradient with weights
+        passes += leaves + groups + inner + 2 * groups
         linear += 2 * (config.message_lmax + 1) ** 2 * sizes.channels * sizes.message_channels
     return {
-        "contraction": walks * sizes.channels,
+        "contraction": passes * sizes.channels,
         "readout, outgoing messages": linear,
         "gradient of harmonics, forces": sizes.edges * (_harmonics_gradient(config.lmax) + _FORCES),
     }

@@ -1,4 +1,4 @@
-"""Figures as objects: matplotlib's global state (pyplot, backends, rcParams) is never touched."""
+"""Figures as objects, without matplotlib's global state (pyplot, backends, rcParams)."""
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,12 +22,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def tidy(axis: Axes) -> None:
-    """Give an axis the look of all plots of mlpot.
-
-    Parameters
-    ----------
-    axis : matplotlib.axes.Axes
-    """
+    """Give an axis the style of all plots of mlpot."""
     axis.spines["top"].set_visible(False)
     axis.grid(visible=True, color="#e4e4e4", lw=0.6)
     axis.set_axisbelow(True)

@@ -21,7 +21,7 @@ from mlpot.model_file.registry import find_potential
 _BASE_ATOMS = 32768
 """Size at which ranks and threads are compared, about."""
 _SAMPLE_ATOMS = 512
-"""Size at which neighbours are counted."""
+"""Size at which neighbors are counted."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Plan:
     ----------
     cases : tuple of Case
     skipped : tuple of Skipped
-        What was asked for and cannot be measured.
+        Requested cases that cannot be measured.
     smallest : System
         A few atoms, for the memory that does not depend on their number.
     neighbors : float

@@ -32,7 +32,7 @@ class Peer:
     distribution : str
         What pip calls the package.
     build : callable
-        ``(elements, neighbors, precision) -> Calculator``, with the mean number of neighbours.
+        ``(elements, neighbors, precision) -> Calculator``, with the mean number of neighbors.
     """
 
     label: str
@@ -124,7 +124,7 @@ def _deepmd(descriptor: dict[str, Any], elements: Sequence[str], neighbors: floa
     from deepmd.pt.model.model import get_model  # noqa: PLC0415
 
     kind = {"precision": str(_dtype(precision)).removeprefix("torch."), "seed": 1}
-    room = 4 * round(1.5 * neighbors / 4 + 1)  # more neighbours than there ever are
+    room = 4 * round(1.5 * neighbors / 4 + 1)  # more neighbors than there ever are
     selected = [room] * len(elements) if descriptor["type"] == "se_e2_a" else room
     shape = {"rcut": CUTOFF, "rcut_smth": 0.5, "neuron": [25, 50, 100], "axis_neuron": 16, "type_one_side": True}
     model = get_model(

@@ -34,7 +34,7 @@ def measure(task: dict[str, Any], *, threads: int) -> dict[str, Any]:
     Raises
     ------
     EngineError
-        It failed; the message says why.
+        It failed; the message has the reason.
     """
     with tempfile.TemporaryDirectory() as folder:
         question, answer = Path(folder) / "task.json", Path(folder) / "answer.json"
@@ -70,7 +70,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:
-    """End a process and all that it started: politely first, because only so does MPI end its own."""
+    """End a process and its children: first by SIGTERM, on which MPI ends its ranks."""
     _signal_group(process.pid, signal.SIGTERM)
     try:
         process.wait(timeout=_PATIENCE)
@@ -89,7 +89,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _environment(threads: int, *, tuned: bool) -> dict[str, str]:
-    """Environment of the process; all that runs in Python gets the memory settings that suit torch."""
+    """Environment of the process; Python gets the allocator settings for torch."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     return (tuned_environment(environment, platform.libc_ver()) if tuned else None) or environment
 

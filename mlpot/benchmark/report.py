@@ -70,7 +70,7 @@ def circumstances(report: Report) -> list[str]:
     return [
         f"{machine.processor}{instructions}, {machine.cores} cores{product}",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
-        f"{report.neighbors:.1f} neighbours within {report.cutoff:g} A, NVE from {report.temperature:g} K, "
+        f"{report.neighbors:.1f} neighbors within {report.cutoff:g} A, NVE from {report.temperature:g} K, "
         f"{report.timestep:g} fs, skin {report.skin:g} A; median and range of {report.rounds} interleaved "
         f"round{'s' if report.rounds != 1 else ''}",
     ]

@@ -24,11 +24,9 @@ class Row(StrictModel):
     ranks: int
     threads: int
     steps: int = Field(description="timed steps of each sample")
-    us_per_atom_step: list[float] = Field(description="one sample a round: wall time, all that a timestep needs")
+    us_per_atom_step: list[float] = Field(description="one sample per round: wall time of a whole timestep")
     trial: bool = Field(description="stopped before the first round: the sample is that of the trial before it")
-    list_builds: int | None = Field(
-        description="neighbour lists built in the timed steps of the last sample, in LAMMPS"
-    )
+    list_builds: int | None = Field(description="neighbor lists built in the timed steps of the last sample, in LAMMPS")
     bytes_per_atom: float | None = Field(description="peak resident memory beyond that of a system of a few atoms")
 
     @property

@@ -23,14 +23,14 @@ TEMPERATURE = 300.0
 TIMESTEP = 0.5
 """fs"""
 SKIN = 1.0
-"""A, of the neighbour lists; they are built when an atom has moved by half of it."""
+"""A, of the neighbor lists; they are built when an atom has moved by half of it."""
 RATTLE = 0.05
 """A, standard deviation of each coordinate from its site in the crystals that are made here."""
 
 _CUBIC = ("diamond", "fcc", "bcc")
 # Si at its experimental lattice constant, as everyone's silicon benchmarks.
 _SILICON = 5.431
-# A between neighbouring sites: with it hydrogen and oxygen have about the density of water.
+# A between neighboring sites: with it hydrogen and oxygen have about the density of water.
 _SMALLEST_SPACING = 2.2
 
 
@@ -51,7 +51,7 @@ class System:
     atoms: Atoms
 
     def neighbors(self, cutoff: float) -> float:
-        """Mean number of neighbours inside a cutoff in A."""
+        """Mean number of neighbors inside a cutoff in A."""
         return len(neighbor_list(self.atoms, cutoff)[0]) / len(self.atoms)
 
 

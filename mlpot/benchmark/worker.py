@@ -41,7 +41,7 @@ def run_lammps(task: dict[str, Any]) -> Answer:
 
 
 def read_loop(output: str) -> Answer:
-    """Time of a step, in s, and what else LAMMPS says of its last run.
+    """Time of a step, s, engine and version, from the output of the last run of LAMMPS.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ def md(
     barostat_time: Annotated[float, typer.Option(help="fs")] = 1000.0,
     interval: Annotated[int, typer.Option(help="steps between frames")] = 10,
     seed: Annotated[int, typer.Option(help="of velocities and thermostat")] = 0,
-    restart: Annotated[bool, typer.Option("--restart", help="go on with the run that wrote the trajectory")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="continue the run that wrote the trajectory")] = False,
     keep_lost_atoms: Annotated[
         bool, typer.Option("--keep-lost-atoms", help="do not stop at an atom without neighbors")
     ] = False,
@@ -36,7 +36,7 @@ def md(
     device: Device = "cpu",
     precision: PrecisionOption = None,
 ) -> None:
-    """Run molecular dynamics; Ctrl-C ends it cleanly with status 130, --restart goes on."""
+    """Run molecular dynamics; Ctrl-C ends it cleanly with status 130, --restart continues."""
     import mlpot
     from mlpot.simulation import MDSettings
 

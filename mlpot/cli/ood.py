@@ -11,7 +11,7 @@ def ood(
     holdout: Annotated[str, typer.Option(help="temperature, composition, phase, pressure or config_type")] = "",
     value: Annotated[str | None, typer.Option(help="what to hold out; by default each in turn, or the highest")] = None,
     test: Annotated[Path | None, typer.Option(help="structures of another kind, instead of --holdout")] = None,
-    output: Annotated[Path, typer.Option(help="folder of the results; a second call goes on")] = Path("ood"),
+    output: Annotated[Path, typer.Option(help="folder of the results; a second call continues")] = Path("ood"),
     preset: Annotated[str, typer.Option(help="fast, balanced, accurate or max")] = "accurate",
     kind: Annotated[str, typer.Option(help="of the committee: shallow or deep")] = "shallow",
     members: Annotated[int, typer.Option(help="of the committee")] = 8,

@@ -13,7 +13,7 @@ def train(
     output: Annotated[Path | None, typer.Option(help="folder of the results")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     settings: Annotated[list[str], typer.Option("--set", help="section.key=value, e.g. training.lr=0.005")] = [],
-    resume: Annotated[bool, typer.Option("--resume", help="go on from the checkpoint in the output folder")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in the output folder")] = False,
     max_time: Annotated[str | None, typer.Option(help="stop after this time with a checkpoint, e.g. 30m")] = None,
     example: Annotated[bool, typer.Option("--example", help="print a commented configuration")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,

@@ -1,7 +1,7 @@
-"""Properties with which a potential is judged: one file, one property, one function, one plain result with units.
+"""Properties of crystals and clusters: one function and one result with units per file.
 
-Data flow: any cell of a crystal, any ASE calculator -> relaxed crystal (`crystal`) -> a frozen dataclass that knows
-its table (`rows`) and its picture (`plot`). `command` is `mlpot properties`.
+Data flow: any cell of a crystal, any ASE calculator -> relaxed crystal (`crystal`) -> a frozen dataclass with
+its table (`rows`) and its plot (`plot`). `overview` computes all of them: `mlpot properties`.
 
 >>> from mlpot.properties import elastic_constants
 >>> elastic_constants(bulk("Si"), mlpot.load("Si-dft", precision="double")).constants  # GPa

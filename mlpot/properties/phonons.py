@@ -67,10 +67,10 @@ class Phonons:
     def rows(self) -> list[Row]:
         """Lines of a table."""
         where = ", ".join(f"{x:.2f}" for x in self.lowest_at)
-        verdict = "none" if self.stable else f"{self.lowest:.2f} THz at ({where})"
+        imaginary = "none" if self.stable else f"{self.lowest:.2f} THz at ({where})"
         return [
             Row(f"highest phonon, {self.n_atoms} atoms", f"{self.highest:.2f}", "THz"),
-            Row("imaginary phonons", verdict, ""),
+            Row("imaginary phonons", imaginary, ""),
         ]
 
     def plot(self, axis: Axes) -> None:

@@ -85,12 +85,12 @@ class DimerScan:
 
 @dataclass(frozen=True)
 class TrimerScan:
-    """Two neighbours around a centre, on a grid of distances and angles.
+    """Two neighbors around a center, on a grid of distances and angles.
 
     Attributes
     ----------
     symbols : (str, str, str)
-        The centre first.
+        The center first.
     angles : (n_angles,), degrees
     distances : (n_distances,), A
     energies : (n_angles, n_distances, n_distances), eV
@@ -210,10 +210,10 @@ def trimer_scan(
     Parameters
     ----------
     symbols : (str, str, str)
-        The centre first.
+        The center first.
     calculator : ase.calculators.calculator.Calculator
     cutoff : float, A
-        Largest distance from the centre.
+        Largest distance from the center.
     n_distances : int
     angles : sequence of float, degrees
 

@@ -83,7 +83,7 @@ def run_md(
     Parameters
     ----------
     atoms : ase.Atoms
-        With a calculator; ends as the last frame. Atoms at rest get velocities of the temperature; the centre of mass
+        With a calculator; ends as the last frame. Atoms at rest get velocities of the temperature; the center of mass
         is kept at rest.
     settings : MDSettings
     trajectory : str or Path
@@ -141,7 +141,7 @@ class _Run:
         """Do all steps that are left; whether it was stopped before the end."""
         if self.n_frames == 0:
             self._record()
-        with np.errstate(over="ignore", invalid="ignore"):  # the guard reports these, and better
+        with np.errstate(over="ignore", invalid="ignore"):  # the checks report these
             steps = self.integrator.irun(self.settings.steps - self.step)
             next(steps, None)  # the step where we are
             while self.step < self.settings.steps and not stopped():

@@ -17,7 +17,7 @@ _NOT_STATE = {"max_steps", "rng", "atoms", "optimizable", "comm", "observers"}
 
 
 def degrees_of_freedom(atoms: Atoms) -> int:
-    """Degrees of freedom that share the kinetic energy; the centre of mass, which is kept at rest, is not one.
+    """Degrees of freedom that share the kinetic energy; the center of mass, which is kept at rest, is not one.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def temperature_of(atoms: Atoms) -> float:
 
 
 def start_velocities(atoms: Atoms, settings: MDSettings, rng: np.random.Generator) -> None:
-    """Give atoms that are at rest velocities of exactly the temperature; keep the centre of mass at rest.
+    """Give atoms that are at rest velocities of exactly the temperature; keep the center of mass at rest.
 
     Parameters
     ----------
     atoms : ase.Atoms
-        Changed in place. Velocities that it carries are kept, but for those of the centre of mass.
+        Changed in place. Velocities that it carries are kept, but for those of the center of mass.
     settings : MDSettings
     rng : numpy.random.Generator
 
@@ -116,7 +116,7 @@ def make_integrator(atoms: Atoms, settings: MDSettings, rng: np.random.Generator
     return IsotropicMTKNPT(
         atoms,
         timestep,
-        # ASE counts the centre of mass as a degree of freedom; at rest, it would heat the others.
+        # ASE counts the center of mass as a degree of freedom; at rest, it would heat the others.
         temperature_K=settings.temperature * degrees_of_freedom(atoms) / (3 * len(atoms)),
         pressure_au=settings.pressure * units.GPa,
         tdamp=thermostat_time,

@@ -1,6 +1,6 @@
 """What a run leaves on disk: frames, a log and checkpoints, which `dynamics` writes and continues.
 
-The checkpoint knows how much of the other two files belongs to it, and a restart cuts the rest off: frames are never
+The checkpoint holds the lengths of the other two files, and a restart cuts off what is beyond: frames are never
 missing and never there twice, however the run ended.
 """
 
@@ -171,7 +171,7 @@ class RunFiles:
         Raises
         ------
         DataError
-            No checkpoint, or files that are shorter than it says.
+            No checkpoint, or files that are shorter than recorded in it.
         """
         try:
             with np.load(self.checkpoint, allow_pickle=False) as file:
@@ -185,14 +185,14 @@ class RunFiles:
     def _cut_back(self, n_frames: int, trajectory_size: int, log_size: int) -> None:
         for path, size in ((self.trajectory, trajectory_size), (self.log, log_size)):
             if not path.exists() or path.stat().st_size < size:
-                raise DataError(f"{path} is shorter than its checkpoint says: {size} bytes expected. Start anew")
+                raise DataError(f"{path} is shorter than at its checkpoint: {size} bytes expected. Start the run again")
         os.truncate(self.log, log_size)
         if self.trajectory.stat().st_size == trajectory_size:
             return
         if self.trajectory.suffix != ".traj":
             os.truncate(self.trajectory, trajectory_size)
             return
-        kept = self.trajectory.with_suffix(".kept.traj")  # the format keeps an index, so it is written anew
+        kept = self.trajectory.with_suffix(".kept.traj")  # the format keeps an index, so it is written again
         with Trajectory(self.trajectory) as old, Trajectory(kept, "w") as new:
             for index in range(n_frames):
                 new.write(old[index])

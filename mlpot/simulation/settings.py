@@ -33,7 +33,7 @@ class MDSettings:
     seed : int
         Of the first velocities and of the thermostat.
     lost_distance : float, A, or None
-        An atom that comes to have no neighbour within it is lost, which stops the run. None: not looked at.
+        An atom that comes to have no neighbor within it is lost, which stops the run. None: not looked at.
     max_sigma : float, eV/A, or None
         Largest error bar of a force (spread, where it is not calibrated), looked at with every frame.
     max_distance : float or None

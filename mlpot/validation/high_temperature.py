@@ -57,7 +57,7 @@ class RunMonitor:
             < hottest,
             f"the conserved energy jumps by {jump:.3g} eV/atom": not abs(jump) < STEP,
             f"the potential energy lies {depth:.3f} eV/atom below the relaxed structure": self.is_lowest and depth > 0,
-            f"{snapshot.isolated} atoms have lost all neighbours": snapshot.isolated > 0,
+            f"{snapshot.isolated} atoms have lost all neighbors": snapshot.isolated > 0,
         }
         return [text for text, happened in events.items() if happened]
 

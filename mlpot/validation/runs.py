@@ -53,7 +53,7 @@ class Snapshot(NamedTuple):
     closeness : float
         Smallest distance over the sum of the covalent radii.
     isolated : int
-        Atoms without neighbour inside the `lost_distance` of the settings.
+        Atoms without neighbor inside the `lost_distance` of the settings.
     """
 
     time: float

@@ -1,4 +1,4 @@
-"""One small benchmark, with real processes, that several tests look at; scripts of `benchmarks` as modules."""
+"""One small benchmark, with real processes, that several tests read; scripts of `benchmarks` as modules."""
 
 import importlib.util
 import io

@@ -16,11 +16,11 @@ def parts(config, neighbors=28.0, lanes=16):
     return {part.name: part for part in operations(config, neighbors, lanes).parts}
 
 
-def test_sum_over_neighbours_of_one_layer():
+def test_sum_over_neighbors_of_one_layer():
     """16 harmonics times 8 radial functions forth; twice that, and 16 to put it together, back."""
-    assert parts(ONE)["sum over neighbours"].needed == 28 * (128 + 2 * 128 + 16)
-    # 28 neighbours fill two vectors of 16, the 8 radial functions half of one, of which there are kernels
-    assert parts(ONE)["sum over neighbours"].executed == 28 * 128 + 32 * (2 * 128 + 16)
+    assert parts(ONE)["sum over neighbors"].needed == 28 * (128 + 2 * 128 + 16)
+    # 28 neighbors fill two vectors of 16, the 8 radial functions half of one, of which there are kernels
+    assert parts(ONE)["sum over neighbors"].executed == 28 * 128 + 32 * (2 * 128 + 16)
 
 
 def test_mix_of_one_layer():
@@ -33,8 +33,8 @@ def test_mix_of_one_layer():
 def test_first_layer_of_two_runs_twice():
     once = TWO.model_copy(update={"n_layers": 1})
     n_radial = TWO.n_radial
-    assert parts(once)["sum over neighbours"].needed == 28 * 16 * (n_radial + 2 * n_radial + 1)
-    assert parts(TWO)["sum over neighbours"].needed == 28 * 16 * (2 * n_radial + 2 * n_radial + 1)
+    assert parts(once)["sum over neighbors"].needed == 28 * 16 * (n_radial + 2 * n_radial + 1)
+    assert parts(TWO)["sum over neighbors"].needed == 28 * 16 * (2 * n_radial + 2 * n_radial + 1)
     assert parts(TWO)["mix into channels"].needed == 3 * 16 * n_radial * 64
 
 
@@ -44,7 +44,7 @@ def test_messages():
     assert found["messages: radial functions"].needed == 2 * 28 * 4 * 8 * 32
     # paths to L = 0, 1, 2, 3: 2, 3, 3, 2
     assert found["messages: mix into channels"].needed == 2 * (2 + 3 * 3 + 3 * 5 + 2 * 7) * 16 * 64
-    assert found["messages: sum over neighbours"].needed == 28 * 64 * (4 + 16 + 16 + 16 + 12)
+    assert found["messages: sum over neighbors"].needed == 28 * 64 * (4 + 16 + 16 + 16 + 12)
 
 
 @pytest.mark.parametrize("output_lmax", [0, 1])
@@ -86,7 +86,7 @@ def test_scalar_lanes_waste_nothing():
     assert found.flop == 2 * found.needed
 
 
-def test_cost_grows_with_neighbours_only_where_neighbours_are():
+def test_cost_grows_with_neighbors_only_where_neighbors_are():
     few, many = parts(TWO, 20.0), parts(TWO, 40.0)
     for name, part in many.items():
         factor = part.needed / few[name].needed

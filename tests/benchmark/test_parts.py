@@ -66,7 +66,7 @@ def test_crystals_are_nearly_cubic_and_of_the_size_asked_for(n_cells):
     assert len(system.atoms) == 8 * math.prod(numbers)
 
 
-def test_silicon_has_28_neighbours_and_is_rattled():
+def test_silicon_has_28_neighbors_and_is_rattled():
     system = crystal(("Si",), 512)
     assert system.neighbors(5.0) == 28.0
     displacements = system.atoms.positions - bulk("Si", a=5.431, cubic=True).repeat(4).positions

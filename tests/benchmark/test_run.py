@@ -57,7 +57,7 @@ def test_output_says_what_was_measured_on_what(finished):
     assert report.machine.instructions in finished.output
     assert report.machine.instructions in ("avx512", "avx2", "baseline")
     assert f"LAMMPS {report.versions['LAMMPS']}" in finished.output
-    assert "28.0 neighbours within 5 A" in finished.output
+    assert "28.0 neighbors within 5 A" in finished.output
     assert "1 interleaved round" in finished.output
     assert "diamond Si, 64 atoms, 1 rank, 1 thread" in finished.output
     for row in report.rows:
@@ -105,7 +105,7 @@ def test_scaling_measures_sizes_ranks_and_memory(tmp_path):
     ]
     assert [len(row.us_per_atom_step) for row in rows] == [2, 2, 2, 2]
     for row in rows[1:]:
-        assert 300 < row.bytes_per_atom < 5000  # positions, forces and neighbour lists; nothing of the size of edges
+        assert 300 < row.bytes_per_atom < 5000  # positions, forces and neighbor lists; nothing of the size of edges
     assert "time of a step ~ atoms^" in console.export_text()
     assert (tmp_path / "plot.png").is_file()
 

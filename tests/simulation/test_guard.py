@@ -296,7 +296,7 @@ def test_what_makes_no_sense_is_refused(silicon, model_file):
 
 @settings(max_examples=60, deadline=None)
 @given(structures(), st.floats(0.1, 1.0))
-def test_overlaps_are_those_of_a_fresh_neighbour_list(atoms, closest):
+def test_overlaps_are_those_of_a_fresh_neighbor_list(atoms, closest):
     search = OverlapSearch(closest)
     for _ in range(3):
         i, j, vectors, _ = neighbor_list(atoms, 2.5)

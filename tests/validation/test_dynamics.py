@@ -86,7 +86,7 @@ GOOD = Snapshot(1.0, 1000.0, -4.0, -3.0, 0.9, 0)
         ({"temperature": np.nan}, "the temperature is nan K"),
         ({"conserved": -2.9}, "the conserved energy jumps by 0.1 eV/atom"),
         ({"potential": -4.6, "conserved": -3.0}, "0.100 eV/atom below the relaxed structure"),
-        ({"isolated": 2}, "2 atoms have lost all neighbours"),
+        ({"isolated": 2}, "2 atoms have lost all neighbors"),
     ],
 )
 def test_unphysical_events(event, words):

