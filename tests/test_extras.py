@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mlpot.errors import MLPotError
-from mlpot.extras import MissingExtraError, needs
+from mlpot.extras import MissingExtraError, install_command, needs
 
 # A process in which packages of the extras cannot be found, as after `pip install .`.
 WITHOUT_EXTRAS = """
@@ -62,7 +62,7 @@ for module in {list(PARTS)}:
         assert line.endswith(f"install it with: pip install '.[{extra}]' (in a clone of mlpot)")
 
 
-def test_a_calculator_needs_no_extra(tmp_path):
+def test_only_the_torch_engine_of_a_calculator_needs_an_extra(tmp_path):
     code = """
 import mlpot
 from ase import units
@@ -76,9 +76,12 @@ atoms.calc.get_property("forces_std", atoms), atoms.calc.get_property("feature_d
 dynamics = VelocityVerlet(atoms, 1.0 * units.fs)
 dynamics.attach(mlpot.Guard(atoms, max_sigma=5.0))
 dynamics.run(2)
+mlpot.load("Si", engine="torch")
 """
     result = run_without_extras(code, tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines()[-1].endswith(
+        "torch is not installed; install it with: " + install_command("train")
+    )
 
 
 RUN_COMMANDS = """

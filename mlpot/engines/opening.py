@@ -6,6 +6,7 @@ from pathlib import Path
 from mlpot.engines.interface import Engine, EngineName
 from mlpot.engines.native import NOT_BUILT, NativeEngine, is_built
 from mlpot.errors import EngineError
+from mlpot.extras import needs
 from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import Precision
 
@@ -69,6 +70,7 @@ def _open(
         raise EngineError("`threads` is for the native engine; those of torch are set by torch.set_num_threads")
     if engine is None and device == "cpu":
         LOGGER.warning("%s; torch computes instead, many times slower (engine='torch' chooses it)", NOT_BUILT)
-    from mlpot.engines.torch import TorchEngine  # noqa: PLC0415  # the native engine runs without torch
+    with needs("train"):
+        from mlpot.engines.torch import TorchEngine  # noqa: PLC0415  # the native engine runs without torch
 
     return TorchEngine(model, device, precision, skin)
