@@ -5,7 +5,7 @@
 
 The code and its parameters are those of the configuration, so that a potential is compared with what it learned from.
 Crystals are computed in their primitive cell: with k-points of one density and Gamma among them, these are the points
-of a supercell of it. Forces are compared on labels that the loop never trained on. What the code computed is kept in
+of a supercell of it. Forces are compared on labels that the loop never trained on. Results of the code are kept in
 `OUTPUT/dft.json`, property by property, and not computed again. `mlpot properties` takes larger cells and hundreds of
 evaluations, which no DFT code can afford.
 """
@@ -25,9 +25,9 @@ from ase.eos import EquationOfState
 from rich.console import Console
 from rich.table import Table
 
+from mlpot.active_learning.calculation.calculators import make_calculator
 from mlpot.active_learning.config import LoopConfig, read_loop_config
-from mlpot.active_learning.initial import base_cell
-from mlpot.active_learning.labelling.calculators import make_calculator
+from mlpot.active_learning.initial.structures import base_cell
 from mlpot.calculator import load
 from mlpot.data import read_structures
 from mlpot.properties.crystal import conventional_cell, primitive_cell
@@ -40,7 +40,7 @@ Results = dict[str, float]
 
 
 def once(path: Path | None, name: str, compute: Callable[[], Results]) -> Results:
-    """Return what `compute` gives; with a file, it is kept there and computed once."""
+    """Return the result of `compute`; with a file, it is kept there and computed once."""
     if path is None:
         return compute()
     known: dict[str, Results] = json.loads(path.read_text()) if path.exists() else {}

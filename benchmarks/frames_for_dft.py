@@ -2,8 +2,8 @@
 
     python benchmarks/frames_for_dft.py silicon-gpaw.yaml accurate.pt test.extxyz
 
-Six frames of each, from walks of their own at fixed volume, far apart in time: what a potential is used for, not what
-a loop looked for. The melt is as dense as `--density` says, relative to the crystal. A second call goes on.
+Six frames of each, from separate trajectories at fixed volume, far apart in time: frames of typical use, not those
+that a loop searched for. `--density` is that of the melt relative to the crystal. A second call continues.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 import mlpot
+from mlpot.active_learning.calculation.calculators import make_calculator
 from mlpot.active_learning.config import read_loop_config
-from mlpot.active_learning.exploration.generate import melted
-from mlpot.active_learning.initial import base_cell
-from mlpot.active_learning.labelling.calculators import make_calculator
+from mlpot.active_learning.initial.generate import random_packings
+from mlpot.active_learning.initial.structures import base_cell
 
 TIMESTEP = 2.0  # fs
 SETTLE, APART = 2500, 1000  # steps: of each temperature, and between its two frames
@@ -30,10 +30,10 @@ TEMPERATURES = {"crystal": (200.0, 400.0, 600.0), "liquid": (1800.0, 2200.0, 260
 
 
 def frames(crystal: Atoms, density: float, calculator: mlpot.MLPotCalculator) -> Iterator[Atoms]:
-    """Walk at each temperature, and take two frames of it."""
+    """Run dynamics at each temperature, and yield two frames of each."""
     dense = crystal.copy()
     dense.set_cell(density ** (-1 / 3) * dense.cell.array, scale_atoms=True)
-    (melt, _) = next(iter(melted(dense, 1, seed=1)))
+    (melt, _) = next(iter(random_packings(dense, 1, seed=1)))
     for kind, start in (("crystal", crystal), ("liquid", melt)):
         atoms = start.copy()
         atoms.calc = calculator

@@ -14,7 +14,7 @@ r"""How many labels active selection saves, on pools whose labels are known.
 Both methods begin with the same random structures and label one batch after another, at random or as `mlpot active`
 selects. After each batch a potential is trained from random weights on all labels so far and scored on the test file.
 Every line of `selection.csv` is a point of a curve; points that are there are not computed again. The first file is the
-pool, the second the test set; where they are one file, part of it is set aside. That of Li6PS5Cl is the 85 frames at
+pool, the second the test set; where they are one file, part of it is the test set. That of Li6PS5Cl is the 85 frames at
 600 K and the 11 of other volumes.
 """
 
@@ -30,7 +30,7 @@ import typer
 import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlpot.active_learning.selection.select import Candidate, select_batch
+from mlpot.active_learning.selection.greedy import Candidate, select_batch
 from mlpot.calculator import load
 from mlpot.config.train_file import read_train_config
 from mlpot.data import LabelledStructure, read_structures
@@ -63,7 +63,7 @@ class Case:
 
     @property
     def training(self) -> str:
-        """What decides how good a potential can be."""
+        """Preset and settings of the training."""
         return ", ".join([self.preset, *self.settings])
 
 

@@ -1,4 +1,4 @@
-"""ASE calculators that behave as DFT codes do on bad days; named as `faulty_codes:factory` in label settings."""
+"""ASE calculators that fail in the ways of DFT codes; `faulty_codes:factory` in label settings."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ from mlpot.active_learning.store.identity import canonical_atoms, structure_id
 
 
 class Faulty(EMT):
-    """EMT that does something before, and something to the results after."""
+    """EMT with an action before each calculation, and one on its results."""
 
     def __init__(self, before=lambda atoms: None, after=lambda results: None):
         super().__init__()
@@ -29,7 +29,7 @@ class Faulty(EMT):
 
 
 def slow(log, seconds=0.1):
-    """Takes some time, and notes every beginning with its time."""
+    """Takes some time, and logs the start of every calculation."""
 
     def before(atoms):
         line = f"{structure_id(canonical_atoms(atoms))} {time.time()!r}\n"
@@ -41,7 +41,7 @@ def slow(log, seconds=0.1):
 
 
 def shifted(offset_file):
-    """An energy per atom that somebody changes behind our back."""
+    """Adds an energy per atom from a file, as after a change of pseudopotentials."""
 
     def after(results):
         offset = float(Path(offset_file).read_text())
@@ -52,7 +52,7 @@ def shifted(offset_file):
 
 
 def converging(mixing, needed=0.1):
-    """Needs a small mixing parameter."""
+    """Converges with a small mixing parameter only."""
 
     def before(atoms):
         if mixing > needed:
@@ -61,8 +61,8 @@ def converging(mixing, needed=0.1):
     return Faulty(before)
 
 
-def garbage(kind):
-    """Numbers that cannot be right."""
+def invalid(kind):
+    """Returns invalid values."""
 
     def after(results):
         if kind == "nan":
@@ -78,7 +78,7 @@ def garbage(kind):
 
 
 def hanging(pid_file):
-    """Starts a child in a session of its own, as MPI launchers do, and never ends."""
+    """Starts a child in a new session, as MPI launchers do, and never ends."""
 
     def before(atoms):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -89,7 +89,7 @@ def hanging(pid_file):
 
 
 def crashing(sizes=None):
-    """Segmentation fault, for structures of some sizes or for all."""
+    """Segmentation fault, for all structures or those of some sizes."""
 
     def before(atoms):
         if sizes is None or len(atoms) in sizes:
@@ -99,7 +99,7 @@ def crashing(sizes=None):
 
 
 def killed(flag=None):
-    """Killed from outside, as by the system when memory is short; while a file is there, or always."""
+    """Killed by SIGKILL, as without memory; always, or while a file exists."""
 
     def before(atoms):
         if flag is None or Path(flag).exists():
@@ -109,19 +109,19 @@ def killed(flag=None):
 
 
 def threaded(log):
-    """Notes how many threads the code and its libraries may take."""
+    """Logs the numbers of threads of the code and its libraries."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     Path(log).write_text(" ".join(os.environ[name] for name in names))
     return Faulty()
 
 
-def silent(directory):
-    """Says that it did not converge in its output only, as some codes do."""
+def unconverged(directory):
+    """Reports missing convergence only in its output, as some codes do."""
     return Faulty(lambda atoms: Path(directory, "code.out").write_text("... convergence NOT achieved after 1 step"))
 
 
 def filling(directory, megabytes):
-    """Writes until the disk is full."""
+    """Fills the disk."""
 
     def before(atoms):
         with open(Path(directory) / "wavefunctions", "wb") as file:
@@ -133,7 +133,7 @@ def filling(directory, megabytes):
 
 
 class OnlyEnergy(Calculator):
-    """Without forces."""
+    """A code without forces."""
 
     implemented_properties = ("energy",)
 

@@ -1,4 +1,4 @@
-"""A real Slurm with one node, this machine, on loopback: started by root without systemd, ended with the tests."""
+"""A Slurm with one node, this machine, on the loopback interface: started by root without systemd for the tests."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscr
 
 
 class OneNodeSlurm:
-    """The daemons of a Slurm, which can be killed and started again."""
+    """Daemons of a Slurm, which can be killed and started again."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -57,7 +57,7 @@ class OneNodeSlurm:
         self._start("slurmctld", ["slurmctld", "-D"])
 
     def start_node(self):
-        """Start slurmd, and wait until jobs can run."""
+        """Start slurmd and wait until jobs can run."""
         self._start("slurmd", ["slurmd", "-D"])
         for _ in range(120):
             if self.node_state() in ("idle", "mix", "alloc"):
@@ -70,11 +70,11 @@ class OneNodeSlurm:
         self._end("slurmctld", signal.SIGKILL)
 
     def kill_slurmd(self):
-        """kill -9 of slurmd alone: its jobs go on, and Slurm does not know."""
+        """kill -9 of slurmd alone: its jobs continue, unknown to Slurm."""
         self._end("slurmd", signal.SIGKILL)
 
     def kill_node(self):
-        """kill -9 of slurmd and of all that its jobs run, as a power cut does."""
+        """kill -9 of slurmd and of all processes of its jobs, as in a power cut."""
         self.kill_slurmd()
         for process in self._processes():
             with suppress(ProcessLookupError):
@@ -90,10 +90,10 @@ class OneNodeSlurm:
     def close(self):
         for name in ("slurmd", "slurmctld", "munged"):
             self._end(name, signal.SIGTERM)
-        self.kill_node()  # what jobs left behind
+        self.kill_node()  # processes that jobs left behind
 
     def _processes(self):
-        """Processes of jobs and their steps: all that know of this Slurm, but for its daemons and the tests."""
+        """Processes of jobs and their steps, found by their environment."""
         mark = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -126,7 +126,7 @@ class OneNodeSlurm:
 
 @contextmanager
 def one_node_slurm(folder):
-    """A Slurm that runs; skips where there is none."""
+    """A running Slurm; skips if it cannot be started."""
     missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'} (apt-get install slurm-wlm munge)")

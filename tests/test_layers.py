@@ -27,6 +27,18 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# The same for the parts of mlpot.active_learning.
+ACTIVE_LAYERS = [
+    {"config", "store"},
+    {"calculation", "selection"},
+    {"executors", "initial"},
+    {"labelling", "exploration"},
+    {"progress", "train", "stop"},
+    {"loop"},
+    {"reporting"},
+]
+ACTIVE = PACKAGE / "active_learning"
+ACTIVE_LEVEL = {name: level for level, names in enumerate(ACTIVE_LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -57,6 +69,18 @@ def test_imports_point_downwards(path):
     assert part in LEVEL, f"give `{part}` a place in LAYERS"
     for other in imported_parts(path):
         assert other == part or LEVEL[other] < LEVEL[part], f"{path.name} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("path", sorted(ACTIVE.rglob("*.py")), ids=lambda path: str(path.relative_to(ACTIVE)))
+def test_imports_of_active_learning_point_downwards(path):
+    part = path.relative_to(ACTIVE).parts[0].removesuffix(".py")
+    if part == "__init__":
+        return  # it exports parts of every level
+    for node in ast.parse(path.read_text()).body:
+        names = (node.module or "").split(".") if isinstance(node, ast.ImportFrom) else []
+        if names[:2] == ["mlpot", "active_learning"]:
+            other = names[2]
+            assert other == part or ACTIVE_LEVEL[other] < ACTIVE_LEVEL[part], f"{path} imports {other}"
 
 
 @pytest.mark.parametrize(

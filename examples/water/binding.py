@@ -1,6 +1,6 @@
-"""What holds water molecules together, by potentials and by PySCF: `python binding.py water-pyscf.models/0006.pt`.
+"""Binding energies of water clusters by potentials and by PySCF: `python binding.py water-pyscf.models/0006.pt`.
 
-The clusters of water.xyz are relaxed with each potential; PySCF is asked at the geometry where that ends.
+The clusters of water.xyz are relaxed with each potential; PySCF computes them at the relaxed geometries.
 """
 
 import sys
@@ -13,7 +13,7 @@ from molecules_pyscf import density_functional
 import mlpot
 from mlpot.simulation import relax
 
-print("molecules bound by, eV: potential, PySCF; largest force of PySCF that is left, eV/A")
+print("molecules bound by, eV: potential, PySCF; largest force of PySCF there, eV/A")
 for path in sys.argv[1:]:
     one: dict[str, float] = {}
     for atoms in ase.io.read(Path(__file__).with_name("water.xyz"), ":"):

@@ -1,6 +1,6 @@
-"""PySCF as the code that labels molecules: `label: {code: molecules_pyscf:density_functional}`, see water-pyscf.yaml.
+"""PySCF as the DFT code for molecules: `label: {code: molecules_pyscf:density_functional}`, see water-pyscf.yaml.
 
-Any function that returns an ASE calculator can be named so; `parameters` are its arguments. Needs `pip install pyscf`.
+Any function that returns an ASE calculator can be used; `parameters` are its arguments. Needs `pip install pyscf`.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class DensityFunctional(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Compute energy (eV) and forces (eV/A); `converged` says whether they can be used."""
+        """Compute energy (eV) and forces (eV/A); they can be used if `converged` is true."""
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
         molecule = gto.M(

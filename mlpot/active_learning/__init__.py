@@ -1,17 +1,24 @@
 """Active learning: from a material and a DFT code to a potential, with as few DFT calculations as possible.
 
-Data flow: structures (`generate`, or anything else) -> `select` (uncertain, different, physical; `cutout` makes large
-ones small) -> `Store` (every structure, selection, job, label and event; one SQLite file) -> `label` (any ASE
-calculator, in processes that may hang, crash or be killed) through an executor (`executors`: this machine, or a
-cluster) -> `Store` -> `export`, training. The store is the only state: whatever is killed, and when, what is in it
-is right, and what was finished is in it or is taken in at the next start.
+Data flow, one iteration of `loop.run_loop` (a folder or module each):
+
+    initial        structures that are labelled first, and initial states of trajectories
+    exploration    molecular dynamics with the current potential, checked by its own uncertainty
+    selection      frames that are uncertain, different and physical; large ones are cut
+    labelling      jobs -> `executors` (this machine, Slurm) -> `calculation` (DFT in separate processes) -> labels
+    train          labels -> potential with calibrated error bars
+    stop           target reached, nothing uncertain found, or budget spent
+
+`store`, one SQLite file, holds the whole state: structures, jobs, labels, selections, steps, events. A loop that is
+killed at any moment continues from it, and no finished calculation is lost. `config` has the configuration, `progress`
+the values passed to the caller of a running loop, `reporting` the course of a loop.
 """
 
+from mlpot.active_learning.config import ExecutorSettings, LabelSettings
 from mlpot.active_learning.labelling.driver import LabellingReport, label_waiting
+from mlpot.active_learning.labelling.export import export_labels
 from mlpot.active_learning.selection.cutout import Cutout, cut_out
-from mlpot.active_learning.selection.select import Candidate, Selection, select_batch
-from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
-from mlpot.active_learning.store.export import export_labels
+from mlpot.active_learning.selection.greedy import Candidate, Selection, select_batch
 from mlpot.active_learning.store.store import Store
 
 __all__ = [

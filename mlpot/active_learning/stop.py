@@ -1,42 +1,43 @@
 """Rules that end a loop: the target is reached, nothing uncertain is found, or the budget is spent.
 
-They look at the store alone, after each iteration, so a budget that is raised lets a loop that has ended go on.
+They depend on the store alone and are evaluated after each iteration, so a loop that has ended continues when a budget
+is raised.
 """
 
-from mlpot.active_learning.config import LoopConfig
-from mlpot.active_learning.store.progress import Step
+from mlpot.active_learning.config import StopSettings
 from mlpot.active_learning.store.store import Store
+from mlpot.active_learning.store.trajectories import TrajectoryRecord
+
+Explored = list[tuple[int, TrajectoryRecord]]
+"""Iteration and record of all finished trajectories."""
 
 
-def reason_to_end(store: Store, config: LoopConfig, settings: str, iteration: int) -> str | None:
-    """Say why a loop ends after an iteration.
+def reason_to_end(store: Store, rules: StopSettings, settings: str, iteration: int) -> str | None:
+    """Reason why the loop ends after an iteration, or None.
 
     Parameters
     ----------
     store : Store
-    config : LoopConfig
+    rules : StopSettings
     settings : str
         Hash of the settings of labels.
     iteration : int
-
-    Returns
-    -------
-    str or None
-        None where it goes on.
     """
-    rules = config.stop
-    begun = [step for step in store.progress.steps("explore") if 0 < step.iteration <= iteration]
-    walks = [step for step in begun if step.ended is not None]
-    reached = _target(store, config, walks, iteration)
+    explored = [
+        (step.iteration, TrajectoryRecord.from_values(step.result))
+        for step in store.steps.all("explore")
+        if 0 < step.iteration <= iteration and step.ended is not None
+    ]
+    reached = _target(store, rules, explored, iteration)
     if reached is not None:
         return reached
-    quiet = quiet_picoseconds(walks)
-    if rules.quiet_time is not None and quiet >= rules.quiet_time:
-        return f"nothing uncertain was found in {quiet:.3g} ps (stop.quiet_time {rules.quiet_time:g} ps)"
+    converged = converged_picoseconds(explored)
+    if rules.converged_time is not None and converged >= rules.converged_time:
+        return f"no uncertain frame was found in {converged:.3g} ps (stop.converged_time {rules.converged_time:g} ps)"
     counts = store.jobs.counts(settings)
     if counts["done"] >= rules.labels:
         return f"{counts['done']} labels (stop.labels {rules.labels})"
-    cost = _cost(store, settings)
+    cost = store.jobs.cost(settings)
     if rules.cost is not None and cost >= rules.cost:
         return f"calculations took {cost:.0f} s (stop.cost {rules.cost:.0f} s)"
     if iteration >= rules.iterations:
@@ -44,40 +45,26 @@ def reason_to_end(store: Store, config: LoopConfig, settings: str, iteration: in
     return None
 
 
-def quiet_picoseconds(walks: list[Step]) -> float:
-    """Time walked since the last iteration in which something uncertain was found.
-
-    Parameters
-    ----------
-    walks : list of Step
-
-    Returns
-    -------
-    float, ps
-    """
-    loud = [step.iteration for step in walks if step.result["frames"] or step.result["ended"] != "complete"]
-    last = max(loud, default=0)
-    return sum(float(step.result["picoseconds"]) for step in walks if step.iteration > last)
+def converged_picoseconds(explored: Explored) -> float:
+    """Return the simulated time (ps) since the last iteration in which something uncertain was found."""
+    found = [iteration for iteration, one in explored if one.frames or one.ending.kind != "complete"]
+    last = max(found, default=0)
+    return sum(one.picoseconds for iteration, one in explored if iteration > last)
 
 
-def _target(store: Store, config: LoopConfig, walks: list[Step], iteration: int) -> str | None:
-    """Whether errors are small enough: as expected in the walks, and as measured on the control frames of them."""
-    rules = config.stop
-    latest = [step.result for step in walks if step.iteration == iteration]
-    if not latest or any(result["ended"] != "complete" for result in latest):
+def _target(store: Store, rules: StopSettings, explored: Explored, iteration: int) -> str | None:
+    """Whether errors are small enough: expected ones in the trajectories, measured ones on random validation frames."""
+    latest = [one for number, one in explored if number == iteration]
+    if not latest or any(one.ending.kind != "complete" for one in latest):
         return None
-    expected = sum(r["expected_share"] * r["looks"] for r in latest) / sum(r["looks"] for r in latest)
-    learned = store.progress.result(iteration, "learn") or {}
-    measured = learned.get("control_before")
-    if measured is None or expected < rules.share or measured["share_below_target"] < rules.share:
+    expected = sum(one.expected_fraction * one.n_checks for one in latest) / sum(one.n_checks for one in latest)
+    learned = store.steps.result(iteration, "learn") or {}
+    measured = learned.get("random_validation_before")
+    if measured is None or min(expected, measured["fraction_below_target"]) < rules.target_fraction:
         return None
+    fraction, count = measured["fraction_below_target"], measured["n_structures"]
     return (
-        f"{100 * measured['share_below_target']:.1f} % of the force errors on new control frames are below "
-        f"{rules.force_error:g} eV/A, {100 * expected:.1f} % expected in all walks (stop.share {rules.share:g})"
-    )
-
-
-def _cost(store: Store, settings: str) -> float:
-    return store.database.number(
-        "SELECT sum(a.seconds) FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE j.settings_id = ?", (settings,)
+        f"target reached: {100 * fraction:.1f} % of the force errors on {count} new random validation frames are below "
+        f"{rules.force_error:g} eV/A, {100 * expected:.1f} % are expected in all trajectories (stop.target_fraction "
+        f"{rules.target_fraction:g})"
     )

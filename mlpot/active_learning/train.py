@@ -1,8 +1,8 @@
-"""From the labels of a loop to its next potential: training, committee, calibration, and the honest errors.
+"""Trains the next potential of a loop on its labels, with a committee and calibrated error bars, and measures errors.
 
 Data flow: labels in the store -> extended XYZ, training and held-out part -> `mlpot.training` (resumed after a kill)
--> shallow committee -> calibrated on the held-out part -> `model.pt`. What is measured: errors on the held-out part
-of the first structures, which stays the same, and on the newest labels before they are learned.
+-> shallow committee -> calibration on the held-out part -> `model.pt`. Errors are measured on the held-out part of the
+initial structures, which stays the same, and on the newest labels before they are trained on.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ import ase.io
 import numpy as np
 
 from mlpot.active_learning.config import LoopConfig
+from mlpot.active_learning.labelling.export import labelled_atoms
 from mlpot.active_learning.selection.uncertainty_model import LEVEL
-from mlpot.active_learning.store.export import labelled_atoms
 from mlpot.active_learning.store.records import LabelledJob
 from mlpot.active_learning.store.store import Store
 from mlpot.config import DataConfig, OptimizationConfig, RunConfig, TrainConfig
@@ -34,19 +34,15 @@ from mlpot.uncertainty.collection import collect_errors
 from mlpot.uncertainty.error_bars import add_error_bars
 from mlpot.uncertainty.quality import free_atoms, sigmas
 
-MOST_POINTS = 400
-"""Pairs of error bar and error that are kept of an iteration, for the report."""
+MAX_POINTS = 400
+"""Pairs of sigma and error that are kept of an iteration, for the report."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Labels of a loop.
+    """Labels of a loop: those trained on, and those held out.
 
-    Attributes
-    ----------
-    train : list of LabelledJob
-    held_out : list of LabelledJob
-        Never trained on: part of the first structures, and all control frames.
+    The held-out labels are a part of the initial structures, and all random validation frames.
     """
 
     train: list[LabelledJob]
@@ -54,18 +50,7 @@ class Parts:
 
 
 def parts_until(store: Store, settings: str, iteration: int) -> Parts:
-    """Divide the labels of all iterations so far, in an order that does not depend on when they came in.
-
-    Parameters
-    ----------
-    store : Store
-    settings : str
-    iteration : int
-
-    Returns
-    -------
-    Parts
-    """
+    """Divide the labels of all iterations so far, in an order that does not depend on when they were computed."""
     labels = [one for one in store.labelled(settings) if one.job.iteration <= iteration]
     labels.sort(key=lambda one: (one.job.iteration, one.job.id))
     return Parts(
@@ -75,28 +60,32 @@ def parts_until(store: Store, settings: str, iteration: int) -> Parts:
 
 
 @dataclass(frozen=True)
-class Learned:
+class Trained:
     """A new potential.
 
     Attributes
     ----------
-    model : Path or None
-        None where the training was stopped before its end; it goes on the next time.
+    model : Path
     metrics : dict
+        ``training_seconds``; ``n_train``, ``n_held_out``, numbers of labels; ``retrained``, False if there were no new
+        labels to train on; and the errors (see `errors_of`) on ``validation`` (held-out initial structures),
+        ``random_validation`` (all random validation frames), ``random_validation_before`` (new ones, by the previous
+        potential), ``chosen_before`` and ``chosen_after`` (new labels that were trained on).
     """
 
-    model: Path | None
+    model: Path
     metrics: dict[str, Any]
 
 
-def learn(
-    store: Store, config: LoopConfig, parts: Parts, iteration: int, previous: Path | None, max_time: float | None
-) -> Learned:
-    """Train, attach a committee, calibrate, measure.
+def train_model(
+    folder: Path, config: LoopConfig, parts: Parts, iteration: int, previous: Path | None, max_time: float | None
+) -> Trained | None:
+    """Train a potential, attach a committee, calibrate it, and measure its errors.
 
     Parameters
     ----------
-    store : Store
+    folder : Path
+        For models and training runs.
     config : LoopConfig
     parts : Parts
     iteration : int
@@ -107,7 +96,8 @@ def learn(
 
     Returns
     -------
-    Learned
+    Trained or None
+        None if the training was stopped before its end; the next call resumes it.
 
     Raises
     ------
@@ -117,28 +107,29 @@ def learn(
     if not parts.train or not parts.held_out:
         raise DataError(
             f"{len(parts.train)} labels to train on and {len(parts.held_out)} held out, expected at least one of "
-            "each: `mlpot active query --state set_aside` tells why others have none; mend that, let them wait again "
-            f"with `mlpot active retry {store.path}`, and start again"
+            "each: `mlpot active query --state failed` lists the reasons of failures; fix them, let the jobs wait "
+            "again with `mlpot active retry`, and start again"
         )
-    folder = store.model_folder
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_parts(folder / f"{iteration:04d}.data", parts)
     target = folder / f"{iteration:04d}.pt"
-    honest = {} if previous is None else _honest_errors(previous, parts, iteration, config.stop.force_error)
+    before = {} if previous is None else _errors_before(previous, parts, iteration, config.stop.force_error)
     began = time.monotonic()
     new = [one for one in parts.train if one.job.iteration == iteration]
+    retrained = previous is None or bool(new)
     if previous is not None and not new:
         bundle = add_error_bars(ModelBundle.read(previous), read_structures(files[0]), read_structures(files[1]))
     else:
         trained = _train(config, files, folder / f"{iteration:04d}.run", previous, max_time)
         if trained is None:
-            return Learned(None, {})
+            return None
         labelled = read_structures(files[0]), read_structures(files[1])
         bundle = attach(ModelBundle.read(trained), *labelled, config.learn.members)
     bundle.save(target)
     seconds = time.monotonic() - began
-    metrics = _metrics(target, parts, iteration, config.stop.force_error) | honest
-    return Learned(target, metrics | {"training_seconds": seconds, "n_train": len(parts.train)})
+    counts = {"n_train": len(parts.train), "n_held_out": len(parts.held_out)}
+    metrics = counts | {"training_seconds": seconds, "retrained": retrained} | before
+    return Trained(target, metrics | _errors_after(target, parts, iteration, config.stop.force_error))
 
 
 def _write_parts(folder: Path, parts: Parts) -> tuple[Path, Path]:
@@ -160,7 +151,7 @@ def _train(
         training=training,
         run=RunConfig(output=folder, device="cpu", threads=config.threads, validate_every=20, plots=False),
     )
-    # Settings that were edited since a kill make another run: a begun one is only gone on with as it was.
+    # Settings that were edited after a kill start another run: a run is resumed only with its own settings.
     name = hashlib.sha256(json.dumps(full.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:8]
     full = full.model_copy(update={"run": full.run.model_copy(update={"output": folder / name})})
     resume = (folder / name / CHECKPOINT_NAME).exists()
@@ -169,7 +160,7 @@ def _train(
 
 
 def _training(config: LoopConfig, previous: Path | None, structures: Sequence[LabelledStructure]) -> OptimizationConfig:
-    """Make this training warm, if the last potential knows all elements and has this architecture."""
+    """Return the settings of a warm start, if the last potential has all elements and the same architecture."""
     settings, training = config.learn, config.learn.training
     if "seed" not in training.model_fields_set:
         training = training.model_copy(update={"seed": config.seed})
@@ -189,44 +180,38 @@ def _training(config: LoopConfig, previous: Path | None, structures: Sequence[La
     return training.model_copy(update=changes)
 
 
-# --- what is measured
+# --- errors
 
 
-def _honest_errors(model: Path, parts: Parts, iteration: int, target: float) -> dict[str, Any]:
-    """Errors of the last potential on labels that it has not seen."""
+def _errors_before(model: Path, parts: Parts, iteration: int, target: float) -> dict[str, Any]:
+    """Errors of the previous potential on the new labels, which it was not trained on."""
     chosen = [one for one in parts.train if one.job.iteration == iteration]
-    control = [one for one in parts.held_out if one.job.iteration == iteration]
+    random = [one for one in parts.held_out if one.job.iteration == iteration]
     return {
         "chosen_before": errors_of(model, chosen, target),
-        "control_before": errors_of(model, control, target),
+        "random_validation_before": errors_of(model, random, target),
     }
 
 
-def _metrics(model: Path, parts: Parts, iteration: int, target: float) -> dict[str, Any]:
-    fixed = [one for one in parts.held_out if one.job.iteration == 0]
-    control = [one for one in parts.held_out if one.job.iteration > 0]
+def _errors_after(model: Path, parts: Parts, iteration: int, target: float) -> dict[str, Any]:
+    initial = [one for one in parts.held_out if one.job.iteration == 0]
+    random = [one for one in parts.held_out if one.job.iteration > 0]
     chosen = [one for one in parts.train if one.job.iteration == iteration]
     return {
-        "fixed": errors_of(model, fixed, target),
-        "control": errors_of(model, control, target),
+        "validation": errors_of(model, initial, target),
+        "random_validation": errors_of(model, random, target),
         "chosen_after": errors_of(model, chosen, target),
     }
 
 
 def errors_of(model: Path, labels: Sequence[LabelledJob], target: float) -> dict[str, Any] | None:
-    """Errors and error bars of a potential.
-
-    Parameters
-    ----------
-    model : Path
-    labels : sequence of LabelledJob
-    target : float, eV/A
+    """Errors and uncertainties of a potential on labels; None without labels.
 
     Returns
     -------
     dict or None
-        RMSE of forces (eV/A) and energies (eV/atom), share of force errors below the target, share inside of the 90 %
-        interval, and pairs of sigma and error (eV/A); None without labels.
+        ``forces_rmse`` (eV/A), ``energy_rmse`` (eV/atom), ``fraction_below_target`` of the errors of force components,
+        ``coverage`` of the 90 % intervals, ``n_structures``, and pairs of ``sigma`` and ``error`` (eV/A).
     """
     structures = [LabelledStructure(one.atoms, one.label.energy, one.label.forces, one.label.stress) for one in labels]
     structures = [one for one in structures if not one.is_isolated_atom]
@@ -236,17 +221,17 @@ def errors_of(model: Path, labels: Sequence[LabelledJob], target: float) -> dict
     table = collect_errors(opened, structures)
     calibration = opened.manifest.calibration
     if calibration is None:
-        raise DataError(f"{model} is not calibrated")
+        raise DataError(f"{model} has no calibrated error bars")
     free = free_atoms(table)
     sigma = np.repeat(sigmas(free, calibration.forces)[:, None], 3, axis=1)
     errors, free_errors = np.abs(table.force_errors), np.abs(free.force_errors)
     factor = calibration.forces.quantiles[calibration.forces.levels.index(LEVEL)]
     n_atoms = np.array([len(one.atoms) for one in structures])
-    every = max(1, free_errors.size // MOST_POINTS)
+    every = max(1, free_errors.size // MAX_POINTS)
     return {
         "forces_rmse": float(np.sqrt(np.mean(errors**2))),
         "energy_rmse": float(np.sqrt(np.mean((table.energy_errors / n_atoms) ** 2))),
-        "share_below_target": float((errors < target).mean()),
+        "fraction_below_target": float((errors < target).mean()),
         "coverage": float((free_errors <= factor * sigma).mean()),
         "n_structures": len(structures),
         "sigma": [float(f"{one:.4g}") for one in sigma.ravel()[::every]],

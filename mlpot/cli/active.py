@@ -1,33 +1,44 @@
-"""Commands of active learning: `mlpot active ...`; the logic lives in `mlpot.active_learning`."""
+"""Commands of active learning, `mlpot active ...`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import typer
 
-active_app = typer.Typer(no_args_is_help=True, help="Learn actively: from a material and a DFT code to a potential.")
+active_app = typer.Typer(no_args_is_help=True, help="Active learning: from a material and a DFT code to a potential.")
 StorePath = Annotated[Path, typer.Argument(help="store of active learning, *.db")]
 
 
 @active_app.command("run")
-def active_run(config: Annotated[Path, typer.Argument(help="YAML; see docs/active.md")]) -> None:
-    """Explore, select, label, learn, until a rule ends it; the same command goes on after whatever stopped it.
+def active_run(
+    config: Annotated[Path | None, typer.Argument(help="YAML; see docs/active.md")] = None,
+    settings: Annotated[list[str], typer.Option("--set", help="section.key=value, e.g. stop.labels=200")] = [],
+    example: Annotated[bool, typer.Option("--example", help="print a commented configuration")] = False,
+) -> None:
+    """Explore, select, label, learn, until a rule ends the loop; the same command continues after any stop.
 
-    Status 0: ended by its rules; 75: stopped before (Ctrl-C, time); 1: no labels can be computed, or an error.
+    Status 0: ended by a rule; 75: stopped before (Ctrl-C, time); 1: no labels can be computed, or an error.
     """
     from mlpot.running import tuned_process  # each command loads only what it needs
 
+    if example:
+        from mlpot.active_learning.config import example_loop_config
+
+        typer.echo(example_loop_config(), nl=False)
+        return
+    if config is None:
+        raise typer.BadParameter("expected a YAML file; `mlpot active run --example` prints one to start from")
     tuned_process.restart_tuned(verbose=False)
     from mlpot.cli.active_run import run_command  # torch, after the restart
 
-    raise typer.Exit(run_command(config))
+    raise typer.Exit(run_command(config, settings))
 
 
 @active_app.command("status")
 def active_status(
-    path: StorePath, live: Annotated[bool, typer.Option("--live", help="again and again, until Ctrl-C")] = False
+    path: StorePath, live: Annotated[bool, typer.Option("--live", help="update until Ctrl-C")] = False
 ) -> None:
-    """Print what is done, what runs, what failed, what it cost, how much is left; status 1 where the run is halted."""
+    """Print jobs, iterations, cost and latest events of a loop; status 1 if the run is halted."""
     from rich.console import Console  # each command loads only what it needs
 
     from mlpot.active_learning.store.store import Store
@@ -41,7 +52,7 @@ def active_status(
 def active_report(
     path: StorePath, target: Annotated[Path, typer.Option("--output", help="PNG")] = Path("report.png")
 ) -> None:
-    """Draw how the loop went: learning curve, error bars against errors, what was selected and why, cost."""
+    """Draw the course of a loop: learning curve, calibration, selected frames, cost."""
     from mlpot.active_learning.reporting.report import draw_report  # each command loads only what it needs
     from mlpot.active_learning.store.store import Store
 
@@ -53,9 +64,9 @@ def active_report(
 @active_app.command("query")
 def active_query(
     path: StorePath,
-    state: Annotated[str | None, typer.Option(help="waiting, running, done or set_aside")] = None,
+    state: Annotated[str | None, typer.Option(help="waiting, running, done or failed")] = None,
     formula: Annotated[str | None, typer.Option(help="as ASE writes it, e.g. Si8")] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="frames that were not sent to DFT, and why")] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="refused frames, with the reasons")] = False,
     limit: Annotated[int, typer.Option(help="rows")] = 50,
 ) -> None:
     """List calculations, the newest first."""
@@ -73,7 +84,7 @@ def active_query(
 
 @active_app.command("why")
 def active_why(path: StorePath, structure: Annotated[str, typer.Argument(help="beginning of its hash")]) -> None:
-    """Tell the history of a structure: where from, why chosen, what it cost, which model saw it first."""
+    """Print the history of a structure: origin, why it was chosen, cost, first model trained on it."""
     from rich.console import Console  # each command loads only what it needs
 
     from mlpot.active_learning.store.store import Store
@@ -87,13 +98,13 @@ def active_why(path: StorePath, structure: Annotated[str, typer.Argument(help="b
 def active_export(
     path: StorePath,
     target: Annotated[Path, typer.Argument(help="*.extxyz or *.db, must not exist")],
-    settings: Annotated[str | None, typer.Option(help="beginning of their hash, where there are several")] = None,
+    settings: Annotated[str | None, typer.Option(help="beginning of their hash, if there are several")] = None,
     part: Annotated[
-        Literal["train", "held_out"] | None, typer.Option(help="held_out: what the loop never trained on")
+        Literal["train", "held_out"] | None, typer.Option(help="held_out: never trained on by the loop")
     ] = None,
 ) -> None:
-    """Write labels with their provenance."""
-    from mlpot.active_learning.store.export import export_labels  # each command loads only what it needs
+    """Export labels with their provenance."""
+    from mlpot.active_learning.labelling.export import export_labels  # each command loads only what it needs
     from mlpot.active_learning.store.store import Store
 
     with Store(path) as store:
@@ -102,8 +113,8 @@ def active_export(
 
 @active_app.command("retry")
 def active_retry(path: StorePath) -> None:
-    """Let calculations that were set aside wait again."""
+    """Let failed calculations wait again."""
     from mlpot.active_learning.store.store import Store  # each command loads only what it needs
 
     with Store(path) as store:
-        typer.echo(f"{store.jobs.retry_set_aside()} calculations wait again")
+        typer.echo(f"{store.jobs.retry_failed()} calculations wait again")

@@ -1,4 +1,4 @@
-"""Whole loops: what they do, when they end, what survives Ctrl-C and kill -9."""
+"""Whole loops: their steps, how they end, and that they continue after Ctrl-C and kill -9."""
 
 import os
 import shutil
@@ -15,17 +15,15 @@ from labelling import faulty
 from loops import SMALL, loop_config, written
 
 import mlpot
-from mlpot.active_learning import loop
-from mlpot.active_learning.exploration.trajectory import Walk
-from mlpot.active_learning.initial import draw_held_out
 from mlpot.active_learning.loop import run_loop
+from mlpot.active_learning.progress import ModelTrained
 from mlpot.active_learning.store.store import Store
 from mlpot.errors import ConfigError, DataError, StoreError
 from mlpot.model_file.manifest import read_manifest
 
 COPPER = {"structure": "Cu:fcc:3.6", "rattle": [0.05], "strains": 0}
 SILVER_FIRST = 3
-"""Seed with which a structure with silver has the smallest hash."""
+"""Seed for which the structure with silver has the smallest hash."""
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +35,19 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def copied(finished, tmp_path):
-    """Folder with a copy of the finished loop, to go on with."""
+    """Folder with a copy of the finished loop."""
     shutil.copytree(finished[0].store.parent, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
 def contents(path):
-    """Everything that a loop decided and computed."""
+    """Labels, selections and errors of a loop."""
     with Store(path) as store:
         labels = {
             one.job.id: (one.job.iteration, one.label.energy, one.label.forces.tobytes()) for one in store.labelled()
         }
         selections = [(s.structure_id, s.iteration, s.chosen, s.reason) for s in store.history.selections()]
-        errors = [step.result["fixed"]["error"] for step in store.progress.steps("learn")]
+        errors = [step.result["validation"]["error"] for step in store.steps.all("learn")]
     return labels, sorted(selections), errors
 
 
@@ -59,21 +57,21 @@ def test_a_loop_explores_selects_labels_and_learns(finished):
     with Store(config.store) as store:
         counts = store.jobs.counts()
         assert counts["done"] == sum(one.chosen for one in store.history.selections())
-        assert (counts["waiting"], counts["running"], counts["set_aside"]) == (0, 0, 0)
-        assert [step.iteration for step in store.progress.steps("learn")] == [0, 1, 2]
+        assert (counts["waiting"], counts["running"], counts["failed"]) == (0, 0, 0)
+        assert [step.iteration for step in store.steps.all("learn")] == [0, 1, 2]
         kinds = {one.details["kind"] for one in store.history.selections() if one.iteration > 0}
-        assert {"chosen", "control"} <= kinds
+        assert {"chosen", "random_validation"} <= kinds
         for one in store.history.selections():
             if one.iteration > 0:
                 origin = store.database.rows("SELECT origin FROM structures WHERE id = ?", (one.structure_id,))
-                assert '"kind":"walk"' in origin[0][0]
+                assert '"kind":"trajectory"' in origin[0][0]
                 assert one.model_id is not None
     atoms = next(iter(Store(config.store).labelled())).atoms
     atoms.calc = mlpot.load(result.model)
     assert np.isfinite(atoms.calc.get_property("forces_std", atoms)).all()
 
 
-def test_control_frames_are_never_trained_on(finished):
+def test_random_validation_frames_are_never_trained_on(finished):
     config, _ = finished
     with Store(config.store) as store:
         held_out = {one.structure_id for one in store.history.selections() if one.details.get("part") == "held_out"}
@@ -81,18 +79,18 @@ def test_control_frames_are_never_trained_on(finished):
             row["structure_id"]
             for row in store.database.rows("SELECT structure_id FROM jobs j JOIN model_labels m ON m.job_id = j.id")
         }
-        last = store.progress.steps("learn")[-1].result
+        last = store.steps.all("learn")[-1].result
     assert len(held_out) >= 3
     assert not held_out & trained
     assert last["n_train"] == len(trained)
-    assert last["fixed"]["n_structures"] + last["control"]["n_structures"] == len(held_out)
+    assert last["validation"]["n_structures"] + last["random_validation"]["n_structures"] == len(held_out)
 
 
-def test_honest_errors_are_those_of_the_potential_before(finished):
+def test_errors_before_training_are_those_of_the_previous_potential(finished):
     config, _ = finished
     with Store(config.store) as store:
-        last = store.progress.steps("learn")[-1].result
-        before = store.model_folder / store.progress.steps("learn")[-2].result["model"]
+        last = store.steps.all("learn")[-1].result
+        before = store.model_folder / store.steps.all("learn")[-2].result["model"]
         new = [one for one in store.labelled() if one.job.iteration == 2]
         chosen = [one for one in new if store.history.first_model_of(one.job.id) is not None]
         calculator = mlpot.load(before)
@@ -100,30 +98,41 @@ def test_honest_errors_are_those_of_the_potential_before(finished):
     assert last["chosen_before"]["forces_rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-4)
 
 
-def test_a_loop_that_ended_does_nothing_more_until_its_budget_is_raised(tmp_path):
+def test_a_loop_that_ended_continues_when_its_budget_is_raised(tmp_path):
     config = loop_config(tmp_path, stop={"labels": 5})
     assert "stop.labels 5" in run_loop(config).ended
     before = contents(config.store)
     assert run_loop(config).iteration == 0
     assert contents(config.store) == before
-    # Nothing is trusted of a potential whose error bars must be tiny: its walks end at once.
+    # Every frame is too uncertain for a tiny target: trajectories end at once.
     raised = run_loop(
-        loop_config(tmp_path, stop={"force_error": 1e-4, "iterations": 1}, explore={"trust": 1.5, "walks": 1})
+        loop_config(
+            tmp_path,
+            stop={"force_error": 1e-4, "iterations": 1},
+            explore={"max_uncertainty_factor": 1.5, "trajectories": 1},
+        )
     )
     assert raised.iteration == 1
     assert len(contents(config.store)[2]) == 2
     with Store(config.store) as store:
-        (walk,) = store.progress.steps("explore")
-    assert "untrusted" in walk.result["ended"]
-    assert walk.result["picoseconds"] < 0.06
-    assert walk.result["expected_share"] < 0.9
+        (trajectory,) = store.steps.all("explore")
+    assert trajectory.result["ending"]["kind"] == "uncertain"
+    assert trajectory.result["picoseconds"] < 0.06
+    assert trajectory.result["expected_fraction"] < 0.9
 
 
-def test_what_is_quiet_is_calibrated_and_not_trained_again(tmp_path):
-    config = loop_config(tmp_path, stop={"force_error": 50.0, "quiet_time": 0.2, "iterations": 5})
-    out_of_reach = config.stop.model_copy(update={"share": 0.995})
-    result = run_loop(config.model_copy(update={"stop": out_of_reach}))
-    assert "nothing uncertain was found in 0.24 ps (stop.quiet_time 0.2 ps)" in result.ended
+def test_without_new_training_labels_the_potential_is_calibrated_only(tmp_path):
+    config = loop_config(tmp_path, stop={"force_error": 50.0, "converged_time": 0.2, "iterations": 5})
+    out_of_reach = config.stop.model_copy(update={"target_fraction": 0.995})
+    trained = []
+
+    def on_progress(_, progress):
+        if isinstance(progress, ModelTrained):
+            trained.append(progress)
+
+    result = run_loop(config.model_copy(update={"stop": out_of_reach}), on_progress)
+    assert "no uncertain frame was found in 0.24 ps (stop.converged_time 0.2 ps)" in result.ended
+    assert [one.metrics["retrained"] for one in trained] == [True, False, False]
     assert result.iteration == 2
     first, last = (read_manifest(result.model.with_name(f"000{index}.pt")) for index in (0, 2))
     assert last.calibration.n_structures == first.calibration.n_structures + 2
@@ -132,14 +141,14 @@ def test_what_is_quiet_is_calibrated_and_not_trained_again(tmp_path):
     assert energies[0] == energies[1]
 
 
-def test_a_code_that_is_not_there_halts_the_loop(tmp_path):
+def test_a_missing_code_halts_the_loop(tmp_path):
     result = run_loop(loop_config(tmp_path, label={"code": "no_such_module:make"}))
     assert "not installed" in result.halted
     with Store(tmp_path / "loop.db") as store:
         assert store.jobs.counts()["waiting"] > 0
 
 
-def test_what_is_to_be_tried_again_is_labelled_though_the_step_is_over(tmp_path):
+def test_retried_jobs_are_labelled_though_their_step_is_over(tmp_path):
     offset = tmp_path / "offset"
     label = {"code": "faulty_codes:shifted", "parameters": {"offset_file": str(offset)}}
     config = loop_config(tmp_path, systems=[{**COPPER, "rattles": 4}], label=label, stop={"labels": 4})
@@ -148,11 +157,11 @@ def test_what_is_to_be_tried_again_is_labelled_though_the_step_is_over(tmp_path)
         run_loop(config)
     offset.write_text("0.0")
     with Store(config.store) as store:
-        assert store.jobs.retry_set_aside() == 4
+        assert store.jobs.retry_failed() == 4
     assert "4 labels" in run_loop(config).ended
     with Store(config.store) as store:
         assert store.jobs.counts()["waiting"] == 0
-        assert store.progress.result(0, "label")["set_aside"] == 0
+        assert store.steps.result(0, "label")["failed"] == 0
 
 
 def test_an_element_of_one_structure_is_trained_on(tmp_path):
@@ -167,39 +176,20 @@ def test_an_element_of_one_structure_is_trained_on(tmp_path):
     assert [parts[name] for name in sorted(parts)] == ["train", "held_out", "train", "train", "train"]
 
 
-def test_held_out_structures_leave_every_element_to_training():
-    copper = {f"{index:02d}": {"Cu"} for index in range(10)}
-    assert draw_held_out(copper, 0.2) == {"00", "01"}
-    assert draw_held_out(copper | {"00": {"Ag", "Cu"}}, 0.2) == {"01", "02"}
-    assert draw_held_out(copper | {"00": {"Ag", "Cu"}, "09": {"Ag"}}, 0.2) == {"00", "01"}
-    assert draw_held_out({"00": {"Ag"}, "01": {"Cu"}}, 0.5) == set()
+def test_fewer_trajectories_after_a_stop_in_one(copied):
+    config = loop_config(copied, stop={"iterations": 3}, explore={"trajectories": 1})
+    with Store(config.store) as store:
+        store.steps.begin(3, "explore", 1)  # of a start with two trajectories
+    assert run_loop(config).ended == "3 iterations (stop.iterations 3)"
 
 
-def test_fewer_walks_after_a_stop_in_one(copied, monkeypatch):
-    n_begun = 0
-
-    def walk(*arguments):
-        nonlocal n_begun
-        n_begun += 1
-        if n_begun == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return real(*arguments)
-
-    real = loop.walk
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "walk", walk)
-        assert run_loop(loop_config(copied, stop={"iterations": 3})).stopped is not None
-    result = run_loop(loop_config(copied, stop={"iterations": 3}, explore={"walks": 1}))
-    assert result.ended == "3 iterations (stop.iterations 3)"
-
-
-def test_walks_that_all_fail_halt_the_loop_until_that_is_mended(copied, monkeypatch):
+def test_trajectories_that_all_fail_halt_the_loop_until_the_cause_is_fixed(copied):
     config = loop_config(copied, stop={"iterations": 3})
     before = contents(config.store)
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "walk", lambda judge, start, *_: Walk(start.kind, ended="failed: no room"))
-        for _ in range(2):
-            assert run_loop(config).halted == "all walks of iteration 3 failed, nothing was explored: no room"
+    too_small = config.model_copy(update={"explore": config.explore.model_copy(update={"max_atoms": 1})})
+    for _ in range(2):
+        halted = run_loop(too_small).halted
+        assert halted.startswith("all trajectories of iteration 3 failed, none can be used: no part of a frame of")
     assert contents(config.store) == before
     assert run_loop(config).ended == "3 iterations (stop.iterations 3)"
 
@@ -277,7 +267,7 @@ def test_wall_time_stops_a_loop(tmp_path):
     ids=["some", "many"],
 )
 def test_kill_at_any_moment_changes_nothing(tmp_path, n_kills, iterations):
-    """kill -9 of the driver; its workers end by themselves."""
+    """kill -9 of the driver; its workers end on their own."""
     (tmp_path / "undisturbed").mkdir()
     undisturbed = loop_config(tmp_path / "undisturbed", stop={"iterations": iterations})
     began = time.monotonic()
@@ -286,7 +276,7 @@ def test_kill_at_any_moment_changes_nothing(tmp_path, n_kills, iterations):
     path, rng, kills = written(tmp_path, stop={"iterations": iterations}), np.random.default_rng(n_kills), 0
     process = begin(path)
     while kills < n_kills and process.poll() is None:
-        # Mostly long enough to get somewhere, sometimes while it starts.
+        # Mostly long enough to make progress, sometimes during the start.
         time.sleep(rng.uniform(0.5, 5.0 + 2.0 * length / n_kills))
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
@@ -297,5 +287,5 @@ def test_kill_at_any_moment_changes_nothing(tmp_path, n_kills, iterations):
     assert process.returncode == 0
     assert contents(tmp_path / "loop.db") == contents(undisturbed.store)
     with Store(tmp_path / "loop.db") as store:
-        repeated = store.database.number("SELECT count(*) FROM attempts") - store.jobs.counts()["done"]
+        repeated = store.database.number("SELECT count(*) FROM runs") - store.jobs.counts()["done"]
     assert repeated <= 2 * kills

@@ -1,79 +1,68 @@
-"""Rules that end a loop, on stores with what walks and trainings left there."""
+"""Rules that end a loop, on stores with recorded trajectories and trainings."""
 
 import pytest
-from labelling import ask
-from loops import loop_config
+from labelling import add_jobs
+from loops import loop_config, record_trajectory
 
+from mlpot.active_learning.config import StopSettings
 from mlpot.active_learning.labelling.driver import label_waiting
 from mlpot.active_learning.stop import reason_to_end
 from mlpot.active_learning.store.store import Store
+from mlpot.active_learning.store.trajectories import Ending
 
 
-def walked(store, iteration, *, frames=0, ended="complete", share=0.95, picoseconds=1.0, index=0):
-    name = f"explore/{index}"
-    store.progress.begin(iteration, name)
-    result = {
-        "frames": [{"structure": "x"}] * frames,
-        "ended": ended,
-        "picoseconds": picoseconds,
-        "looks": 10,
-        "expected_share": share,
-    }
-    store.progress.finish(iteration, name, 1.0, result)
+def record_training(store, iteration, fraction):
+    store.steps.begin(iteration, "learn")
+    errors = {"fraction_below_target": fraction, "n_structures": 2}
+    store.steps.finish(iteration, "learn", seconds=1.0, result={"random_validation_before": errors})
 
 
-def learned(store, iteration, share):
-    store.progress.begin(iteration, "learn")
-    store.progress.finish(iteration, "learn", 1.0, {"control_before": {"share_below_target": share}})
+def reason(store, iteration, settings="", **stop):
+    return reason_to_end(store, StopSettings(**{"iterations": 100, **stop}), settings, iteration)
 
 
-def reason(store, folder, iteration, **stop):
-    config = loop_config(folder, stop={"iterations": 100, **stop})
-    return reason_to_end(store, config, store.add_settings(config.label.identity()), iteration)
-
-
-def test_a_walk_that_did_not_end_is_nothing_to_go_by(store, tmp_path):
-    store.progress.begin(1, "explore/1")
-    walked(store, 1, picoseconds=5.0)
-    assert "in 5 ps" in reason(store, tmp_path, 1, quiet_time=3.0)
+def test_a_trajectory_that_did_not_end_does_not_count(store):
+    store.steps.begin(1, "explore", 1)
+    record_trajectory(store, 1, picoseconds=5.0)
+    assert "in 5 ps" in reason(store, 1, converged_time=3.0)
 
 
 @pytest.mark.parametrize(
-    ("measured", "walks", "ends"),
+    ("measured", "trajectories", "ends"),
     [
-        (0.92, [{"frames": 3}], True),
-        (0.88, [{"frames": 3}], False),
-        (0.92, [{"share": 0.85}], False),
-        (0.92, [{"ended": "untrusted: ..."}], False),
-        (0.92, [{"share": 0.97}, {"share": 0.85, "index": 1}], True),
+        (0.92, [{"n_frames": 3}], True),
+        (0.88, [{"n_frames": 3}], False),
+        (0.92, [{"expected_fraction": 0.85}], False),
+        (0.92, [{"ending": Ending("uncertain", "...")}], False),
+        (0.92, [{"expected_fraction": 0.97}, {"expected_fraction": 0.85, "number": 1}], True),
     ],
 )
-def test_the_target_is_expected_and_measured(store, tmp_path, measured, walks, ends):
-    for one in walks:
-        walked(store, 1, **one)
-    learned(store, 1, measured)
-    found = reason(store, tmp_path, 1, force_error=0.1)
+def test_the_target_must_be_expected_and_measured(store, measured, trajectories, ends):
+    for one in trajectories:
+        record_trajectory(store, 1, **one)
+    record_training(store, 1, measured)
+    found = reason(store, 1, force_error=0.1)
     assert (found is not None and "92.0 %" in found and "below 0.1 eV/A" in found) == ends
 
 
-def test_quiet_time_counts_from_the_last_uncertain_frame(store, tmp_path):
-    walked(store, 1, picoseconds=5.0)
-    walked(store, 2, frames=1)
-    walked(store, 3, picoseconds=1.5)
-    walked(store, 3, picoseconds=1.0, index=1)
-    assert reason(store, tmp_path, 3, quiet_time=3.0) is None
-    walked(store, 4, picoseconds=1.0)
-    assert "in 3.5 ps" in reason(store, tmp_path, 4, quiet_time=3.0)
-    walked(store, 5, ended="failed: ...")
-    assert reason(store, tmp_path, 5, quiet_time=0.1) is None
+def test_converged_time_counts_from_the_last_uncertain_frame(store):
+    record_trajectory(store, 1, picoseconds=5.0)
+    record_trajectory(store, 2, n_frames=1)
+    record_trajectory(store, 3, picoseconds=1.5)
+    record_trajectory(store, 3, picoseconds=1.0, number=1)
+    assert reason(store, 3, converged_time=3.0) is None
+    record_trajectory(store, 4, picoseconds=1.0)
+    assert "in 3.5 ps" in reason(store, 4, converged_time=3.0)
+    record_trajectory(store, 5, ending=Ending("failed", "..."))
+    assert reason(store, 5, converged_time=0.1) is None
 
 
 def test_budgets(tmp_path):
     config = loop_config(tmp_path)
     with Store(config.store, create=True) as store:
-        ask(store, config.label, 3)
+        settings = add_jobs(store, config.label, 3)
         label_waiting(store, config.label)
-        assert reason(store, tmp_path, 7) is None
-        assert "3 labels (stop.labels 3)" in reason(store, tmp_path, 7, labels=3)
-        assert "stop.cost" in reason(store, tmp_path, 7, cost=1e-6)
-        assert "7 iterations" in reason(store, tmp_path, 7, iterations=7)
+        assert reason(store, 7, settings) is None
+        assert "3 labels (stop.labels 3)" in reason(store, 7, settings, labels=3)
+        assert "stop.cost" in reason(store, 7, settings, cost=1e-6)
+        assert "7 iterations" in reason(store, 7, settings, iterations=7)

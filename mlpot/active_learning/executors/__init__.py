@@ -1,7 +1,7 @@
-"""Where calculations run: processes of this machine, or jobs of a cluster, behind one face and with one guarantee.
+"""Executors: run calculations in processes of this machine, or in jobs of a cluster, behind one interface.
 
-An executor performs task folders. A task that ends has left a result file; one whose worker vanished is reported as
-lost, and it is for the driver to do it again.
+An executor performs task folders. A finished task has a result file. One whose worker died is reported as lost, and the
+driver of `labelling` submits it again.
 """
 
 from mlpot.active_learning.executors.choice import make_executor

@@ -1,4 +1,4 @@
-"""The face of every executor."""
+"""Interface of all executors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,9 @@ class Ended:
     ----------
     folder : Path
     lost : str or None
-        Why there is no result, where the worker vanished.
+        Why there is no result, if the worker died.
     broken : str or None
-        Why no task can be performed at all, and what to do: the disk is full, for instance.
+        Why no task can be performed, and what to do; for example, the disk is full.
     """
 
     folder: Path
@@ -27,20 +27,20 @@ class Executor(Protocol):
     """Performs task folders."""
 
     survives_driver: bool
-    """Tasks go on when the process that submitted them dies, and may be submitted again to wait for them."""
+    """Tasks continue when the process that submitted them dies; submitting them again waits for them."""
 
-    trouble: str
-    """What keeps tasks from being begun, for people to read; empty when nothing does."""
+    blocked: str
+    """What prevents tasks from starting; empty if nothing does."""
 
     @property
     def n_free(self) -> int:
-        """How many more tasks it takes now."""
+        """Number of further tasks that can be submitted now."""
 
     def submit(self, folder: Path) -> None:
-        """Begin a task, or go on waiting for it."""
+        """Start a task, or wait for one that was started before."""
 
     def wait(self, timeout: float) -> list[Ended]:
-        """Tasks that ended, after `timeout` seconds at the latest."""
+        """Tasks that ended; returns after `timeout` seconds at the latest."""
 
     def close(self) -> None:
-        """End all tasks and processes; what was not finished is left without a result."""
+        """End all tasks and processes; unfinished tasks have no result."""

@@ -1,9 +1,9 @@
-"""Forces that also push towards what the committee disagrees on.
+"""Forces with a bias towards structures that the members of a committee disagree on.
 
-    F_biased = F + tau grad(sigma_E),    sigma_E = standard deviation of the members' energies
+    F_biased = F + tau grad(sigma_E),    sigma_E = standard deviation of the energies of the members
     grad(sigma_E) = - sum_m (E_m - <E>) F_m / ((M - 1) sigma_E)
 
-``tau`` makes the push a fixed part of the forces, on the average over the frames so far.
+``tau`` makes the bias a fixed fraction of the forces, in running averages over the frames so far.
 
 References
 ----------
@@ -22,15 +22,17 @@ from mlpot.data.structure import FloatArray
 MEMORY = 0.98
 """Weight of the past in the running averages, at each step."""
 
+PROPERTIES = ("energy", "forces", "energy_members", "forces_members")
+
 
 class BiasedCalculator(Calculator):  # type: ignore[misc]  # ASE carries no types
-    """Energies and forces of a committee, with a push.
+    """Biased energies and forces of a committee.
 
     Parameters
     ----------
     committee : MLPotCalculator
     strength : float
-        Of the push, as a part of the forces.
+        Mean absolute component of the bias over that of the forces.
     """
 
     implemented_properties = ("energy", "free_energy", "forces")
@@ -46,19 +48,16 @@ class BiasedCalculator(Calculator):  # type: ignore[misc]  # ASE carries no type
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`; ASE calls this."""
+        """Fill `results`, with one evaluation of the committee; ASE calls this."""
         super().calculate(atoms, properties, system_changes)
-        energies = self._committee.get_property("energy_members", self.atoms)
-        members = self._committee.get_property("forces_members", self.atoms)
-        energy = self._committee.get_property("energy", self.atoms)
-        forces = self._committee.get_property("forces", self.atoms)
-        deviations = energies - energies.mean()
+        self._committee.calculate(self.atoms, PROPERTIES)
+        energy, forces, energies, members = (self._committee.results[name] for name in PROPERTIES)
         sigma = float(energies.std(ddof=1))
-        push = np.zeros_like(forces)
+        bias = np.zeros_like(forces)
         if sigma > 0.0:
-            push = -np.tensordot(deviations, members, axes=1) / ((len(energies) - 1) * sigma)
-        sizes = np.array([np.abs(forces).mean(), np.abs(push).mean()])
+            bias = -np.tensordot(energies - energies.mean(), members, axes=1) / ((len(energies) - 1) * sigma)
+        sizes = np.array([np.abs(forces).mean(), np.abs(bias).mean()])
         self._sizes = sizes if self._sizes is None else MEMORY * self._sizes + (1.0 - MEMORY) * sizes
         tau = self._strength * self._sizes[0] / self._sizes[1] if self._sizes[1] > 0.0 else 0.0
         biased = float(energy) - tau * sigma
-        self.results = {"energy": biased, "free_energy": biased, "forces": forces + tau * push}
+        self.results = {"energy": biased, "free_energy": biased, "forces": forces + tau * bias}

@@ -1,4 +1,4 @@
-"""What a LAMMPS that may have died at any moment left: error bars of its looks, frames of the guard, dumped frames."""
+"""Reads the output of a LAMMPS that may have stopped at any moment: uncertainties, frames of the guard, dumps."""
 
 from collections.abc import Iterator, Sequence
 from io import StringIO
@@ -17,25 +17,15 @@ HEADER = 9
 SIGMA = "c_sigma[1]"
 
 
-def read_bars(path: Path) -> list[FloatArray]:
-    """Read the values of a dump of one column, one array for each look.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    list of (n_atoms,)
-        Without a look that was not written to its end.
-    """
-    looks = []
+def read_sigmas(path: Path) -> list[FloatArray]:
+    """Read a dump of one column: the values of all atoms, (n_atoms,), at each check that was written completely."""
+    checks = []
     text = path.read_text() if path.is_file() else ""
     for block in text.split("ITEM: TIMESTEP\n")[1:]:
         rows = _rows(block)
         if rows:
-            looks.append(np.array(rows, dtype=np.float64))
-    return looks
+            checks.append(np.array(rows, dtype=np.float64))
+    return checks
 
 
 def read_dumped(path: Path, elements: Sequence[str]) -> tuple[Atoms, FloatArray] | None:
@@ -51,7 +41,7 @@ def read_dumped(path: Path, elements: Sequence[str]) -> tuple[Atoms, FloatArray]
     -------
     atoms : ase.Atoms
     sigma : (n_atoms,), eV/A
-        None for both where the frame was not written to its end.
+        None instead of both if the frame was not written completely.
     """
     text = path.read_text()
     _, _, block = text.partition("ITEM: TIMESTEP\n")
@@ -63,8 +53,8 @@ def read_dumped(path: Path, elements: Sequence[str]) -> tuple[Atoms, FloatArray]
 
 
 def _rows(block: str) -> list[str]:
-    """Lines of the atoms in a dump that begins with its step; none where they are not all there."""
-    *lines, _ = block.split("\n")  # the last one is empty, or not written to its end
+    """Lines of the atoms in a dump that begins with its step; none if some are missing."""
+    *lines, _ = block.split("\n")  # the last one is empty or incomplete
     if len(lines) < HEADER:
         return []
     rows = lines[HEADER - 1 : HEADER - 1 + int(lines[2])]
@@ -72,31 +62,20 @@ def _rows(block: str) -> list[str]:
 
 
 def count_frames(path: Path) -> int:
-    """Count the frames of extended XYZ; zero where there is no file."""
+    """Count the complete frames of extended XYZ; zero without a file."""
     return sum(1 for _ in _blocks(path))
 
 
 def read_frames(path: Path, chosen: Sequence[int] | NDArray[np.int64]) -> Iterator[Atoms]:
-    """Read some frames of extended XYZ, one at a time: all of a large cell do not fit into memory.
-
-    Parameters
-    ----------
-    path : Path
-    chosen : sequence of int
-        Which ones, of those that were written to their end.
-
-    Yields
-    ------
-    ase.Atoms
-    """
-    wanted = {int(index) for index in chosen}
+    """Read some of the complete frames of extended XYZ, by index, one at a time to save memory."""
+    indices = {int(index) for index in chosen}
     for index, block in enumerate(_blocks(path)):
-        if index in wanted:
+        if index in indices:
             yield read(StringIO(block), format="extxyz")
 
 
 def _blocks(path: Path) -> Iterator[str]:
-    """Text of each whole frame."""
+    """Text of each complete frame."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8") as file:

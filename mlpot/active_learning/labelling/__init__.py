@@ -1,6 +1,5 @@
-"""Labels: from a job in the store to energy, forces and stress of a DFT code, or to the reason why there are none.
+"""Labelling: runs the jobs of the store, and writes their labels or the reasons of their failures to it.
 
-Data flow: `driver` claims a job and writes a `task` folder -> an executor has it performed (`supervise`), here or
-elsewhere -> each rung of the ladder runs in processes of its own (`calculate`, `processes`), which may hang, crash or
-be killed -> a result file, renamed into place -> `driver` takes it into the store.
+Data flow: `driver` claims jobs and writes a task folder for each -> an executor performs it -> `results` collects the
+result file into the store. `reference_check` repeats a known calculation now and then. `export` writes labels to files.
 """

@@ -1,8 +1,8 @@
-"""Hands out jobs, takes results in, and knows when to stop: the loop between the store and an executor.
+"""Hands out the jobs of the store to an executor, and collects their results.
 
-Killed at any moment and started again, it first takes in what was finished without it, then goes on. It stops by
-itself where going on would waste calculations: a code that does not start, a reference structure with another energy,
-too many failures in a row, a full disk.
+After a kill at any moment, the next start first collects the results that were finished meanwhile. The run halts where
+further calculations would be wasted: the code does not start, the reference structure has another energy, too many jobs
+in a row failed, the disk is full.
 """
 
 import shutil
@@ -11,40 +11,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpot.active_learning.calculation.processes import kill_marked
+from mlpot.active_learning.calculation.task import BEGUN, RESULT, TASK, Outcome, Task, write_task
+from mlpot.active_learning.config import ExecutorSettings, LabelSettings
 from mlpot.active_learning.executors import Ended, Executor, make_executor
-from mlpot.active_learning.labelling.intake import take_in
-from mlpot.active_learning.labelling.processes import kill_marked
-from mlpot.active_learning.labelling.reference import ReferenceCheck
-from mlpot.active_learning.labelling.task import BEGUN, RESULT, TASK, Outcome, Task, write_task
-from mlpot.active_learning.settings import ExecutorSettings, LabelSettings
+from mlpot.active_learning.labelling.reference_check import ReferenceCheck
+from mlpot.active_learning.labelling.results import collect_result
 from mlpot.active_learning.store.records import Job
 from mlpot.active_learning.store.store import Store
 from mlpot.errors import StoreError
 
-BEAT = 10.0
-"""Seconds between signs of life."""
+HEARTBEAT = 10.0
+"""Seconds between heartbeats of the session."""
 
 POLL = 0.5
-"""Seconds after which a driver that waits looks around."""
+"""Longest wait (s) for results before the next check of the queue."""
 
 
 @dataclass(frozen=True)
 class LabellingReport:
-    """What a call of `label_waiting` did.
+    """Summary of a call of `label_waiting`.
 
     Attributes
     ----------
-    done, set_aside, lost : int
-        Labels that came in, jobs that were given up, calculations whose worker vanished.
+    done, failed, restarted : int
+        Number of new labels, of failed jobs, and of calculations whose worker died.
     halted : str or None
-        Why it stopped before all was done.
+        Why it ended before all jobs were done.
     stopped : bool
-        It was asked to stop.
+        It ended because `stop` returned True.
     """
 
     done: int
-    set_aside: int
-    lost: int
+    failed: int
+    restarted: int
     halted: str | None
     stopped: bool
 
@@ -57,7 +57,7 @@ def label_waiting(
     stop: Callable[[], bool] = lambda: False,
     on_change: Callable[[], None] = lambda: None,
 ) -> LabellingReport:
-    """Compute all labels that the store waits for, with one kind of settings.
+    """Run all waiting jobs of the store that have these settings.
 
     Parameters
     ----------
@@ -66,26 +66,22 @@ def label_waiting(
     executor : ExecutorSettings
         One local process by default.
     stop : callable
-        Asked again and again; True ends the run after giving back what is under way.
+        Called regularly; True ends the run and releases running jobs.
     on_change : callable
-        Called when a job ended.
-
-    Returns
-    -------
-    LabellingReport
+        Called when a job ends, or when jobs are blocked.
 
     Raises
     ------
     StoreError
-        The store cannot be written: the disk is full, for instance. Nothing that was finished is lost.
+        The store cannot be written, for example on a full disk. No finished result is lost.
     ConfigError
-        The executor is not there.
+        The executor is not installed.
     """
     settings = settings.in_folder(Path.cwd())
     identity = store.add_settings(settings.identity())
     halted = store.jobs.halted(identity)
     if halted is not None and halted[0] != "check":
-        store.jobs.resume(identity)  # whoever starts again has mended it
+        store.jobs.resume(identity)  # a new start implies that the cause is fixed
     place = make_executor(executor or ExecutorSettings(), store.work_folder)
     session = store.jobs.begin_session()
     driver = _Driver(store, settings, identity, place, session, on_change)
@@ -94,11 +90,11 @@ def label_waiting(
             driver.run(stop)
         finally:
             place.close()
-            driver.clear_up()
+            driver.close()
     except OSError as error:
         raise StoreError(
             f"calculations cannot be written below {store.work_folder} ({error}): free space and start again; "
-            "nothing that was finished is lost"
+            "no finished result is lost"
         ) from error
     return driver.report(stopped=bool(stop()))
 
@@ -122,17 +118,17 @@ class _Driver:
         self.session = session
         self.check = ReferenceCheck(store, settings, identity, session)
         self.running: dict[Path, Job] = {}
-        self.counts = {"done": 0, "failed": 0, "lost": 0}
+        self.counts = {"done": 0, "failed": 0, "restarted": 0}
         self.failures_in_row = 0
-        self.checks_lost = 0
+        self.check_restarts = 0
         self.checking = False
         self.check_failed = False
         self._on_change = on_change
-        self._trouble = store.history.trouble() or ""
-        self._last_beat = time.monotonic()
+        self._blocked = store.history.blocked() or ""
+        self._last_heartbeat = time.monotonic()
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Go on until nothing waits, or nothing may go on."""
+        """Run until no job waits, or no job may start."""
         self._take_over()
         while not stop():
             self._fill()
@@ -140,21 +136,21 @@ class _Driver:
                 return
             for ended in self.executor.wait(POLL):
                 self._handle(ended)
-            self._tell()
-            self._beat()
+            self._note_blocked()
+            self._heartbeat()
 
     def report(self, *, stopped: bool) -> LabellingReport:
-        """Account of the run."""
+        """Summary of the run."""
         halted = self.store.jobs.halted(self.identity)
         counts = self.counts
         return LabellingReport(
-            counts["done"], counts["failed"], counts["lost"], None if halted is None else halted[1], stopped
+            counts["done"], counts["failed"], counts["restarted"], None if halted is None else halted[1], stopped
         )
 
-    def clear_up(self) -> None:
-        """Take in what was finished meanwhile, give back the rest.
+    def close(self) -> None:
+        """Collect the results that are there, and release all other jobs.
 
-        A result that cannot be taken in now keeps its job: the next start takes both over.
+        A job whose result cannot be stored now stays claimed: the next start takes it over with its result.
         """
         shutil.rmtree(self.check.folder, ignore_errors=True)
         for folder in [one for one in self.running if not (one / RESULT).exists()]:
@@ -162,7 +158,7 @@ class _Driver:
             del self.running[folder]
         try:
             for folder, job in list(self.running.items()):
-                take_in(self.store, job, folder)
+                collect_result(self.store, job, folder)
                 del self.running[folder]
         finally:
             self.store.jobs.end_session(self.session, keep={job.id for job in self.running.values()})
@@ -170,10 +166,10 @@ class _Driver:
     # --- jobs
 
     def _folder(self, job: Job) -> Path:
-        return self.store.work_folder / f"{job.id[:32]}-{job.attempt}"
+        return self.store.work_folder / f"{job.id[:32]}-{job.runs}"
 
     def _fill(self) -> None:
-        """Keep the executor busy."""
+        """Submit jobs, and a check that is due, to free workers."""
         if not self.checking and not self.check_failed and self.executor.n_free > 0 and self.check.due():
             self.executor.submit(self.check.prepare())
             self.checking = True
@@ -188,7 +184,7 @@ class _Driver:
         self.executor.submit(folder)
 
     def _take_over(self) -> None:
-        """Go on with what a dead process left: take results in, wait for what still runs, do the rest again."""
+        """Take over the jobs of dead sessions: collect results, wait for running jobs, release the others."""
         for job in self.store.jobs.take_over(self.session, self.identity):
             folder = self._folder(job)
             self.running[folder] = job
@@ -200,10 +196,10 @@ class _Driver:
                 kill_marked(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 del self.running[folder]
-                self.store.jobs.give_back(job.id, "the driver was killed")
+                self.store.jobs.release(job.id, "the driver was killed")
 
     def _others_run(self) -> bool:
-        """Whether another driver has jobs that may come back to us."""
+        """Whether another driver has jobs that may wait again."""
         if self.store.jobs.halted(self.identity):
             return False
         self._take_over()
@@ -216,25 +212,25 @@ class _Driver:
         if ended.folder == self.check.folder:
             self._handle_check(ended)
             return
-        job = self.running[ended.folder]  # until its end is in the store: `clear_up` sees to it if that fails
-        outcome = take_in(self.store, job, ended.folder)
+        job = self.running[ended.folder]  # removed only when its result is stored: `close` handles it otherwise
+        outcome = collect_result(self.store, job, ended.folder)
         if outcome is None:
-            outcome = self._lose(job, ended)
+            outcome = self._requeue(job, ended)
         del self.running[ended.folder]
         if outcome is not None:
             self._count(outcome)
         self._on_change()
 
-    def _lose(self, job: Job, ended: Ended) -> Outcome | None:
-        """Let a job without a result wait again; a failure where that has happened too often."""
+    def _requeue(self, job: Job, ended: Ended) -> Outcome | None:
+        """Let a job without a result wait again; a failure when that has happened too often."""
         reason, seconds = _why_lost(ended), self._seconds(ended.folder)
         shutil.rmtree(ended.folder, ignore_errors=True)
-        set_aside = self.store.jobs.lose(job.id, reason, self.settings.max_losses, seconds)
-        self.counts["lost"] += 1
-        return Outcome("failed", f"its worker vanished again and again: {reason}", {}) if set_aside else None
+        failed = self.store.jobs.requeue(job.id, reason, self.settings.max_restarts, seconds)
+        self.counts["restarted"] += 1
+        return Outcome("failed", f"its worker died repeatedly: {reason}", {}) if failed else None
 
     def _seconds(self, folder: Path) -> float:
-        """Time since a calculation began; a job of a cluster has waited before."""
+        """Time since a calculation began; a job of a cluster waits in the queue before."""
         beginning = folder / (BEGUN if self.executor.survives_driver else TASK)
         return max(0.0, time.time() - beginning.stat().st_mtime) if beginning.exists() else 0.0
 
@@ -242,22 +238,22 @@ class _Driver:
         self.checking = False
         outcome = self.check.conclude()
         if outcome is None:
-            self._lose_check(_why_lost(ended))
+            self._restart_check(_why_lost(ended))
         elif outcome.state == "unusable":
             self._halt_unusable(outcome.reason)
         self.check_failed = self.store.jobs.halted(self.identity) is not None
 
-    def _lose_check(self, reason: str) -> None:
-        """Let a check without a result be done again, but not for ever."""
-        self.store.history.note("lost", f"the check of the reference structure: {reason}")
-        self.counts["lost"] += 1
-        self.checks_lost += 1
-        if self.checks_lost >= self.settings.max_losses:
+    def _restart_check(self, reason: str) -> None:
+        """Repeat a check without a result; halt when that has happened too often."""
+        self.store.history.note("restarted", f"the check of the reference structure: {reason}")
+        self.counts["restarted"] += 1
+        self.check_restarts += 1
+        if self.check_restarts >= self.settings.max_restarts:
             self.store.jobs.halt(
                 self.identity,
                 "check",
-                f"the reference structure cannot be computed any more: its worker vanished {self.checks_lost} times, "
-                f"at last: {reason}. Mend that and start again",
+                f"the reference structure cannot be computed any more: its worker died {self.check_restarts} times, "
+                f"the last time: {reason}. Fix the cause and start again",
             )
 
     def _count(self, outcome: Outcome) -> None:
@@ -270,28 +266,28 @@ class _Driver:
             self.store.jobs.halt(
                 self.identity,
                 "failures",
-                f"{self.failures_in_row} jobs in a row were set aside, the last one because: {outcome.reason}. "
-                "Mend the settings, then let them wait again with `mlpot active retry`",
+                f"{self.failures_in_row} jobs in a row failed, the last one with: {outcome.reason}. "
+                "Correct the settings, then let the jobs wait again with `mlpot active retry`",
             )
 
     def _halt_unusable(self, reason: str) -> None:
         self.store.jobs.halt(self.identity, "unusable", f"no label can be computed: {reason}")
 
-    def _tell(self) -> None:
-        """Note when something keeps calculations from running, and when it is over."""
-        if self.executor.trouble != self._trouble:
-            self._trouble = self.executor.trouble
-            self.store.history.note_trouble(self._trouble)
+    def _note_blocked(self) -> None:
+        """Record when something prevents jobs from running, and when it no longer does."""
+        if self.executor.blocked != self._blocked:
+            self._blocked = self.executor.blocked
+            self.store.history.note_blocked(self._blocked)
             self._on_change()
 
-    def _beat(self) -> None:
-        if time.monotonic() - self._last_beat > BEAT:
-            self.store.jobs.beat(self.session)
-            self._last_beat = time.monotonic()
+    def _heartbeat(self) -> None:
+        if time.monotonic() - self._last_heartbeat > HEARTBEAT:
+            self.store.jobs.heartbeat(self.session)
+            self._last_heartbeat = time.monotonic()
 
 
 def _why_lost(ended: Ended) -> str:
-    """Why a task has no result; an error where no task would have one."""
+    """Why a task has no result; raises if no other task can have one either."""
     if ended.broken is not None:
-        raise StoreError(f"calculations cannot be done here: {ended.broken}; nothing that was finished is lost")
-    return ended.lost or "it left no result"
+        raise StoreError(f"calculations cannot run here: {ended.broken}; no finished result is lost")
+    return ended.lost or "it wrote no result"

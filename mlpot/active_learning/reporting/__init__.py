@@ -1,1 +1,1 @@
-"""The course of a loop for people: tables and one picture."""
+"""Course of a loop, read from its store: `overview`, a row for each iteration, and `report`, a figure."""

@@ -1,9 +1,10 @@
-"""From the walks of an iteration to its jobs: uncertain frames that differ, and control frames drawn at random.
+"""Selects the frames of an iteration that are labelled: uncertain and different ones, and random validation frames.
 
-Data flow: results of walks in the store -> `Judge` (error bars, features) -> `select_batch` -> selections with their
-reasons and jobs, in one transaction.
+Data flow: trajectories in the store -> `UncertaintyModel` (force intervals, features) -> `select_batch` -> selections
+with their reasons, and structures to label.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,165 +12,172 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from mlpot.active_learning.config import LoopConfig
-from mlpot.active_learning.exploration.trajectory import weights
-from mlpot.active_learning.selection.select import Candidate, Verdict, select_batch
-from mlpot.active_learning.selection.uncertainty_model import Judge
+from mlpot.active_learning.config import SelectSettings
+from mlpot.active_learning.selection.greedy import Candidate, Verdict, select_batch
+from mlpot.active_learning.selection.uncertainty_model import UncertaintyModel
 from mlpot.active_learning.store.history import SelectionRecord
 from mlpot.active_learning.store.store import Store
+from mlpot.active_learning.store.trajectories import FrameRecord, TrajectoryRecord
 from mlpot.data.structure import FloatArray
 
-KEPT_VERDICTS = ("chosen", "unphysical")
-"""What is worth a line in the store; the other verdicts are counted."""
-
-MOST_POOL_ATOMS = 20_000
-"""Of each element; a distance to more of them would take longer than it is worth."""
+MAX_POOL_ATOMS = 20_000
+"""Labelled atoms of each element to which distances are computed."""
 
 
 @dataclass(frozen=True, eq=False)
-class Met:
-    """A frame that a walk met.
+class ExploredFrame:
+    """A frame of a trajectory of this iteration.
 
     Attributes
     ----------
     structure : str
         Hash.
-    walk : str
-        Name of the step.
+    trajectory : int
+        Its number.
     details : mapping
-        See `explore.Frame`.
+        See `FrameRecord`.
     """
 
     structure: str
-    walk: str
+    trajectory: int
     details: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be labelled.
+    """Frames to label.
 
     Attributes
     ----------
     records : list of SelectionRecord
+        Chosen and unphysical frames.
     structures : list of str
-        Hashes, the most valuable first.
+        Hashes of the chosen ones, the largest gain first, random validation frames last.
     verdicts : dict
-        How many frames got which verdict.
+        Number of frames with each verdict.
     """
 
     records: list[SelectionRecord]
     structures: list[str]
     verdicts: dict[str, int]
 
+    @property
+    def n_random(self) -> int:
+        """Number of random validation frames."""
+        return sum(one.details["part"] == "held_out" for one in self.records)
 
-def choose(
-    store: Store, judge: Judge, config: LoopConfig, iteration: int, model: str, labelled: Sequence[Atoms]
+
+def select_frames(
+    store: Store,
+    model: UncertaintyModel,
+    settings: SelectSettings,
+    *,
+    iteration: int,
+    model_id: str,
+    labels: str,
+    labelled: Sequence[Atoms],
+    seed: int,
 ) -> Batch:
-    """Choose what is labelled of an iteration.
+    """Select the frames of an iteration that are labelled; nothing is written.
 
     Parameters
     ----------
     store : Store
-    judge : Judge
-    config : LoopConfig
+    model : UncertaintyModel
+    settings : SelectSettings
     iteration : int
-    model : str
+    model_id : str
         Hash of the model that explored.
+    labels : str
+        Hash of the settings of labels.
     labelled : sequence of ase.Atoms
-        Known structures.
-
-    Returns
-    -------
-    Batch
+        Labelled structures.
+    seed : int
+        Of the loop.
     """
-    met, controls = _met(store, iteration)
-    control = _draw_controls(store, controls, config, iteration)
-    candidates = [_candidate(store, judge, one) for one in met]
+    frames, random_frames = _explored(store, iteration)
+    validation = _draw(store, random_frames, settings.random_validation, labels, [seed, iteration, 1])
+    candidates = [_candidate(store, model, frame) for frame in frames]
     selection = select_batch(
         candidates,
-        _pool(judge, [*labelled, *(store.structure(one.structure) for one in control)]),
-        config.select.batch,
-        least_distance=config.select.least_distance,
-        per_trajectory=config.select.per_walk,
+        _pool(model, [*labelled, *(store.structure(one.structure) for one in validation)]),
+        settings.batch,
+        min_distance=settings.min_distance,
+        per_trajectory=settings.per_trajectory,
     )
-    verdicts: dict[str, int] = {}
-    for verdict in selection.verdicts:
-        verdicts[verdict.kind] = verdicts.get(verdict.kind, 0) + 1
-    ordered = [selection.verdicts[index] for index in selection.chosen]
-    ordered += [verdict for verdict in selection.verdicts if verdict.kind == "unphysical"]
-    records = [_record(met[verdict.index], verdict, iteration, model) for verdict in ordered]
-    chosen = [met[index].structure for index in selection.chosen]
-    records += [_control_record(one, iteration, model) for one in control if one.structure not in chosen]
-    return Batch(records, [one.structure_id for one in records if one.chosen], verdicts)
+    verdicts = Counter(verdict.kind for verdict in selection.verdicts)
+    kept = [selection.verdicts[index] for index in selection.chosen]
+    kept += [verdict for verdict in selection.verdicts if verdict.kind == "unphysical"]
+    records = [_record(frames[verdict.index], verdict, iteration, model_id) for verdict in kept]
+    chosen = {frames[index].structure for index in selection.chosen}
+    records += [_random_record(one, iteration, model_id) for one in validation if one.structure not in chosen]
+    return Batch(records, [one.structure_id for one in records if one.chosen], dict(verdicts))
 
 
-def _met(store: Store, iteration: int) -> tuple[list[Met], list[tuple[Met, int]]]:
-    """Frames of the walks of an iteration; control frames with the looks of their walk."""
-    met: list[Met] = []
-    controls: list[tuple[Met, int]] = []
-    known: set[str] = set()
-    for step in store.progress.steps("explore"):
-        if step.iteration != iteration or step.ended is None:  # begun, then `explore.walks` was lowered
+def _explored(store: Store, iteration: int) -> tuple[list[ExploredFrame], list[tuple[ExploredFrame, int]]]:
+    """Uncertain frames of an iteration, each once, and the random frames with the number of checks behind each."""
+    frames: dict[str, ExploredFrame] = {}
+    random_frames: list[tuple[ExploredFrame, int]] = []
+    for step in store.steps.all("explore"):
+        if step.iteration != iteration or step.ended is None:  # `explore.trajectories` was lowered during a trajectory
             continue
-        for frame in step.result["frames"]:
-            if frame["structure"] not in known:
-                known.add(frame["structure"])
-                met.append(Met(frame["structure"], step.name, frame))
-        control = step.result["control"]
-        if control is not None:
-            controls.append((Met(control["structure"], step.name, control), step.result["looks"]))
-    return met, controls
+        trajectory = TrajectoryRecord.from_values(step.result)
+
+        def explored(frame: FrameRecord, number: int = step.number) -> ExploredFrame:
+            return ExploredFrame(frame.structure, number, frame.details)
+
+        for frame in trajectory.frames:
+            frames.setdefault(frame.structure, explored(frame))
+        if trajectory.random_frame is not None:
+            random_frames.append((explored(trajectory.random_frame), trajectory.n_checks))
+    return list(frames.values()), random_frames
 
 
-def _draw_controls(store: Store, controls: list[tuple[Met, int]], config: LoopConfig, iteration: int) -> list[Met]:
-    """Draw among the control frames of the walks, longer walks more often: a fair sample of what was met."""
-    rng = np.random.default_rng([config.seed, iteration, 1])
-    new = [(one, looks) for one, looks in controls if not _is_asked_for(store, one.structure, config)]
+def _draw(
+    store: Store, frames: list[tuple[ExploredFrame, int]], count: int, labels: str, seed: list[int]
+) -> list[ExploredFrame]:
+    """Draw random validation frames, weighted with the checks of their trajectories: a fair sample of all checks."""
+    rng = np.random.default_rng(seed)
+    new = [(one, n_checks) for one, n_checks in frames if not store.jobs.exists(one.structure, labels)]
     if not new:
         return []
-    looks = np.array([number for _, number in new], dtype=np.float64)
-    count = min(config.select.control, len(new))
-    drawn = rng.choice(len(new), count, replace=False, p=looks / looks.sum())
+    weights = np.array([n_checks for _, n_checks in new], dtype=np.float64)
+    drawn = rng.choice(len(new), min(count, len(new)), replace=False, p=weights / weights.sum())
     return [new[index][0] for index in drawn]
 
 
-def _is_asked_for(store: Store, structure: str, config: LoopConfig) -> bool:
-    settings = store.add_settings(config.label.identity())
-    return store.database.row(
-        "SELECT 1 FROM jobs WHERE structure_id = ? AND settings_id = ?", (structure, settings)
-    ) is not None  # fmt: skip
+def _candidate(store: Store, model: UncertaintyModel, frame: ExploredFrame) -> Candidate:
+    atoms = store.structure(frame.structure)
+    name = f"trajectory {frame.trajectory}"
+    if "unphysical" in frame.details:
+        return Candidate(atoms, np.zeros((len(atoms), 0)), np.zeros(len(atoms)), name)
+    core = frame.details.get("core")
+    intervals = model.force_intervals(atoms, None if core is None else np.array(core, dtype=np.int64))
+    return Candidate(atoms, model.features(atoms), intervals, name)
 
 
-def _candidate(store: Store, judge: Judge, one: Met) -> Candidate:
-    atoms = store.structure(one.structure)
-    if "unphysical" in one.details:
-        return Candidate(atoms, np.zeros((len(atoms), 0)), np.zeros(len(atoms)), one.walk)  # it is refused anyway
-    core = one.details.get("core")
-    bars = weights(judge, atoms, None if core is None else np.array(core, dtype=np.int64))
-    return Candidate(atoms, judge.features(atoms), bars, one.walk)
-
-
-def _pool(judge: Judge, known: Sequence[Atoms]) -> dict[int, FloatArray]:
-    """Features of known atoms, by atomic number; those of the latest structures where there are too many."""
+def _pool(model: UncertaintyModel, labelled: Sequence[Atoms]) -> dict[int, FloatArray]:
+    """Features of labelled atoms, by atomic number; the latest `MAX_POOL_ATOMS` of each element."""
     parts: dict[int, list[FloatArray]] = {}
-    for atoms in known:
-        features = judge.features(atoms)
+    for atoms in labelled:
+        features = model.features(atoms)
         for number in np.unique(atoms.numbers):
             parts.setdefault(int(number), []).append(features[atoms.numbers == number])
-    return {number: np.concatenate(blocks)[-MOST_POOL_ATOMS:] for number, blocks in parts.items()}
+    return {number: np.concatenate(blocks)[-MAX_POOL_ATOMS:] for number, blocks in parts.items()}
 
 
-def _record(one: Met, verdict: Verdict, iteration: int, model: str) -> SelectionRecord:
-    details = {key: value for key, value in one.details.items() if key not in ("structure", "core")}
-    details |= {"walk": one.walk, "part": "train", "kind": verdict.kind, "atom": verdict.atom}
+def _record(frame: ExploredFrame, verdict: Verdict, iteration: int, model_id: str) -> SelectionRecord:
+    details = _details(frame) | {"part": "train", "kind": verdict.kind, "atom": verdict.atom}
     if np.isfinite(verdict.distance):
         details["distance"] = verdict.distance
-    return SelectionRecord(one.structure, iteration, verdict.kind == "chosen", verdict.reason, details, model)
+    return SelectionRecord(frame.structure, iteration, verdict.kind == "chosen", verdict.reason, details, model_id)
 
 
-def _control_record(one: Met, iteration: int, model: str) -> SelectionRecord:
-    details = {key: value for key, value in one.details.items() if key not in ("structure", "core")}
-    details |= {"walk": one.walk, "part": "held_out", "kind": "control"}
-    reason = "drawn at random from the explored frames: honest error and calibration, never trained on"
-    return SelectionRecord(one.structure, iteration, True, reason, details, model)
+def _random_record(frame: ExploredFrame, iteration: int, model_id: str) -> SelectionRecord:
+    details = _details(frame) | {"part": "held_out", "kind": "random_validation"}
+    reason = "drawn at random from the explored frames: validation and calibration, never trained on"
+    return SelectionRecord(frame.structure, iteration, True, reason, details, model_id)
+
+
+def _details(frame: ExploredFrame) -> dict[str, Any]:
+    return {key: value for key, value in frame.details.items() if key != "core"} | {"trajectory": frame.trajectory}

@@ -1,8 +1,8 @@
-"""From a large frame, the part that DFT can afford: around the most uncertain atom, periodic, with a sane boundary.
+"""Cuts a part that DFT can compute out of a large frame: periodic, around the most uncertain atom.
 
-The part is a box along the vectors of the cell. Its lengths are those for which the atoms beyond each face look most
-like the images that the new periodicity puts there: whole lattice vectors of a crystal, also of a hot one. Atoms that
-come too near to an image are taken out, never one of the environment of the uncertain atom, which stays as it was.
+The part is a box along the vectors of the cell. Its lengths are those for which the atoms beyond each face are most
+similar to the images that the new periodicity puts there: whole lattice vectors of a crystal, also of a hot one. Atoms
+too close to an image are removed, but never one of the environment of the uncertain atom, which stays unchanged.
 """
 
 import itertools
@@ -24,16 +24,16 @@ GRID = 0.1
 """Step (A) of the lengths that are tried."""
 
 LAYER = 2.5
-"""Thickness (A) of what is compared beyond a face."""
+"""Thickness (A) of the layer of atoms that is compared beyond a face."""
 
 BEST = 8
-"""Lengths of each axis that are combined with those of the others."""
+"""Number of lengths of each axis that are combined with those of the other axes."""
 
 WIDTH = 6.0
 """Half the width (A) of the column in which faces are compared."""
 
 WORTH = 0.05
-"""Misfit (A) that is accepted for a part that is smaller by all that can be afforded."""
+"""Weight (A) of the number of atoms, over the largest one, against the misfit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,38 +46,28 @@ class Cutout:
     parents : (n_atoms,)
         Index of each atom in the frame.
     core : (n_atoms,), bool
-        Atoms whose environment is that of the frame: the uncertain one and its neighbours within the radius.
-    centre : int
-        The uncertain atom, in the part.
+        Atoms whose environment is that of the frame: the uncertain one and its neighbors within the radius.
+    center : int
+        Index of the uncertain atom in the part.
     misfit : float, A
         Distance between atoms beyond the faces and the images that replace them, root mean square.
     removed : int
-        Atoms taken out at the boundary.
+        Number of atoms removed at the boundary.
     """
 
     atoms: Atoms
     parents: NDArray[np.int64]
     core: NDArray[np.bool_]
-    centre: int
+    center: int
     misfit: float
     removed: int
 
     def summary(self, n_frame: int) -> str:
-        """Say what was cut.
-
-        Parameters
-        ----------
-        n_frame : int
-            Atoms of the frame.
-
-        Returns
-        -------
-        str
-        """
+        """Describe the part, out of a frame with this number of atoms."""
         lengths = " x ".join(f"{length:.1f}" for length in self.atoms.cell.lengths())
         return (
-            f"{len(self.atoms)} of {n_frame} atoms around atom {self.parents[self.centre]}, {lengths} A, "
-            f"{int(self.core.sum())} of them as in the frame, {self.removed} taken out at the boundary, "
+            f"{len(self.atoms)} of {n_frame} atoms around atom {self.parents[self.center]}, {lengths} A, "
+            f"{int(self.core.sum())} of them as in the frame, {self.removed} removed at the boundary, "
             f"misfit {self.misfit:.2f} A"
         )
 
@@ -85,22 +75,19 @@ class Cutout:
 def cut_out(
     frame: Atoms, uncertainty: FloatArray, *, max_atoms: int, radius: float, closest: float = CLOSEST_IN_CUTOUT
 ) -> Cutout:
-    """Cut the surroundings of the most uncertain atom out of a frame.
+    """Cut the environment of the most uncertain atom out of a frame.
 
     Parameters
     ----------
     frame : ase.Atoms
     uncertainty : (n_atoms,), eV/A
     max_atoms : int
-        That DFT can afford. A frame that is not larger is returned whole.
+        Size of the largest DFT calculation. A frame that is not larger is returned whole.
     radius : float, A
-        Of the environment that is kept, the cutoff of the model for instance.
+        Of the environment that is kept, for example the cutoff of the model.
     closest : float
-        Pairs across the boundary nearer than this part of the sum of covalent radii lose one atom.
-
-    Returns
-    -------
-    Cutout
+        Of pairs across the boundary that are nearer than this multiple of the sum of covalent radii, one atom is
+        removed.
 
     Raises
     ------
@@ -109,15 +96,15 @@ def cut_out(
     """
     if np.shape(uncertainty) != (len(frame),):
         raise DataError(f"`uncertainty` must have shape ({len(frame)},), got {np.shape(uncertainty)}")
-    centre = int(np.argmax(uncertainty))
+    center = int(np.argmax(uncertainty))
     if len(frame) <= max_atoms:
         everything = np.arange(len(frame))
-        return Cutout(frame.copy(), everything, np.ones(len(frame), dtype=bool), centre, 0.0, 0)
-    box = _Box(frame, centre)
+        return Cutout(frame.copy(), everything, np.ones(len(frame), dtype=bool), center, 0.0, 0)
+    box = _Box(frame, center)
     for sides in box.best(max_atoms, radius):
         parents = box.inside(sides)
         part = box.part(parents, sides)
-        distances = np.linalg.norm(part.positions - part.positions[parents == centre], axis=1)
+        distances = np.linalg.norm(part.positions - part.positions[parents == center], axis=1)
         kept = _without_overlaps(part, sides, distances, radius, closest)
         if kept is not None:
             break
@@ -128,18 +115,18 @@ def cut_out(
         )
     part, removed = part[kept], len(part) - len(kept)
     core = distances[kept] <= radius
-    return Cutout(part, parents[kept], core, int(np.flatnonzero(parents[kept] == centre)[0]), misfit_of(sides), removed)
+    return Cutout(part, parents[kept], core, int(np.flatnonzero(parents[kept] == center)[0]), misfit_of(sides), removed)
 
 
 class _Box:
-    """Boxes around one atom of a frame, along the vectors of its cell; only periodic directions are cut."""
+    """Boxes around an atom of a frame, along the vectors of its cell; only periodic directions are cut."""
 
-    def __init__(self, frame: Atoms, centre: int) -> None:
+    def __init__(self, frame: Atoms, center: int) -> None:
         self.frame = frame
         self.cell = frame.cell.complete().array
         self.heights = 1.0 / np.linalg.norm(np.linalg.inv(self.cell), axis=0)
-        scaled = (frame.positions - frame.positions[centre]) @ np.linalg.inv(self.cell)
-        self.scaled = scaled - np.where(frame.pbc, np.round(scaled), 0.0)  # the atom in the middle, at zero
+        scaled = (frame.positions - frame.positions[center]) @ np.linalg.inv(self.cell)
+        self.scaled = scaled - np.where(frame.pbc, np.round(scaled), 0.0)  # the atom is at zero
 
     def inside(self, box: Sequence["_Side"]) -> NDArray[np.int64]:
         """Atoms in the box."""
@@ -159,7 +146,7 @@ class _Box:
         return part
 
     def best(self, max_atoms: int, radius: float) -> list[tuple["_Side", ...]]:
-        """Sides of the boxes that are small enough, what fits best first."""
+        """Sides of the boxes that are small enough, in the order of misfit and size."""
         choices = [self._sides(axis, radius) for axis in range(3)]
         found = []
         for box in itertools.product(*choices):
@@ -169,13 +156,13 @@ class _Box:
         if not found:
             least = len(self.inside([min(sides, key=lambda side: side.length) for sides in choices]))
             raise DataError(
-                f"the environment within {radius:g} A needs a box of {least} atoms, and DFT can afford {max_atoms}: "
+                f"the environment within {radius:g} A needs a box of {least} atoms, but `max_atoms` is {max_atoms}: "
                 "raise `max_atoms` or lower `radius`"
             )
         return [sides for _, sides in sorted(found, key=lambda one: one[0])]
 
     def _sides(self, axis: int, radius: float) -> list["_Side"]:
-        """Sides along one axis: those that fit best, and the shortest."""
+        """Sides along one axis: those of the smallest misfit, the shortest one, and the whole cell."""
         shortest, height = 2.0 * radius + 1e-6, float(self.heights[axis])
         whole = _Side(-np.inf, np.inf, 0.0)
         if not self.frame.pbc[axis] or shortest + GRID >= height:
@@ -186,7 +173,7 @@ class _Box:
         return [*refined, self._side(axis, shortest, radius), whole]
 
     def _refined(self, axis: int, length: float, shortest: float, radius: float) -> "_Side":
-        """Length near a good one with the least misfit, to a thousandth of an A."""
+        """Side with the smallest misfit of lengths near a good one, in steps of GRID / 20."""
         finer = np.arange(max(shortest, length - GRID), length + GRID, GRID / 20)
         return min((self._side(axis, one, radius) for one in finer), key=lambda side: side.misfit)
 
@@ -214,7 +201,7 @@ class _Box:
         return float(np.sqrt(np.mean(np.concatenate(squares)))) if squares else np.inf
 
     def _column(self, axis: int) -> NDArray[np.bool_]:
-        """Atoms in a column along an axis, around the centre."""
+        """Atoms in a column along an axis, around the center."""
         others = [one for one in range(3) if one != axis]
         near: NDArray[np.bool_] = (np.abs(self.scaled[:, others]) * self.heights[others] < WIDTH).all(axis=1)
         return near
@@ -226,7 +213,7 @@ class _Box:
 
 @dataclass(frozen=True)
 class _Side:
-    """One direction of a box: where it begins, relative to the centre, and how long it is (A); infinite if not cut."""
+    """One direction of a box: lower end relative to the center, and length (A); infinite if not cut."""
 
     low: float
     length: float
@@ -234,7 +221,7 @@ class _Side:
 
     @property
     def high(self) -> float:
-        """Where it ends, relative to the centre."""
+        """Upper end relative to the center."""
         return self.low + self.length if np.isfinite(self.length) else np.inf
 
 
@@ -246,9 +233,9 @@ def misfit_of(box: Sequence[_Side]) -> float:
 def _without_overlaps(
     part: Atoms, box: Sequence[_Side], distances: FloatArray, radius: float, closest: float
 ) -> NDArray[np.int64] | None:
-    """Leave out, of each pair that is too close across a face, the atom that is farther from the centre.
+    """Find the atoms that stay: of each pair that is too close across a face, the one farther from the center goes.
 
-    None where both belong to the environment of the centre, which must stay.
+    None if both belong to the environment of the center, which must stay.
     """
     radii = covalent_radii[part.numbers]
     cut = [np.isfinite(side.high) for side in box]

@@ -1,13 +1,14 @@
-"""What a potential thinks of a frame: half widths of the 90 % intervals of its force errors, and features of its atoms.
+"""Calibrated force uncertainties and descriptors of a frame, from a potential with a committee.
 
-Data flow: `model.pt` with a calibrated committee -> `Judge` -> `explore` (when to stop, which frames to keep) and
-`batch` (which of them to label).
+Data flow: `model.pt` with calibrated error bars -> `UncertaintyModel` -> `exploration` (when a trajectory ends, which
+frames are kept) and `batch` (which of them are labelled).
 """
 
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from mlpot.calculator import load
 from mlpot.data.structure import FloatArray
@@ -16,11 +17,11 @@ from mlpot.model_file.bundle import ModelBundle
 from mlpot.neighbors.matscipy import species_of
 
 LEVEL = 0.9
-"""Error bars of the loop are half widths of the intervals at this level."""
+"""Confidence level of the force intervals of the loop."""
 
 
-class Judge:
-    """A calibrated committee.
+class UncertaintyModel:
+    """A potential with calibrated error bars.
 
     Parameters
     ----------
@@ -30,11 +31,10 @@ class Judge:
 
     Attributes
     ----------
-    path : Path
     calculator : MLPotCalculator
     cutoff : float, A
     factor : float
-        Error bars over standard deviations.
+        Half width of a force interval over the standard deviation.
 
     Raises
     ------
@@ -57,50 +57,53 @@ class Judge:
         self._numbers = manifest.atomic_numbers
         self._distance = ModelBundle.read(path).distance()
 
-    def bars(self, atoms: Atoms) -> FloatArray:
-        """Error bars of the forces.
+    def force_intervals(self, atoms: Atoms, core: NDArray[np.int64] | None = None) -> FloatArray:
+        """Half widths of the 90 % intervals of the errors of force components.
 
         Parameters
         ----------
         atoms : ase.Atoms
+        core : (n_core,), int, optional
+            Atoms that count, of a part that was cut out of a frame; the intervals of all others are zero.
 
         Returns
         -------
-        bars : (n_atoms,), eV/A
-            90 % of the errors of force components are expected below.
+        intervals : (n_atoms,), eV/A
         """
-        return np.asarray(self.calculator.get_property("forces_std", atoms)) * self.factor
+        intervals = np.asarray(self.calculator.get_property("forces_std", atoms)) * self.factor
+        if core is None:
+            return intervals
+        kept = np.zeros_like(intervals)
+        kept[core] = intervals[core]
+        return kept
 
-    def expected_share(self, bars: FloatArray, limit: float) -> FloatArray:
-        """Part of the errors of force components that is expected below a limit.
+    def expected_fraction(self, intervals: FloatArray, limit: float) -> FloatArray:
+        """Return the expected fraction of the errors of force components below a limit.
 
         Parameters
         ----------
-        bars : (n_atoms,), eV/A
+        intervals : (n_atoms,), eV/A
+            From `force_intervals`.
         limit : float, eV/A
 
         Returns
         -------
-        share : (n_atoms,)
-            From the conformal quantiles, linear between them; at most the highest level that was calibrated.
+        fraction : (n_atoms,)
+            From the conformal quantiles, linear between them; at most the highest calibrated level.
         """
         levels = np.concatenate([[0.0], self._levels])
         quantiles = np.concatenate([[0.0], self._quantiles])
         with np.errstate(divide="ignore"):
-            return np.asarray(np.interp(limit / (bars / self.factor), quantiles, levels), dtype=np.float64)
+            return np.asarray(np.interp(limit / (intervals / self.factor), quantiles, levels), dtype=np.float64)
 
     def features(self, atoms: Atoms) -> FloatArray:
-        """Features whose distances say how different environments are.
-
-        Parameters
-        ----------
-        atoms : ase.Atoms
+        """Features whose distances measure how different environments are.
 
         Returns
         -------
         features : (n_atoms, n_features)
-            Descriptors, whitened element by element: a typical atom of the training set lies at a distance of 1 from
-            the mean.
+            Descriptors, whitened for each element: a typical atom of the training set is at a distance of 1 from the
+            mean.
         """
         descriptors = np.asarray(self.calculator.get_property("descriptors", atoms))
         return self._distance.whitened(descriptors, species_of(atoms, self._numbers))

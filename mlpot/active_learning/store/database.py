@@ -1,8 +1,8 @@
-"""The SQLite file below the store: opening with checks, transactions, and errors that a person can read.
+"""The SQLite file below the store: checks on opening, transactions, and readable errors.
 
 Write-ahead log, every commit synced to the disk, foreign keys on. Several processes may write: each waits for the
 others' transactions, which are short. The log needs shared memory, so all of them must be on one machine; workers
-on other machines leave result files instead.
+on other machines write result files instead.
 """
 
 import sqlite3
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlpot.active_learning.store.migrate import MIGRATED_VERSION, migrate
 from mlpot.active_learning.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from mlpot.errors import StoreError
 
@@ -25,12 +26,12 @@ class Database:
     ----------
     path : Path
     create : bool
-        Make the file where there is none; otherwise that is an error.
+        Make a missing file; otherwise a missing file is an error.
 
     Raises
     ------
     StoreError
-        No file, a file that is not a store, of a newer version, or damaged.
+        A file that is missing, not a store, of another version that cannot be converted, or damaged.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -56,10 +57,12 @@ class Database:
             application, version = self._pragma("application_id"), self._pragma("user_version")
         if application != APPLICATION_ID:
             raise StoreError(f"{self.path} is not a store of active learning, but another SQLite file: name another")
-        if version != SCHEMA_VERSION:
+        if version == MIGRATED_VERSION:
+            self._migrate()
+        elif version != SCHEMA_VERSION:
             raise StoreError(
                 f"{self.path} has version {version} of the store, expected {SCHEMA_VERSION}: "
-                "use the mlpot that wrote it"
+                "use the version of mlpot that wrote it"
             )
         self._pragma("synchronous = FULL")
         self._pragma("foreign_keys = ON")
@@ -67,8 +70,21 @@ class Database:
         if problems:
             raise StoreError(damaged(self.path, "; ".join(problems)))
 
+    def _migrate(self) -> None:
+        """Convert a store of the previous version, all or nothing."""
+        with self.transaction():
+            if self._pragma("user_version") != MIGRATED_VERSION:
+                return  # another process converted it
+            if self._connection.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchone()[0]:
+                raise StoreError(
+                    f"{self.path} has version {MIGRATED_VERSION} of the store, and calculations in it are running: "
+                    "let the version of mlpot that started them finish, then start again"
+                )
+            migrate(self._connection)
+            self._pragma(f"user_version = {SCHEMA_VERSION}")
+
     def _make_tables(self) -> None:
-        with self.transaction():  # a second process that creates the same file waits here, and finds it made
+        with self.transaction():  # a second process that creates the same file waits here, and then finds the tables
             if not self._names():
                 for statement in SCHEMA.split(";"):
                     self._connection.execute(statement)
@@ -84,12 +100,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing of what is written inside; on the disk when it returns. May be nested.
-
-        Yields
-        ------
-        None
-        """
+        """Write everything inside or nothing; it is on the disk afterwards. May be nested."""
         if self._connection.in_transaction:
             yield
             return
@@ -104,43 +115,22 @@ class Database:
                 raise
 
     def write(self, sql: str, values: Sequence[Value] = ()) -> int:
-        """Run one statement in a transaction.
-
-        Parameters
-        ----------
-        sql : str
-        values : sequence
-
-        Returns
-        -------
-        int
-            Rows changed.
-        """
+        """Run one statement in a transaction and return the number of changed rows."""
         with self.transaction():
             return self._connection.execute(sql, values).rowcount
 
     def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
-        """All rows of a query.
-
-        Parameters
-        ----------
-        sql : str
-        values : sequence
-
-        Returns
-        -------
-        list of sqlite3.Row
-        """
+        """All rows of a query."""
         with self._errors():
             return self._connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
-        """First row of a query, if there is one."""
+        """First row of a query, or None."""
         rows = self.rows(sql, values)
         return rows[0] if rows else None
 
     def number(self, sql: str, values: Sequence[Value] = ()) -> float:
-        """Single number of a query; 0 where it is NULL."""
+        """Single number of a query; 0 for NULL."""
         return float(self.rows(sql, values)[0][0] or 0)
 
     def close(self) -> None:
@@ -149,30 +139,20 @@ class Database:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Word SQLite's errors for people."""
+        """Turn SQLite's errors into `StoreError`."""
         try:
             yield
         except sqlite3.IntegrityError:
-            raise  # a mistake of the program, not of the file or the machine
+            raise  # an error of the program, not of the file or the machine
         except sqlite3.DatabaseError as error:
             raise StoreError(_sentence(self.path, str(error))) from error
 
 
 def damaged(path: Path, problem: str) -> str:
-    """Sentence about a file that does not hold together.
-
-    Parameters
-    ----------
-    path : Path
-    problem : str
-
-    Returns
-    -------
-    str
-    """
+    """Error message for a damaged file."""
     return (
-        f"{path} is damaged ({problem}): restore it from a copy, or save what can be saved with "
-        f"`sqlite3 {path.name} .recover`; the raw outputs beside it are not touched"
+        f"{path} is damaged ({problem}): restore it from a copy, or recover its readable parts with "
+        f"`sqlite3 {path.name} .recover`; the raw outputs beside it are not affected"
     )
 
 
@@ -183,7 +163,7 @@ def _sentence(path: Path, problem: str) -> str:
         return damaged(path, problem)
     if "full" in problem or "disk I/O" in problem:
         return (
-            f"{path} cannot be written, the disk is full or fails ({problem}): nothing of it is lost; "
+            f"{path} cannot be written, the disk is full or fails ({problem}): no stored data are lost; "
             "free space and start again"
         )
     if "locked" in problem:

@@ -1,4 +1,4 @@
-"""What happened, kept in the store: why structures were selected or refused, models and their data, events."""
+"""Selections of structures with their reasons, models with their training data, and events."""
 
 import json
 import time
@@ -9,20 +9,18 @@ from typing import Any
 from mlpot.active_learning.store.database import Database, Row
 from mlpot.active_learning.store.identity import canonical_json
 
-TROUBLE, OVER = "queue", "queue again"
-"""Kinds of events: something keeps calculations from running; it is over."""
+BLOCKED, RESUMED = "blocked", "resumed"
+"""Kinds of events: something prevents calculations from running; it no longer does."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something worth remembering.
+    """An event.
 
     Attributes
     ----------
     kind : str
-        ``set_aside``, ``lost``, ``halted``, ``check``, ``queue``, ...
-    message : str
-    job_id : str or None
+        ``failed``, ``restarted``, ``halted``, ``check``, ``blocked``, ``trajectory``, ...
     created : float
         Seconds since 1970.
     """
@@ -35,19 +33,16 @@ class Event:
 
 @dataclass(frozen=True)
 class SelectionRecord:
-    """Why a structure was chosen, or refused.
+    """Why a structure was chosen or refused.
 
     Attributes
     ----------
-    structure_id : str
-    iteration : int
     chosen : bool
         False: refused, and kept as a warning.
-    reason : str
     details : mapping
         Uncertainty, distance, trajectory, ...
     model_id : str or None
-        Hash of the model that was uncertain.
+        Hash of the model whose uncertainty was used.
     """
 
     structure_id: str
@@ -59,24 +54,13 @@ class SelectionRecord:
 
 
 class History:
-    """Selections, models and events of a store.
-
-    Parameters
-    ----------
-    database : Database
-    """
+    """Selections, models and events of a store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def note(self, kind: str, message: str, job: str | None = None) -> None:
-        """Keep an event.
-
-        Parameters
-        ----------
-        kind, message : str
-        job : str, optional
-        """
+        """Add an event."""
         self._database.write(
             "INSERT INTO events (kind, job_id, message, created) VALUES (?, ?, ?, ?)",
             (kind, job, message, time.time()),
@@ -88,19 +72,19 @@ class History:
         rows = self._database.rows(f"SELECT * FROM events {condition} ORDER BY id DESC LIMIT ?", [*values, limit])
         return [Event(row["kind"], row["message"], row["job_id"], row["created"]) for row in reversed(rows)]
 
-    def note_trouble(self, message: str) -> None:
-        """Keep what holds calculations up; an empty message says that it is over."""
-        self.note(TROUBLE if message else OVER, message or "calculations go on")
+    def note_blocked(self, message: str) -> None:
+        """Add an event for what prevents calculations from running; an empty message if nothing does any more."""
+        self.note(BLOCKED if message else RESUMED, message or "calculations run again")
 
-    def trouble(self) -> str | None:
-        """Say what holds calculations up, by the latest account; None where nothing does."""
+    def blocked(self) -> str | None:
+        """Return what prevents calculations from running according to the latest event, or None."""
         row = self._database.row(
-            "SELECT kind, message FROM events WHERE kind IN (?, ?) ORDER BY id DESC LIMIT 1", (TROUBLE, OVER)
+            "SELECT kind, message FROM events WHERE kind IN (?, ?) ORDER BY id DESC LIMIT 1", (BLOCKED, RESUMED)
         )
-        return str(row["message"]) if row is not None and row["kind"] == TROUBLE else None
+        return str(row["message"]) if row is not None and row["kind"] == BLOCKED else None
 
-    def select(self, record: SelectionRecord) -> None:
-        """Keep the reason of a selection or of a refusal."""
+    def add_selection(self, record: SelectionRecord) -> None:
+        """Add a selection or a refusal."""
         self._database.write(
             "INSERT INTO selections (structure_id, model_id, iteration, chosen, reason, details, created) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -116,15 +100,7 @@ class History:
         )
 
     def selections(self, structure: str | None = None, *, chosen: bool | None = None) -> list[SelectionRecord]:
-        """List selections in the order in which they were made.
-
-        Parameters
-        ----------
-        structure : str, optional
-            Only of this structure.
-        chosen : bool, optional
-            Only selections, or only refusals.
-        """
+        """List selections and refusals in their order, optionally of one structure or of one of both kinds."""
         rows = self._database.rows(
             "SELECT * FROM selections WHERE (?1 IS NULL OR structure_id = ?1) AND (?2 IS NULL OR chosen = ?2) "
             "ORDER BY id",
@@ -135,18 +111,9 @@ class History:
     def add_model(
         self, sha256: str, path: str, jobs: Iterable[str], *, iteration: int, metrics: Mapping[str, Any]
     ) -> None:
-        """Keep a model and what it was trained on; one that is known already is left as it is.
+        """Add a model, by the hash of its file, and the jobs whose labels it was trained on.
 
-        Parameters
-        ----------
-        sha256 : str
-            Of the file.
-        path : str
-        jobs : iterable of str
-            Labels of its training set.
-        iteration : int
-        metrics : mapping
-            Plain values.
+        A model that is in the store already is left as it is.
         """
         with self._database.transaction():
             self._database.write(
@@ -157,7 +124,7 @@ class History:
                 self._database.write("INSERT OR IGNORE INTO model_labels VALUES (?, ?)", (sha256, job))
 
     def first_model_of(self, job: str) -> Row | None:
-        """First model that was trained with a label: columns id, path, iteration, created."""
+        """First model that was trained on a label: columns id, path, iteration, created."""
         return self._database.row(
             "SELECT m.* FROM models m JOIN model_labels l ON l.model_id = m.id WHERE l.job_id = ? "
             "ORDER BY m.created, m.rowid LIMIT 1",

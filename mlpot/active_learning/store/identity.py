@@ -1,7 +1,7 @@
-"""What makes a DFT calculation the same calculation: canonical structure and settings, and their hashes.
+"""Hashes that identify a DFT calculation: of the canonical structure, of the settings, and of both.
 
-The canonical form of a structure is rounded to 1e-8 A, the digits of extended XYZ, and it is this form that is
-computed: what was exported and read again is known to have been computed.
+The canonical form of a structure is rounded to 1e-8 A, the digits of extended XYZ, and DFT computes this form. So a
+structure that was exported and read again has the same hash.
 """
 
 import hashlib
@@ -17,20 +17,13 @@ from mlpot.errors import DataError
 
 DIGITS = 8
 PER_ATOM = ("initial_magmoms", "initial_charges")
-"""Arrays that a DFT code starts from, and that may decide which state it finds."""
+"""Initial values of a DFT calculation; they can determine the electronic state that it converges to."""
 
 
 def canonical_atoms(atoms: Atoms) -> Atoms:
-    """Reduce atoms to what decides a calculation: elements, positions, cell, pbc, initial moments and charges.
+    """Reduce atoms to what determines a calculation: elements, positions, cell, pbc, initial moments and charges.
 
-    Parameters
-    ----------
-    atoms : ase.Atoms
-
-    Returns
-    -------
-    ase.Atoms
-        Without calculator, constraints, info.
+    Calculator, constraints and info are dropped.
 
     Raises
     ------
@@ -59,7 +52,7 @@ def structure_id(canonical: Atoms) -> str:
     Parameters
     ----------
     canonical : ase.Atoms
-        Of `canonical_atoms`. The order of the atoms counts, because forces come in it.
+        From `canonical_atoms`. The order of the atoms matters, as forces have the same order.
 
     Returns
     -------
@@ -74,46 +67,15 @@ def structure_id(canonical: Atoms) -> str:
 
 
 def canonical_json(content: Mapping[str, object]) -> str:
-    """Text of plain values that does not depend on the order of keys.
-
-    Parameters
-    ----------
-    content : mapping
-
-    Returns
-    -------
-    str
-    """
+    """JSON of plain values with sorted keys."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def settings_id(content: Mapping[str, object]) -> str:
-    """Hash of the settings that decide a label.
-
-    Parameters
-    ----------
-    content : mapping
-        Plain values.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """SHA-256 of the settings that determine a label, plain values, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
 def job_id(structure: str, settings: str) -> str:
-    """Hash of a calculation.
-
-    Parameters
-    ----------
-    structure, settings : str
-        Hashes of both.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """SHA-256 of a calculation, from the hashes of its structure and settings, as 64 hexadecimal digits."""
     return hashlib.sha256(f"{structure} {settings}".encode()).hexdigest()

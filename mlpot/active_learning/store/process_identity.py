@@ -1,7 +1,8 @@
-"""Which process is at work, so that another one can tell, at once and surely, whether it still is.
+"""Identity of a process, from which another process can determine whether it is still alive.
 
-A process id alone is used again sooner or later; together with its start time, the boot of the machine and the
-namespace of ids (containers) it is not. Of processes on other machines nothing is known but their last sign of life.
+Process ids are reused. An id together with the start time in clock ticks, the boot id of the machine and the namespace
+of process ids (containers) is unique. `psutil` does not replace this: its start time is in wall-clock seconds, which
+shift when the clock is adjusted, and it has neither the boot id nor the namespace.
 """
 
 import os
@@ -15,16 +16,16 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process, for ever.
+    """A process, identified uniquely.
 
     Attributes
     ----------
     host : str
     boot : str
-        Boot of the machine and namespace of process ids; empty where the system does not tell.
+        Boot id of the machine and namespace of process ids; empty where the system has none (not Linux).
     pid : int
     started : int
-        Clock ticks from the boot to the start of the process; 0 where the system does not tell.
+        Clock ticks from the boot to the start of the process; 0 where the system has none.
     """
 
     host: str
@@ -39,19 +40,14 @@ class ProcessIdentity:
         return cls(socket.gethostname(), _this_boot(), pid, _start_time(pid) or 0)
 
     def liveness(self) -> Literal["alive", "dead", "unknown"]:
-        """Whether the process is there; unknown from another machine or container.
-
-        Returns
-        -------
-        str
-        """
+        """Whether the process is running; unknown for one on another machine or in another container."""
         if not self.boot or self.boot != _this_boot():
             return "unknown"
         return "alive" if _start_time(self.pid) == self.started else "dead"
 
 
 def _this_boot() -> str:
-    """Boot and namespace that process ids refer to."""
+    """Boot id and namespace in which process ids of this machine are valid."""
     try:
         return f"{BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
@@ -59,10 +55,10 @@ def _this_boot() -> str:
 
 
 def _start_time(pid: int) -> int | None:
-    """Ticks from the boot to the start of a process; None where there is none, or only its corpse."""
+    """Ticks from the boot to the start of a process; None if it does not exist or is a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    state, *fields = text.rpartition(")")[2].split()  # the name before may hold anything
+    state, *fields = text.rpartition(")")[2].split()  # the name before may contain spaces and brackets
     return None if state in "ZX" else int(fields[18])

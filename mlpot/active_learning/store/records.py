@@ -1,4 +1,4 @@
-"""What the store gives back: plain frozen dataclasses, no rows of SQL."""
+"""Values that the store returns: frozen dataclasses, no rows of SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ase import Atoms
 
 from mlpot.data.structure import FloatArray
 
-JobState = Literal["waiting", "running", "done", "set_aside"]
+JobState = Literal["waiting", "running", "done", "failed"]
 EnergyKind = Literal["free_energy", "energy"]
 
 
@@ -20,30 +20,29 @@ class Job:
     ----------
     id, structure_id, settings_id : str
         Hashes.
-    state : str
-    attempt : int
-        How often it was begun.
-    losses : int
-        How often its worker vanished.
+    runs : int
+        Number of times that it was started.
+    restarts : int
+        Number of times that its worker died.
     iteration : int
-        Of the loop, that asked for it.
+        Of the loop that requested it.
     reason : str or None
-        Why it was set aside.
+        Why it failed.
     """
 
     id: str
     structure_id: str
     settings_id: str
     state: JobState
-    attempt: int
-    losses: int
+    runs: int
+    restarts: int
     iteration: int
     reason: str | None
 
 
 @dataclass(frozen=True, eq=False)
 class Label:
-    """What a calculation gave.
+    """Result of a calculation.
 
     Attributes
     ----------
@@ -51,13 +50,13 @@ class Label:
     forces : (n_atoms, 3), eV/A
     stress : (3, 3) or None, eV/A^3
     energy_kind : str
-        Free energies are what forces derive from; ``energy`` where the code gives no other.
-    rung : int
-        Of the ladder of settings, 0 for the first.
+        ``free_energy``, from which forces derive; ``energy`` for codes without it.
+    attempt : int
+        0: with the parameters as given; n: with the n-th fallback settings.
     seconds : float
-        Time of the calculation, rungs that failed included.
+        Time of the calculation, failed attempts included.
     host, code_version : str
-        Where and with what it was computed.
+        Machine and versions that computed it.
     raw_file, raw_sha256 : str or None
         Compressed outputs, in the store's folder of raw files.
     """
@@ -66,7 +65,7 @@ class Label:
     forces: FloatArray
     stress: FloatArray | None
     energy_kind: EnergyKind
-    rung: int = 0
+    attempt: int = 0
     seconds: float = 0.0
     host: str = ""
     code_version: str = ""
@@ -76,19 +75,16 @@ class Label:
 
 @dataclass(frozen=True, eq=False)
 class LabelledJob:
-    """A label with all that belongs to it.
+    """A label with its structure, settings and provenance.
 
     Attributes
     ----------
-    job : Job
-    atoms : ase.Atoms
-    label : Label
     settings : mapping
         Code and parameters.
     origin : mapping
-        Where the structure came from.
+        How the structure was made.
     held_out : bool
-        Never trained on by the loop: part of the first structures, and all control frames.
+        Never trained on by the loop: a part of the initial structures, and all random validation frames.
     """
 
     job: Job

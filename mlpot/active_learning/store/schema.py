@@ -1,7 +1,7 @@
-"""Tables of the store, version 2. Times are seconds since 1970; arrays are little-endian bytes, float64 or int64."""
+"""Tables of the store, version 3. Times are seconds since 1970; arrays are little-endian bytes, float64 or int64."""
 
 APPLICATION_ID = 0x6D6C7041
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA = """
 CREATE TABLE structures (
@@ -14,7 +14,7 @@ CREATE TABLE structures (
     pbc INTEGER NOT NULL,             -- bit 0: x, 1: y, 2: z
     magmoms BLOB,
     charges BLOB,
-    origin TEXT NOT NULL,             -- JSON: where it came from
+    origin TEXT NOT NULL,             -- JSON: how it was made
     created REAL NOT NULL
 );
 CREATE TABLE settings (
@@ -38,29 +38,29 @@ CREATE TABLE jobs (
     id TEXT PRIMARY KEY,              -- hash of structure and settings
     structure_id TEXT NOT NULL REFERENCES structures (id),
     settings_id TEXT NOT NULL REFERENCES settings (id),
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'set_aside')),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'failed')),
     session_id INTEGER REFERENCES sessions (id),
     priority REAL NOT NULL,
     iteration INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,         -- how often it was begun
-    losses INTEGER NOT NULL,          -- how often its worker vanished
-    reason TEXT,                      -- why it was set aside
+    runs INTEGER NOT NULL,            -- number of starts
+    restarts INTEGER NOT NULL,        -- number of times that its worker died
+    reason TEXT,                      -- why it failed
     created REAL NOT NULL,
     changed REAL NOT NULL,
     UNIQUE (structure_id, settings_id),
     CHECK ((state = 'running') = (session_id IS NOT NULL))
 );
 CREATE INDEX jobs_by_state ON jobs (settings_id, state, priority);
-CREATE TABLE attempts (
+CREATE TABLE runs (                   -- starts of jobs
     job_id TEXT NOT NULL REFERENCES jobs (id),
-    attempt INTEGER NOT NULL,
+    run INTEGER NOT NULL,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
     began REAL NOT NULL,
     ended REAL,
     seconds REAL,                     -- of computing
     outcome TEXT,
     reason TEXT,
-    PRIMARY KEY (job_id, attempt)
+    PRIMARY KEY (job_id, run)
 );
 CREATE TABLE labels (
     job_id TEXT PRIMARY KEY REFERENCES jobs (id),
@@ -69,7 +69,7 @@ CREATE TABLE labels (
     energy_kind TEXT NOT NULL CHECK (energy_kind IN ('free_energy', 'energy')),
     forces BLOB NOT NULL,             -- (n_atoms, 3), eV/A
     stress BLOB,                      -- (3, 3), eV/A^3
-    rung INTEGER NOT NULL,            -- of the ladder of settings
+    attempt INTEGER NOT NULL,         -- 0: parameters as given, n: n-th fallback settings
     seconds REAL NOT NULL,
     host TEXT NOT NULL,
     code_version TEXT NOT NULL,
@@ -107,14 +107,15 @@ CREATE TABLE selections (
     details TEXT NOT NULL,            -- JSON
     created REAL NOT NULL
 );
-CREATE TABLE steps (                  -- of the loop: one that is over is never done again
+CREATE TABLE steps (                  -- of the loop: one that is over is not repeated
     iteration INTEGER NOT NULL,
-    name TEXT NOT NULL,               -- explore/0 ..., select, label, learn
-    began REAL NOT NULL,              -- for the first time
+    name TEXT NOT NULL CHECK (name IN ('explore', 'select', 'label', 'learn')),
+    number INTEGER NOT NULL,          -- of the trajectory for explore, else 0
+    began REAL NOT NULL,              -- first start
     ended REAL,
-    seconds REAL,                     -- of the attempt that came to the end
+    seconds REAL,                     -- of the start that finished it
     result TEXT,                      -- JSON
-    PRIMARY KEY (iteration, name)
+    PRIMARY KEY (iteration, name, number)
 );
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,

@@ -1,8 +1,8 @@
-"""The memory of active learning: structures, settings, jobs, labels, models, selections, events, in one SQLite file.
+"""Store of active learning: structures, settings, jobs, labels, models, selections, events, in one SQLite file.
 
-A job is the hash of a canonical structure and of the settings that decide its label, so the same calculation is never
-asked for twice; a label is written in one transaction with the state of its job, so it is never half there. Raw
-outputs lie compressed in ``<name>.raw`` beside the file; ``<name>.work`` holds calculations that are under way.
+A job is identified by the hash of a canonical structure and of the settings that determine its label, so no calculation
+is requested twice. A label is written in one transaction with the state of its job. Compressed outputs are in
+``<name>.raw`` beside the file; ``<name>.work`` holds running calculations.
 """
 
 import json
@@ -18,13 +18,13 @@ from mlpot.active_learning.store.database import Database, Row
 from mlpot.active_learning.store.history import History
 from mlpot.active_learning.store.identity import canonical_atoms, canonical_json, settings_id, structure_id
 from mlpot.active_learning.store.jobs import JobQueue, job_of_row
-from mlpot.active_learning.store.progress import Progress
 from mlpot.active_learning.store.records import Label, LabelledJob
+from mlpot.active_learning.store.steps import Steps
 from mlpot.data.structure import FloatArray, LabelledStructure
 from mlpot.errors import StoreError
 
 PBC_BITS = np.array([1, 2, 4])
-LABEL_COLUMNS = "energy, energy_kind, forces, stress, rung, seconds, host, code_version, raw_file, raw_sha256"
+LABEL_COLUMNS = "energy, energy_kind, forces, stress, attempt, seconds, host, code_version, raw_file, raw_sha256"
 
 
 class Store:
@@ -35,22 +35,21 @@ class Store:
     path : str or Path
         ``*.db``: the folders beside it are named like it, without this ending.
     create : bool
-        Make the store where there is none.
+        Make a missing store.
 
     Attributes
     ----------
-    path : Path
     jobs : JobQueue
-        What is to be computed, and by whom.
+        Calculations and the processes that run them.
     history : History
         Selections, models, events.
-    progress : Progress
-        Steps of the loop that are over.
+    steps : Steps
+        Steps of the loop.
 
     Raises
     ------
     StoreError
-        No store there, not ours, newer, or damaged; a new one with another ending.
+        A file that is missing, not a store, of another version, or damaged; a new one with another ending.
     """
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
@@ -60,21 +59,21 @@ class Store:
         self.database = Database(self.path, create=create)
         self.history = History(self.database)
         self.jobs = JobQueue(self.database, self.history)
-        self.progress = Progress(self.database)
+        self.steps = Steps(self.database)
 
     @property
     def raw_folder(self) -> Path:
-        """Compressed outputs of the DFT code, one file for each label."""
+        """Folder of the compressed outputs of the DFT code, one file for each label."""
         return self.path.with_suffix(".raw")
 
     @property
     def model_folder(self) -> Path:
-        """Potentials of the loop and the folders of their trainings."""
+        """Folder of the potentials and of their training runs."""
         return self.path.with_suffix(".models")
 
     @property
     def work_folder(self) -> Path:
-        """One folder for each calculation that is under way."""
+        """Folder with one folder for each running calculation."""
         return self.path.with_suffix(".work")
 
     def __enter__(self) -> "Store":
@@ -90,18 +89,13 @@ class Store:
     # --- structures and settings
 
     def add_structure(self, atoms: Atoms, origin: Mapping[str, Any] | None = None) -> str:
-        """Keep a structure; one that is known already keeps its first origin.
+        """Add a structure, and return its hash; one that is in the store already keeps its first origin.
 
         Parameters
         ----------
         atoms : ase.Atoms
         origin : mapping
-            Plain values: where it came from.
-
-        Returns
-        -------
-        str
-            Its hash.
+            Plain values: how it was made.
         """
         canonical = canonical_atoms(atoms)
         identity = structure_id(canonical)
@@ -139,18 +133,7 @@ class Store:
         return atoms_of_row(row)
 
     def add_settings(self, content: Mapping[str, Any]) -> str:
-        """Keep the settings that decide labels.
-
-        Parameters
-        ----------
-        content : mapping
-            Code and parameters, plain values.
-
-        Returns
-        -------
-        str
-            Their hash.
-        """
+        """Add settings, code and parameters as plain values, and return their hash."""
         identity = settings_id(content)
         self.database.write(
             "INSERT OR IGNORE INTO settings (id, content, created) VALUES (?, ?, ?)",
@@ -161,19 +144,18 @@ class Store:
     # --- labels
 
     def add_label(self, job: str, label: Label) -> bool:
-        """Keep a label and close its job, both or nothing; on the disk when this returns.
+        """Add a label and close its job, in one transaction; both are on the disk when this returns.
 
         Parameters
         ----------
         job : str
             Hash of the job.
         label : Label
-            Checked for shapes and finite numbers.
 
         Returns
         -------
-        bool
-            False where there is a label already; the first one stays.
+        new : bool
+            False if the job has a label already; the first one stays.
 
         Raises
         ------
@@ -197,7 +179,7 @@ class Store:
         changed = self.database.write(
             f"INSERT INTO labels (job_id, sequence, created, {LABEL_COLUMNS}) "
             "SELECT ?, coalesce(max(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM labels WHERE true "
-            "ON CONFLICT (job_id) DO NOTHING",  # only that: a value that the table refuses is an error
+            "ON CONFLICT (job_id) DO NOTHING",  # any other value that the table refuses is an error
             (
                 job,
                 time.time(),
@@ -205,7 +187,7 @@ class Store:
                 label.energy_kind,
                 forces,
                 stress,
-                label.rung,
+                label.attempt,
                 label.seconds,
                 label.host,
                 label.code_version,
@@ -216,22 +198,12 @@ class Store:
         return changed == 1
 
     def label(self, job: str) -> Label | None:
-        """Label of a job, if there is one."""
+        """Label of a job, or None."""
         row = self.database.row(f"SELECT {LABEL_COLUMNS} FROM labels WHERE job_id = ?", (job,))
         return None if row is None else label_of_row(row)
 
     def labelled(self, settings: str | None = None) -> Iterator[LabelledJob]:
-        """All labels, in the order in which they came in.
-
-        Parameters
-        ----------
-        settings : str, optional
-            Hash of the settings; None: of all.
-
-        Yields
-        ------
-        LabelledJob
-        """
+        """All labels, optionally of one kind of settings, in the order in which they were added."""
         condition, values = ("WHERE j.settings_id = ?", (settings,)) if settings else ("", ())
         jobs = self.database.rows(
             f"SELECT j.id FROM labels l JOIN jobs j ON j.id = l.job_id {condition} ORDER BY l.sequence", values
@@ -239,7 +211,7 @@ class Store:
         return (self.labelled_job(row["id"]) for row in jobs)
 
     def labelled_job(self, job: str) -> LabelledJob:
-        """One label with all that belongs to it.
+        """Label of a job with its structure, settings and provenance.
 
         Raises
         ------
@@ -265,13 +237,7 @@ class Store:
         )
 
     def add_jobs(self, structures: Iterable[str], settings: str, *, iteration: int = 0, priority: float = 0.0) -> int:
-        """Ask for labels of structures; see `JobQueue.add`.
-
-        Returns
-        -------
-        int
-            Jobs that are new.
-        """
+        """Request labels of structures, see `JobQueue.add`, and return the number of new jobs."""
         with self.database.transaction():
             new = [self.jobs.add(one, settings, iteration=iteration, priority=priority)[1] for one in structures]
         return sum(new)
