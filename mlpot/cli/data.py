@@ -87,8 +87,8 @@ def check_files(
     console.print(structures.report.table(), summarize(structures), sep="\n")
     try:
         console.print(reference_energies(structures, elements_of(structures)))
-    except DataError as error:
-        console.print(f"no reference energies: {error}")
+    except DataError:
+        console.print("no reference energies: see the findings")
     findings = check(structures)
     if findings:
         console.print(findings_table(findings, "findings"))

@@ -20,7 +20,8 @@ from ase.io.extxyz import read_xyz
 
 from mlpot.data.label_report import LabelReport
 from mlpot.data.labels import LabelFinder, label_keys
-from mlpot.data.store import StructureStore, iterate_database
+from mlpot.data.outcar import complete_frames, incomplete_steps
+from mlpot.data.store import StructureStore, iterate_database, refuse_what_is_no_file
 from mlpot.data.structure import LabelledStructure
 from mlpot.errors import DataError
 
@@ -99,32 +100,34 @@ def read_structures(
     finder = LabelFinder(label_keys(energy_key, forces_key, stress_key, virial_key), required, group_key)
     if isinstance(source, str | Path) and Path(source).suffix in DATABASES:
         return StructureStore(source, index=index, finder=finder, strict=strict)
-    structures = [finder.labelled(atoms) for atoms in iterate_atoms(source, index)]
+    structures = [finder.labelled(atoms) for atoms in iterate_atoms(source, index, finder.report)]
     if not structures:
         raise DataError(f"expected at least one structure in {source!r} (index {index!r}), got none")
     return StructureList(structures, finder.finish(strict=strict))
 
 
-def iterate_atoms(source: object, index: str | int | slice = ":") -> Iterator[Atoms]:
+def iterate_atoms(source: object, index: str | int | slice = ":", report: LabelReport | None = None) -> Iterator[Atoms]:
     """ASE atoms of any accepted source, one by one.
 
     Parameters
     ----------
     source, index
         As in `read_structures`.
+    report : LabelReport, optional
+        Receives warnings about incomplete files.
 
     Yields
     ------
     ase.Atoms
     """
     if isinstance(source, str | Path):
-        yield from _read_file(Path(source), index)
+        yield from _read_file(Path(source), index, report)
     elif isinstance(source, Atoms):
         yield source
     elif hasattr(source, "to_ase_atoms"):
         yield source.to_ase_atoms(msonable=False)
     elif isinstance(source, Iterable):
-        yield from _pick((atoms for item in source for atoms in iterate_atoms(item)), index)
+        yield from _pick((atoms for item in source for atoms in iterate_atoms(item, report=report)), index)
     else:
         raise DataError(
             f"expected a path, ase.Atoms, pymatgen Structure or a sequence of these, got {type(source).__name__}"
@@ -141,9 +144,8 @@ def _pick(items: Iterable[Any], index: str | int | slice) -> Iterator[Any]:
     return itertools.islice(items, parsed.start, parsed.stop, parsed.step)
 
 
-def _read_file(path: Path, index: str | int | slice) -> Iterator[Atoms]:
-    if not path.is_file():
-        raise DataError(f"no such file: {path}")
+def _read_file(path: Path, index: str | int | slice, report: LabelReport | None) -> Iterator[Atoms]:
+    refuse_what_is_no_file(path)
     opener = OPENERS.get(path.suffix, open)
     inner = path.with_suffix("") if path.suffix in OPENERS else path
     try:
@@ -152,6 +154,11 @@ def _read_file(path: Path, index: str | int | slice) -> Iterator[Atoms]:
         elif inner.suffix in (".extxyz", ".xyz"):
             with opener(path, "rt") as handle:
                 yield from _pick(_extxyz_frames(handle), index)
+        elif path.name.startswith("OUTCAR") and inner == path:
+            frames = list(complete_frames(path))
+            if report is not None and (finding := incomplete_steps(path, len(frames))):
+                report.add(finding)
+            yield from _pick(frames, index)
         else:
             frames = ase.io.read(path, index)
             yield from [frames] if isinstance(frames, Atoms) else frames

@@ -248,7 +248,8 @@ def _rank_message(table: EnergyTable, free: NDArray[np.int64], rank: int) -> str
     return (
         f"the compositions do not determine the reference energies of {_symbols(table.atomic_numbers, free)}: "
         f"rank {rank} for {len(free)} elements ({composed}), so only sums of them are fixed; add isolated atoms or "
-        "structures of other composition, give the values, or ask for method `least_squares_min_norm`"
+        "structures of other composition, give the values, or take the solution of least norm: "
+        "mlpot train ... --set data.reference_energies=least_squares_min_norm"
     )
 
 

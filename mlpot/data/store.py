@@ -158,9 +158,16 @@ def _results(structure: LabelledStructure) -> dict[str, float | FloatArray]:
     return {label: value for label, value in results.items() if value is not None}
 
 
-def _open(path: Path) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]]:
+def refuse_what_is_no_file(path: Path) -> None:
+    """Raise a `DataError` where a path is missing or a folder."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: expected a file with structures, or a list of such files")
     if not path.is_file():
         raise DataError(f"no such file: {path}")
+
+
+def _open(path: Path) -> tuple[Any, np.ndarray[Any, np.dtype[np.int64]]]:
+    refuse_what_is_no_file(path)
     try:
         database = ase.db.connect(path, use_lock_file=False)
         ids = [row.id for row in database.select(columns=["id"], include_data=False)]

@@ -213,6 +213,8 @@ def _conclude(fit: Trainer, problem: TrainingSetup, folder: Path, stopped: str |
     """Take out the offset of energies, score, export, plot and summarise."""
     batch_atoms = 4 * fit.settings.batch_atoms
     offset = remove_energy_offset(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
+    record_max_density(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
+    fit.evaluate = fit.evaluate_exported()
     validation = None if problem.validation is None else fit.score(problem.validation)[1]
     test = None if problem.test is None or stopped else fit.score(problem.test)[1]
     result = TrainingResult(
@@ -227,7 +229,6 @@ def _conclude(fit: Trainer, problem: TrainingSetup, folder: Path, stopped: str |
     )
     if fit.fabric.is_global_zero:
         summary = _summary(result, fit, problem) | {"energy_offset_correction": offset}
-        record_max_density(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
         save_model(result.model, fit.average.module, training=summary)
         (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         if stopped is None and fit.config.run.plots:

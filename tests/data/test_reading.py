@@ -3,8 +3,11 @@
 import bz2
 import gzip
 import lzma
+import re
+from pathlib import Path
 
 import ase.io
+import ase.test
 import numpy as np
 import pytest
 from ase.db import connect
@@ -131,3 +134,42 @@ def test_any_structure_survives_extended_xyz(atoms, energy, seed, tmp_path_facto
     atoms.set_array("REF_forces", forces)
     ase.io.write(path, atoms)
     assert dataset_hash(read_structures(path)) == dataset_hash(read_structures(atoms))
+
+
+def test_a_folder_is_named_as_such(tmp_path):
+    with pytest.raises(DataError, match="is a folder: expected a file"):
+        read_structures(tmp_path)
+
+
+@pytest.fixture
+def outcar(tmp_path):
+    """OUTCAR of three ionic steps, made from the one of ASE's tests: its text, and where each step ends."""
+    lines = (Path(ase.test.__file__).parent / "testdata/vasp/OUTCAR_example_1").read_text().splitlines(keepends=True)
+    begin = next(k for k, line in enumerate(lines) if "Iteration" in line)
+    end = next(k for k, line in enumerate(lines) if "FREE ENERGIE OF" in line) + 5
+    steps = ["".join(lines[begin:end]).replace("Iteration    1(", f"Iteration {number:4d}(") for number in (1, 2, 3)]
+    assert "Iteration    3(" in steps[2]
+    return "".join(lines[:begin]), steps
+
+
+def test_complete_steps_of_an_unfinished_outcar_are_kept(outcar, tmp_path):
+    head, steps = outcar
+    path = tmp_path / "OUTCAR"
+    path.write_text(head + "".join(steps))
+    assert len(read_structures(path)) == 3
+    assert "incomplete-file" not in {finding.kind for finding in read_structures(path).report.findings}
+    path.write_text(head + steps[0] + steps[1] + steps[2][: len(steps[2]) // 2])
+    read = read_structures(path)
+    assert len(read) == 2
+    assert "2 of 3 ionic steps" in read.report.findings[0].message
+
+
+def test_a_step_that_cannot_be_read_does_not_lose_the_others(outcar, tmp_path):
+    head, steps = outcar
+    broken = re.sub(r"(TOTAL-FORCE \(eV/Angst\)\n -+\n +\S+)", r"\1*********", steps[2])
+    assert broken != steps[2]
+    path = tmp_path / "OUTCAR"
+    path.write_text(head + steps[0] + steps[1] + broken)
+    read = read_structures(path)
+    assert len(read) == 2
+    assert "2 of 3 ionic steps" in read.report.findings[0].message

@@ -11,6 +11,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 from emt_structures import emt_structures, small_config
 
 from mlpot.config.train_file import read_train_config, write_train_config
@@ -261,3 +262,27 @@ def test_cuda_follows_the_cpu(data_file, tmp_path):
         for device in ("cpu", "cuda")
     ]
     assert results[1].validation["forces_rmse"] == pytest.approx(results[0].validation["forces_rmse"], rel=1e-3)
+
+
+def test_the_errors_of_the_summary_are_those_of_the_exported_model(tmp_path):
+    """Dense structures held out: the density gate of the exported model acts on them."""
+    frames = [atoms for atoms in emt_structures(12) if "forces" in atoms.calc.results]
+    dense = []
+    for atoms in frames[:3]:
+        squeezed = atoms.copy()
+        squeezed.set_cell(atoms.cell * 0.9, scale_atoms=True)
+        squeezed.calc = SinglePointCalculator(squeezed, energy=0.0, forces=atoms.calc.results["forces"])
+        dense.append(squeezed)
+    ase.io.write(tmp_path / "train.extxyz", frames)
+    ase.io.write(tmp_path / "dense.extxyz", dense)
+    data = {"validation": str(tmp_path / "dense.extxyz")}
+    config = small_config(tmp_path / "train.extxyz", tmp_path / "run", data=data, model={"n_layers": 2})
+    result = train(config)
+    exported = load_model(result.model)
+    squares = [
+        (exported.evaluate(graph_from_atoms(atoms, exported.manifest.atomic_numbers, exported.manifest.cutoff)).forces
+         - torch.tensor(atoms.calc.results["forces"])).square().flatten()
+        for atoms in dense
+    ]  # fmt: skip
+    expected = 1e3 * float(torch.cat(squares).mean().sqrt())
+    assert result.validation["forces_rmse"] == pytest.approx(expected, rel=1e-6)

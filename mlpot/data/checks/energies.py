@@ -31,7 +31,7 @@ def _references(table: EnergyTable) -> list[Finding]:
     try:
         reference = reference_energies_of(table)
     except DataError as error:
-        return [Finding("warning", "reference-energies", str(error), "")]
+        return [Finding("error", "reference-energies", str(error), "")]  # `mlpot train` refuses the same data
     if "isolated atom" not in reference.sources or -20 < reference.residual_mean < 0.5:
         return []
     severity = "error" if abs(reference.residual_mean) > 20 else "warning"
