@@ -2,7 +2,7 @@
 
     python benchmarks/potentials.py Si --test Si_test.extxyz --structure Si:diamond:5.47 --stable
 
-The licence of the card is written into the files of the presets. Each preset is compared with test data, passes through
+The license of the card is written into the files of the presets. Each preset is compared with test data, passes through
 `mlpot check` and, where the structure is a crystal, `mlpot properties`. What is complete in the output folder for the
 same file is not repeated. The tables stand in the card between the lines `<!-- measured -->` and `<!-- end -->`; values
 to compare with come from `reference.yaml`.
@@ -59,15 +59,15 @@ def main(
 
 
 def write_license(file: Path, license: str) -> None:
-    """Write the licence of the card into a model file; everything else in it stays as it is."""
+    """Write the license of the card into a model file; everything else in it stays as it is."""
     bundle = ModelBundle.read(file)
     if bundle.manifest.license != license:
         bundle.with_license(license).save(file)
 
 
 def license_of(card: str) -> str:
-    """Licence in the table of a card."""
-    return re.search(r"^\| licence \| (.+) \|$", card, re.MULTILINE)[1]  # type: ignore[index]  # each card has one
+    """License in the table of a card."""
+    return re.search(r"^\| license \| (.+) \|$", card, re.MULTILINE)[1]  # type: ignore[index]  # each card has one
 
 
 def measured(result: Path, command: list[Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def info(
     model: ModelName, as_json: Annotated[bool, typer.Option("--json", help="print the manifest as JSON")] = False
 ) -> None:
-    """Check a model file and print its architecture, elements, training and licence."""
+    """Check a model file and print its architecture, elements, training and license."""
     from mlpot.model_file.registry import find_potential
 
     print_info(find_potential(model), as_json=as_json)
@@ -56,7 +56,7 @@ def manifest_table(manifest: "Manifest", path: Path) -> Table:
         "trained in": "float64" if manifest.precision == "double" else "float32 (precision mixed)",
         "units": ", ".join(f"{quantity} {unit}" for quantity, unit in manifest.units.items()),
         "reference energies": ", ".join(f"{element} {energy:.4f} eV" for element, energy in energies),
-        "licence": manifest.license or "not stated",
+        "license": manifest.license or "not stated",
     }
     for name, text in rows.items():
         table.add_row(name, escape(text))

@@ -1,8 +1,8 @@
-"""Neighbour sums: the density of the elements (first layer) and of the messages (later layers), mixed into channels.
+"""Neighbor sums: the density of the elements (first layer) and of the messages (later layers), mixed into channels.
 
-The sum over neighbours holds few or no parameters and does not know the number of channels; everything wide
+The sum over neighbors holds few or no parameters and does not know the number of channels; everything wide
 happens once per atom, with weights of the atom's own element (`elements`). Both sums are batched matrix products over
-the padded neighbour list.
+the padded neighbor list.
 
     species   D_i[z n, lm] = 1/sqrt(Nbar) sum_j [z_j = z] b_n(r_ij) Y_lm(r_ij)
     messages  D_i[c, l1 m1, l2 m2] = 1/sqrt(Nbar) sum_j R_(l1 l2 c)(r_ij) Y_(l1 m1)(r_ij) x_j[c, l2 m2]
@@ -27,8 +27,8 @@ from mlpot.model.species_linear import map_by_element
 class SpeciesDensity(nn.Module):
     """Density of each element around an atom, mixed into channels: A ``((lmax + 1)^2, n_centers, n_channels)``.
 
-    Each pair of elements, of the atom and of its neighbours, has weights of its own. With an embedding, which is for
-    many elements, neighbours are vectors of a few numbers, whose weights all atoms share.
+    Each pair of elements, of the atom and of its neighbors, has weights of its own. With an embedding, which is for
+    many elements, neighbors are vectors of a few numbers, whose weights all atoms share.
     """
 
     degree_scale: Tensor
@@ -65,7 +65,7 @@ class SpeciesDensity(nn.Module):
         return torch.cat(mixed, 1).transpose(0, 1).contiguous()
 
     def species_mix(self) -> Tensor:
-        """Weights ``(n_species, n_species, l, n_radial, n_channels)``, centres first: one for all with an embedding."""
+        """Weights ``(n_species, n_species, l, n_radial, n_channels)``, centers first: one for all with an embedding."""
         embedding, mix = self.embedding, self.mix * self.degree_scale
         if embedding is None:
             return mix

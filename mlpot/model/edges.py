@@ -11,17 +11,17 @@ from mlpot.model.radial import RadialBasis
 
 
 class EdgeFeatures(NamedTuple):
-    """What every neighbour sum needs to know about the edges.
+    """What every neighbor sum needs to know about the edges.
 
     Attributes
     ----------
     neighbor : (n_edges,), int64
-        Index j of the neighbour.
+        Index j of the neighbor.
     slot : (n_edges,), int64
-        Place of the edge in a list padded to `n_slots` neighbours for each centre.
+        Place of the edge in a list padded to `n_slots` neighbors for each center.
     n_centers, n_slots : int
     harmonics : (n_edges, (lmax + 1)^2)
-        Real spherical harmonics of the direction, component normalised.
+        Real spherical harmonics of the direction, component normalized.
     radial : (n_edges, n_radial)
         Radial basis times the envelope.
     """
@@ -49,7 +49,7 @@ class EdgeEmbedding(nn.Module):
         center, neighbor = edge_index[0], edge_index[1]
         if bool((center[1:] < center[:-1]).any()):
             raise ValueError(
-                "`edge_index[0]` must be non-decreasing, got centres out of order: sort the edges by centre"
+                "`edge_index[0]` must be non-decreasing, got centers out of order: sort the edges by center"
             )
         count = torch.bincount(center, minlength=n_centers)
         first = torch.cumsum(count, 0) - count
@@ -73,7 +73,7 @@ def pad(values: Tensor, edges: EdgeFeatures) -> Tensor:
 class SphericalHarmonics(nn.Module):
     """Real spherical harmonics of unit vectors as polynomials in x, y, z.
 
-    The coefficients are fitted to e3nn's harmonics (component normalisation), of which they are an exact
+    The coefficients are fitted to e3nn's harmonics (component normalization), of which they are an exact
     rewriting: a few products and one small matrix product per degree, quick under repeated differentiation.
     """
 

@@ -1,4 +1,4 @@
-"""The one input of a potential: atoms as nodes, neighbour pairs as edges with their vectors.
+"""The one input of a potential: atoms as nodes, neighbor pairs as edges with their vectors.
 
 Data flow: `neighbors` makes a `Graph` from ASE atoms, `collate` joins several, `model` turns it into energies.
 """
@@ -18,7 +18,7 @@ class Graph(NamedTuple):
     species : (n_atoms,), int64
         Index of each atom's element in the model's list of elements.
     edge_index : (2, n_edges), int64
-        Centre i (non-decreasing) and neighbour j of every pair inside the cutoff; full list.
+        Center i (non-decreasing) and neighbor j of every pair inside the cutoff; full list.
     edge_vectors : (n_edges, 3), float64, A
         ``r_ij = r_j - r_i + S @ cell``.
     batch : (n_atoms,), int64

@@ -185,7 +185,7 @@ class Potential(nn.Module):
     energy_scale : float, eV
         Typical interaction energy; the root mean square force component in eV/A is a good choice.
     average_neighbors : float
-        Mean number of neighbours inside the cutoff.
+        Mean number of neighbors inside the cutoff.
 
     Raises
     ------

@@ -36,7 +36,7 @@ class RadialBasis(nn.Module):
     """Bessel functions of a stretched distance, ``2 s sin(n pi x) / (n r)``, times the envelope.
 
     The distance_transform a, ``x = (1 + a) r / (cutoff + a r)``, gives them a higher resolution in bonds, with a = 1
-    two to three times that at the cutoff, where what neighbours do changes slowly. They are of order one at
+    two to three times that at the cutoff, where what neighbors do changes slowly. They are of order one at
     bond lengths; ``s`` keeps their sum of squares that of functions without the ``1 / n``. That factor
     lets the model learn smooth functions of the distance first: at the same weights, a function that
     oscillates n times counts n times less.

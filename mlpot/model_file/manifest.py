@@ -68,7 +68,7 @@ class Scaling(_Strict):
 
     `scale` has one value for each element of the model (forces), or one (energy, stress). A fraction ``levels[k]`` of
     the held-out errors lies below ``quantiles[k] * sigma``. For forces, where the file has a feature distance,
-    ``sigma = scale * sqrt(spread) * D * max(1, D / distance_limit)``, with D that of the neighbourhood.
+    ``sigma = scale * sqrt(spread) * D * max(1, D / distance_limit)``, with D that of the neighborhood.
     """
 
     scale: list[float]

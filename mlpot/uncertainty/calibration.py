@@ -3,10 +3,10 @@
     sigma_i = scale(z_i) * sqrt(spread_i) * D_i * max(1, D_i / limit)
     |error| < quantile(level) * sigma   for a share `level` of held-out errors
 
-``D`` is the feature distance of the neighbourhood, ``limit`` the one below which 90 % of the held-out atoms lie. Each
+``D`` is the feature distance of the neighborhood, ``limit`` the one below which 90 % of the held-out atoms lie. Each
 of the two signals misses errors that the other one sees, so sigma is the geometric mean of spread and squared distance,
-and grows faster where no held-out atom was. The distance is that of the neighbourhood because the force on an atom is
-made of its neighbours' energies: an atom below a surface may be known, its force not. docs/uncertainty.md has the
+and grows faster where no held-out atom was. The distance is that of the neighborhood because the force on an atom is
+made of its neighbors' energies: an atom below a surface may be known, its force not. docs/uncertainty.md has the
 measurements that this form was chosen by. Without a distance sigma is ``scale(z_i) * spread_i``.
 
 All of it comes from data that the model was not trained on. Within one sigma lie as many held-out errors as would if
@@ -17,7 +17,7 @@ distribution.
 
 References
 ----------
-Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), algorithm 2 (split conformal prediction with normalised residuals);
+Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), algorithm 2 (split conformal prediction with normalized residuals);
 Palmer et al., npj Comput. Mater. 8, 115 (2022): scaling of ensembles by held-out residuals.
 """
 
@@ -143,7 +143,7 @@ def error_bars(
     spread : Spread
     species : (n_atoms,)
     distances : (n_atoms,) or None
-        Feature distances of the neighbourhoods; None where the file has none.
+        Feature distances of the neighborhoods; None where the file has none.
 
     Returns
     -------

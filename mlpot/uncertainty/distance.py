@@ -115,12 +115,12 @@ def _fit_element(distance: FeatureDistance, index: int, descriptors: FloatArray)
     distance.whitening[index] = _whitening(covariance + np.diag(floor)) / np.sqrt(width)
     white = (descriptors - distance.mean[index]) @ distance.whitening[index].T
     clusters = _clusters(white)
-    centres = np.array([cluster.mean(axis=0) for cluster in clusters])
-    rests = [cluster - centre for cluster, centre in zip(clusters, centres, strict=True)]
+    centers = np.array([cluster.mean(axis=0) for cluster in clusters])
+    rests = [cluster - center for cluster, center in zip(clusters, centers, strict=True)]
     pooled, ridge = _covariance(np.concatenate(rests)), CLUSTER_RIDGE / width * np.eye(width)
     for k, rest in enumerate(rests):
         shrunk = (len(rest) * _covariance(rest) + PSEUDO_ATOMS * pooled) / (len(rest) + PSEUDO_ATOMS)
-        distance.cluster_mean[index, k] = centres[k]
+        distance.cluster_mean[index, k] = centers[k]
         distance.cluster_whitening[index, k] = (_whitening(shrunk + ridge) / np.sqrt(width))[np.tril_indices(width)]
 
 

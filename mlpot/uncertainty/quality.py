@@ -28,7 +28,7 @@ class ErrorTable(NamedTuple):
     energy_errors, energy_spreads : (n_structures_with_energy,), eV
     stress_errors, stress_spreads : (n_structures_with_stress, 3, 3), eV/A^3
     distances, neighborhood_distances : (n_atoms,)
-        Feature distances, of an atom and of its neighbourhood; empty where the model has none.
+        Feature distances, of an atom and of its neighborhood; empty where the model has none.
     structure : (n_atoms,)
         Which structure each atom belongs to, counted from 0.
     n_structures : int
@@ -102,7 +102,7 @@ def sigmas(table: ErrorTable, scaling: Scaling) -> FloatArray:
 def force_sigmas(
     scaling: Scaling, spreads: FloatArray, species: NDArray[np.integer], distances: FloatArray | None
 ) -> FloatArray:
-    """Error bar of the force components of each atom, from its spread and the feature distance of its neighbourhood.
+    """Error bar of the force components of each atom, from its spread and the feature distance of its neighborhood.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def force_sigmas(
     spreads : (n_atoms,), eV/A
     species : (n_atoms,)
     distances : (n_atoms,) or None
-        Of the neighbourhoods, where `scaling` has a limit of them.
+        Of the neighborhoods, where `scaling` has a limit of them.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def force_sigmas(
     if scaling.distance_limit is None:
         return scale * spreads
     if distances is None:
-        raise ValueError("these error bars need the feature distances of the neighbourhoods")
+        raise ValueError("these error bars need the feature distances of the neighborhoods")
     return np.asarray(scale * np.sqrt(spreads) * distances * np.maximum(1.0, distances / scaling.distance_limit))
 
 

@@ -34,10 +34,10 @@ def test_damaged_files_are_refused(model_file, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Si/accurate", "ethanol/fast", "Si-dft/fast"])
-def test_shipped_potentials_state_the_licence_of_their_card(name):
+def test_shipped_potentials_state_the_license_of_their_card(name):
     path = find_potential(name)
     console = Console(record=True, width=120)
     manifest = print_info(path, console=console)
     assert manifest.license.startswith("MIT")
-    assert f"| licence | {manifest.license} |" in (path.parent / "card.md").read_text()
+    assert f"| license | {manifest.license} |" in (path.parent / "card.md").read_text()
     assert manifest.license in console.export_text()

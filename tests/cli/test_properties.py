@@ -45,7 +45,7 @@ def test_one_failure_leaves_the_others(tmp_path, model_file):
 
 
 def test_mistakes_are_named(tmp_path):
-    result = call("Si-dft/fast", "--structure", "Si:diamond:5.43", "--only", "colour", "--output", tmp_path)
+    result = call("Si-dft/fast", "--structure", "Si:diamond:5.43", "--only", "color", "--output", tmp_path)
     assert result.exit_code == 1
-    assert "unknown properties colour; expected some of equation-of-state" in result.output
+    assert "unknown properties color; expected some of equation-of-state" in result.output
     assert "neither a file" in call("Si-dft/fast", "--structure", "nothing", "--output", tmp_path).output

@@ -68,5 +68,5 @@ def test_arm_gives_the_same_numbers(emulated, tmp_path):
         assert float(size) == pytest.approx(np.abs(calc.get_forces(atoms)).sum(), rel=1e-12)
 
 
-def test_arm_finds_the_neighbours(emulated):
+def test_arm_finds_the_neighbors(emulated):
     subprocess.run(emulated, check=True)

@@ -50,7 +50,7 @@ def test_radial_functions_that_oscillate_count_for_less():
     assert scale.square().mean().item() == pytest.approx(4.0)
 
 
-def test_padding_keeps_every_edge_with_its_centre():
+def test_padding_keeps_every_edge_with_its_center():
     edge_index = torch.tensor([[0, 0, 2, 2, 2], [1, 2, 0, 1, 3]])
     vectors = torch.randn(5, 3, dtype=torch.float64)
     edges = EdgeEmbedding(ModelConfig(lmax=1)).double()(edge_index, vectors, None, 4, vectors)
@@ -63,5 +63,5 @@ def test_padding_keeps_every_edge_with_its_centre():
 def test_unsorted_edges_are_refused():
     edge_index = torch.tensor([[1, 0], [0, 1]])
     vectors = torch.randn(2, 3, dtype=torch.float64)
-    with pytest.raises(ValueError, match="sort the edges by centre"):
+    with pytest.raises(ValueError, match="sort the edges by center"):
         EdgeEmbedding(ModelConfig()).double()(edge_index, vectors, None, 2, vectors)

@@ -1,4 +1,4 @@
-"""Neighbour lists equal a brute-force search for every kind of structure; bad input is refused by name."""
+"""Neighbor lists equal a brute-force search for every kind of structure; bad input is refused by name."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ def test_finds_what_matscipy_finds_always(box):
     np.testing.assert_array_equal(table(native_neighbor_list(atoms, cutoff)), in_order(i, j, S))
 
 
-def test_atoms_that_have_wandered_far_keep_their_neighbours():
+def test_atoms_that_have_wandered_far_keep_their_neighbors():
     """Over thousands of cells; in a dilute gas that costs nothing."""
     rng = np.random.default_rng(0)
     cell = 12.0 * (np.eye(3) + 0.3 * np.tril(rng.uniform(-1, 1, (3, 3)), -1))

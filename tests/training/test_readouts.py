@@ -114,7 +114,7 @@ def test_ase_gets_error_bars(committee_file, alloy, engine):
 
 
 def _around(atoms, distances):
-    """Root mean square over each atom and its neighbours, by ASE's neighbour list."""
+    """Root mean square over each atom and its neighbors, by ASE's neighbor list."""
     cutoff = atoms.calc.manifest.cutoff
     i, j, r = neighbor_list("ijd", atoms, cutoff)
     own = np.arange(len(atoms))

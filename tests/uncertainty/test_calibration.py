@@ -113,7 +113,7 @@ def test_auroc_counts_pairs(rows):
     assert auroc(scores, positive) == pytest.approx(expected, nan_ok=True)
 
 
-def test_sigma_grows_with_the_distance_of_the_neighbourhood():
+def test_sigma_grows_with_the_distance_of_the_neighborhood():
     scaling = calibrate(table(distances=True), 2, None).forces
     near = table(n_atoms=20, distances=True)
     near = near._replace(neighborhood_distances=np.full(20, scaling.distance_limit))

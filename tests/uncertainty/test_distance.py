@@ -11,14 +11,14 @@ from mlpot.uncertainty.distance import CLUSTERS, RIDGE, fit_distance
 WIDTH = 5
 
 
-def gaussian_blocks(seed=0, n=4000, centres=(0.0,)):
-    """Correlated descriptors, far from zero, of two of three elements, around one or more centres."""
+def gaussian_blocks(seed=0, n=4000, centers=(0.0,)):
+    """Correlated descriptors, far from zero, of two of three elements, around one or more centers."""
     rng = np.random.default_rng(seed)
     mixing = rng.normal(size=(2, WIDTH, WIDTH))
     for _ in range(4):
         species = rng.choice([0, 2], size=n // 4)
         scatter = np.einsum("nij,nj->ni", mixing[species // 2], rng.normal(size=(n // 4, WIDTH)))
-        yield 1e3 + rng.choice(centres, size=(n // 4, 1)) + scatter, species
+        yield 1e3 + rng.choice(centers, size=(n // 4, 1)) + scatter, species
 
 
 def joined(blocks):
@@ -45,7 +45,7 @@ def test_one_cluster_is_the_mahalanobis_distance(monkeypatch):
 
 def test_is_that_of_the_nearest_cluster():
     """Written down once more, as the reference says it."""
-    distance = fit_distance(gaussian_blocks(centres=(0.0, 30.0)), 3, WIDTH)
+    distance = fit_distance(gaussian_blocks(centers=(0.0, 30.0)), 3, WIDTH)
     descriptors, species = joined(gaussian_blocks(seed=1))
     got = distance.of(descriptors, species)
     for index in (0, 2):
@@ -60,7 +60,7 @@ def test_is_that_of_the_nearest_cluster():
 
 
 def test_what_lies_between_two_clusters_is_far():
-    blocks = list(gaussian_blocks(centres=(0.0, 30.0)))
+    blocks = list(gaussian_blocks(centers=(0.0, 30.0)))
     distance = fit_distance(blocks, 3, WIDTH)
     inside = distance.of(*joined(blocks))
     between = distance.of(np.full((1, WIDTH), 1e3 + 15.0), np.array([0]))

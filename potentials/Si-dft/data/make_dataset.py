@@ -49,7 +49,7 @@ def k_points(atoms: Atoms, vacuum_axes: tuple[int, ...], spacing: float = K_SPAC
 def settings(atoms: Atoms, vacuum_axes: tuple[int, ...], cutoff: float, spacing: float) -> dict[str, Any]:
     """Parameters of the calculation as plain data; they decide the labels together with the structure.
 
-    Molecules, with vacuum along all axes, are spin-polarised, so that they dissociate into the isolated atom.
+    Molecules, with vacuum along all axes, are spin-polarized, so that they dissociate into the isolated atom.
     """
     moments = {"spinpol": True, "magmoms": [2.0 if len(atoms) == 1 else 1.0] * len(atoms)}
     return {

@@ -220,7 +220,7 @@ def vacancies(rng: np.random.Generator) -> Iterator[Atoms]:
 
 
 def interstitials(rng: np.random.Generator) -> Iterator[Atoms]:
-    """One atom too many: tetrahedral, hexagonal and bond-centred sites, and dumbbells, rattled."""
+    """One atom too many: tetrahedral, hexagonal and bond-centered sites, and dumbbells, rattled."""
     sites = {"tetrahedral": (0.5, 0.5, 0.5), "hexagonal": (0.625, 0.625, 0.375), "bond": (0.125, 0.125, 0.125)}
     sites["near-bond"] = (0.2, 0.05, 0.125)
     for n, n_atoms in enumerate([8, 16, 8, 8, 16, 8, 8]):
@@ -282,7 +282,7 @@ def clusters(rng: np.random.Generator) -> Iterator[Atoms]:
 
 
 def random_cluster(rng: np.random.Generator, n_atoms: int) -> Atoms:
-    """Cluster in which every atom has a neighbour at 2.1 to 2.7 A and none below 2.1 A, in a box of vacuum."""
+    """Cluster in which every atom has a neighbor at 2.1 to 2.7 A and none below 2.1 A, in a box of vacuum."""
     positions = [np.zeros(3)]
     while len(positions) < n_atoms:
         direction = rng.normal(size=3)
