@@ -129,7 +129,7 @@ def test_restart_with_something_else_is_refused(silicon, tmp_path, deep_model_fi
     with pytest.raises(ConfigError, match="`model` was"):
         run_md(other, short(), path, restart=True)
     path.write_text("")
-    with pytest.raises(DataError, match="shorter than its checkpoint"):
+    with pytest.raises(DataError, match="shorter than at its checkpoint"):
         run_md(silicon(), short(), path, restart=True)
 
 
