@@ -1,19 +1,18 @@
-"""ASE calculator: a model file behind the interface that ASE's optimizers, dynamics and everything above them use.
+"""ASE calculator: a model file behind the interface of ASE.
 
 Data flow: ASE atoms -> `engines` (native or torch, with a neighbor list kept between calls) -> `results`.
 
-Per-atom properties follow ASE's own Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are
-per-atom virials divided by the volume of the whole cell, so they sum to ``stress``. In models of two or more layers the
-division of the virial among the atoms is not the one that a heat flux needs (the sum is exact); the logger ``mlpot``
-warns of it once.
+Per-atom properties follow ASE's Lennard-Jones calculator: ``energies`` sum to ``energy``; ``stresses`` are per-atom
+virials divided by the volume of the whole cell, and sum to ``stress``. In models of two or more layers their division
+among the atoms is not that of the heat flux (the sum is exact); the logger ``mlpot`` warns of it once.
 
-Committees have more properties: ``forces_ensemble_std`` and the like always, ``forces_std`` and the like if they are
-calibrated, each computed on request (`mlpot.uncertainty.properties`). ``descriptors`` are available for every model.
+Committees have more properties, computed on request (`mlpot.uncertainty.properties`): ``forces_ensemble_std`` and the
+like, and, if they are calibrated, ``forces_std`` and the like. Every model has ``descriptors``.
 
-Stress needs a volume. It is computed for three periodic directions, where the volume is that of the cell: of a slab in
-a box periodic in all directions the vacuum counts (multiply by cell height / slab thickness for the stress inside the
-slab). With fewer periodic directions the volume is a convention, and stress is refused instead of being wrong by an
-unknown factor; `MLPotCalculator.get_virial` returns the virial, which needs no volume.
+Stress requires a volume. It is computed for three periodic directions, with the volume of the cell. For a slab in a
+cell that is periodic in all directions this includes the vacuum (multiply by cell height / slab thickness for the
+stress inside the slab). With fewer periodic directions the volume is a convention, and stress is an error;
+`MLPotCalculator.get_virial` returns the virial, which requires no volume.
 """
 
 import copy
@@ -50,8 +49,8 @@ STRESSES = {"stress", "stresses", "stress_std", "stress_ensemble_std"}
 class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     """Energy, forces and stress of a potential in a `model.pt` file.
 
-    Copies (`copy`, `deepcopy`) share the model and have results and neighbor list of their own. A pickle holds the
-    path and the hash of the file, and loads the file where it is opened.
+    Copies (`copy`, `deepcopy`) use the same model, with their own results and neighbor list. A pickle contains the path
+    and the hash of the file, and loads the file when it is read.
 
     Parameters
     ----------
@@ -60,14 +59,13 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     device : str
         ``cpu``, ``cuda`` or any other device of torch.
     precision : {"mixed", "double"}, optional
-        ``mixed`` computes in float32 on float64 positions, with float64 sums; ``double`` all in float64; None: as the
-        model was trained.
+        ``mixed``: float32 arithmetic on float64 positions, with float64 sums; ``double``: all in float64; None: as in
+        the training.
     skin : float, A
-        Margin of the neighbor list: it is rebuilt when an atom moved by more than half of it. Results do not depend on
-        it.
+        Margin of the neighbor list, which is rebuilt when an atom has moved by half of it. Results do not depend on it.
     engine : {"native", "torch"}, optional
-        None: the native engine on the CPU, torch on other devices. Both give the same numbers. The logger ``mlpot``
-        names it at level INFO.
+        None: native on the CPU, torch on other devices. Both give the same numbers. The logger ``mlpot`` names the
+        engine at level INFO.
     threads : int, optional
         Threads of the native engine; None: ``OMP_NUM_THREADS`` if that is set, else the number of cores.
 
@@ -77,11 +75,11 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     engine : Engine
         The model in its engine; ``engine.description`` is for log files.
     manifest : Manifest
-        Of the model: elements, cutoff, training, calibration.
+        Description of the model: elements, cutoff, training, calibration.
     sha256 : str
         Hash of the file when it was loaded.
     failure_hooks : list of callable
-        Called with the atoms and the error when an evaluation fails, before it is raised; copies have none.
+        Called with the atoms and the error when an evaluation fails, before the error is raised. Copies have none.
 
     Raises
     ------
@@ -98,6 +96,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     >>> atoms.calc = MLPotCalculator(find_potential("Si/fast"))
     >>> atoms.get_forces().shape
     (2, 3)
+    >>> atoms.calc.get_property("forces_std", atoms).shape  # error bars, eV/A
+    (2,)
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]  # noqa: RUF012  # ASE
@@ -179,7 +179,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             for hook in reversed(self.failure_hooks):  # the latest guard first
                 hook(atoms, error)
             raise
-        # The caller's atoms will change. Arrays, info and constraints play no role and are not copied.
+        # A copy, since the atoms of the caller change; without arrays, info and constraints.
         self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
         self.results = results
 
@@ -219,7 +219,15 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         Returns
         -------
         virial : (3, 3), eV
-            ``-dE/dstrain``. Along a direction that is not periodic it is that of the atoms strained with the rest.
+            ``-dE/dstrain``, with all atoms strained, also along directions that are not periodic.
+
+        Examples
+        --------
+        >>> import mlpot
+        >>> from ase.build import bulk
+        >>> calculator = mlpot.load("Si-dft/fast")
+        >>> calculator.get_virial(bulk("Si")).shape
+        (3, 3)
         """
         virial = self.engine.compute(atoms).virial
         if not np.isfinite(virial).all():
@@ -252,7 +260,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         return [name for name, (before, now) in pairs.items() if (before != now).any()]
 
     def set(self, **changes: object) -> dict[str, Any]:
-        """Refuse changed parameters, which ASE would allow: they cannot change after the model is loaded."""
+        """Raise an error: parameters cannot change after the model is loaded."""
         if changes:
             raise ConfigError(f"got new values for {', '.join(changes)}: make a new MLPotCalculator with them instead")
         return {}
@@ -306,9 +314,9 @@ def load(
     model : str or Path
         Path of a ``model.pt``, or a name such as ``Si`` or ``Si/fast``.
     preset : str, optional
-        ``fast`` or ``accurate``, where the name does not say; by default the most accurate one that ships.
+        ``fast`` or ``accurate``, where the name has none; by default the most accurate one that ships.
     device, precision, skin, engine, threads
-        As of `MLPotCalculator`.
+        As in `MLPotCalculator`.
 
     Raises
     ------
@@ -319,7 +327,7 @@ def load(
     --------
     >>> from ase.build import bulk
     >>> atoms = bulk("Si")
-    >>> atoms.calc = load("Si")
+    >>> atoms.calc = load("Si/fast")
     >>> atoms.get_stress().shape
     (6,)
     """
@@ -328,16 +336,16 @@ def load(
 
 
 def _for_ase(atoms: Atoms, results: Results) -> dict[str, Any]:
-    """Results under the names of ASE; refused if energies, forces or virial are not finite."""
-    energy, energies, forces, virial, shares = results[:5]
+    """Results under the names of ASE; an error if energies, forces or virial are not finite."""
+    energy, energies, forces, virial, atomic_virials = results[:5]
     if not np.isfinite(energy + np.sum(energies) + np.sum(forces) + np.sum(virial)):
         _refuse_non_finite(atoms, energies, forces)
     named = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
     if atoms.pbc.all():
         volume = atoms.cell.volume
         named["stress"] = full_3x3_to_voigt_6_stress(-virial / volume)
-        if shares is not None:
-            named["stresses"] = full_3x3_to_voigt_6_stress(-shares / volume)
+        if atomic_virials is not None:
+            named["stresses"] = full_3x3_to_voigt_6_stress(-atomic_virials / volume)
     if results.descriptors is not None:
         named[DESCRIPTORS] = results.descriptors
     return named
@@ -346,7 +354,7 @@ def _for_ase(atoms: Atoms, results: Results) -> dict[str, Any]:
 def _refuse_non_finite(atoms: Atoms, energies: FloatArray, forces: FloatArray) -> None:
     bad = np.flatnonzero(~(np.isfinite(energies) & np.isfinite(forces).all(axis=1)))
     if len(bad) == 0:
-        raise EngineError("the energy or the virial is not finite though those of every atom are: too large a number")
+        raise EngineError("the energy or the virial is too large a number, though those of every atom are finite")
     k = int(bad[0])
     raise EngineError(
         f"energy or force of atom {k} ({chemical_symbols[atoms.numbers[k]]} at {atoms.positions[k].tolist()} A) is "

@@ -1,4 +1,4 @@
-"""Errors that mlpot raises for what a user can mend: bad data, bad input, bad files, a missing engine."""
+"""Errors with a message for the user: bad data, bad input, bad files, a missing engine."""
 
 
 class MLPotError(ValueError):
@@ -14,7 +14,7 @@ class ConfigError(MLPotError):
 
 
 class ModelFileError(MLPotError):
-    """A model file that is damaged, foreign, of another format, or that fails its own self-test structure."""
+    """A model file that is damaged, foreign, of another format, or that fails its self-test."""
 
 
 class EngineError(MLPotError):
@@ -22,7 +22,7 @@ class EngineError(MLPotError):
 
 
 class UncertaintyError(MLPotError):
-    """A run in which the potential does not know: an error bar or a feature distance is above its limit."""
+    """A run outside the training domain: an error bar or a feature distance is above its limit."""
 
 
 class TrainingError(MLPotError):
@@ -34,8 +34,8 @@ class PropertyError(MLPotError):
 
 
 class StoreError(MLPotError):
-    """A store of active learning that cannot be read or written: not ours, newer, damaged, or the disk is full."""
+    """A store of active learning that cannot be read or written: another database, newer, damaged, or a full disk."""
 
 
 class LabelError(MLPotError):
-    """A label that could not be computed, or that cannot be believed."""
+    """A label that could not be computed, or that is implausible."""

@@ -1,7 +1,7 @@
 """Errors of a model on labelled data.
 
-Data flow: labelled structures -> batches -> `Engine` -> running sums -> `Evaluation`. One batch is in memory at a time,
-so that the size of a data set on disk does not matter. `mlpot evaluate` prints the result (`mlpot.cli`).
+Data flow: labelled structures -> batches -> `Engine` -> running sums -> `Evaluation`. Only one batch is in memory at a
+time, so data sets on disk may have any size. `mlpot evaluate` prints the result (`mlpot.cli`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +21,10 @@ from mlpot.training.scoring import LabelPairs
 FloatArray = NDArray[np.float64]
 
 BATCH_ATOMS = 256
-"""Structures are evaluated together up to this number of atoms."""
+"""Largest number of atoms that are evaluated together, unless one structure has more."""
 
 PLOTTED = 20_000
-"""Parity plots of larger sets show a random selection of this many values of each label."""
+"""Largest number of values of each label in parity plots, selected at random."""
 
 ALL = "all"
 
@@ -37,7 +37,7 @@ class ErrorSummary:
     ----------
     n_values : int
     rmse, mae, maximum : float
-        Root of the mean square, mean of the size, largest size.
+        Root mean square, mean absolute and largest absolute error.
     """
 
     n_values: int
@@ -55,7 +55,7 @@ class Evaluation:
     n_structures, n_atoms : int
     by_config_type : dict
         ``all`` or config_type -> ``energy`` (eV/atom), ``forces`` (eV/A, components), ``stress`` (eV/A^3,
-        components) -> `ErrorSummary`; labels that do not occur are absent.
+        components) -> `ErrorSummary`; only labels that occur.
     by_element : dict
         Element -> `ErrorSummary` of its force components, eV/A.
     sample : LabelPairs
@@ -100,7 +100,7 @@ class _Tally:
 
 
 class _Sample:
-    """Uniform random selection of rows from a stream: those with the smallest random keys."""
+    """Random sample of the rows of a stream: those with the smallest random keys."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)
@@ -155,14 +155,24 @@ def evaluate_structures(
     ----------
     engine : Engine
     structures : iterable of LabelledStructure
-        Any number; labels may be missing, but not all of them.
+        Some labels may be missing.
     on_structures : callable, optional
         Called with the number of structures done, batch by batch.
 
     Raises
     ------
     DataError
-        No labels at all, an element that the model does not have, or a prediction that is not finite.
+        No labels, an element that the model does not have, or a prediction that is not finite.
+
+    Examples
+    --------
+    >>> from mlpot.data import read_structures
+    >>> from mlpot.engines.opening import open_engine
+    >>> from mlpot.model_file.registry import data_folder, find_potential
+    >>> structures = read_structures(data_folder("Si-dft") / "test.extxyz.xz")
+    >>> evaluation = evaluate_structures(open_engine(find_potential("Si-dft/fast")), structures)
+    >>> evaluation.n_structures, round(evaluation.by_config_type["hot_solid"]["forces"].rmse, 3)  # eV/A
+    (26, 0.028)
     """
     account = _Account()
     for batch in _batches(structures):

@@ -96,6 +96,13 @@ def read_structures(
     ------
     DataError
         Nothing to read, an unreadable file, a label that is asked for and missing, a malformed label.
+
+    Examples
+    --------
+    >>> from mlpot.model_file.registry import data_folder
+    >>> structures = read_structures(data_folder("Si-dft") / "test.extxyz.xz", required=["energy", "forces"])
+    >>> len(structures), structures[0].forces.shape
+    (26, (2, 3))
     """
     finder = LabelFinder(label_keys(energy_key, forces_key, stress_key, virial_key), required, group_key)
     if isinstance(source, str | Path) and Path(source).suffix in DATABASES:

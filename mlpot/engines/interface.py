@@ -1,4 +1,4 @@
-"""The interface of both engines, and the elements of a structure as an engine numbers them."""
+"""Interface of both engines, and the species indices of a structure."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ EngineName = Literal["native", "torch"]
 
 
 class Engine(Protocol):
-    """A model with a neighbor list for one structure that moves. All engines give the same results.
+    """A model with a neighbor list for one moving structure. All engines give the same results.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Engine(Protocol):
     path : Path
         Of the model file, for messages.
     name : str
-        Engine with its instruction set or version, such as ``native (avx512)``.
+        Name with instruction set or version, such as ``native (avx512)``.
     precision : {"mixed", "double"}
     member_energies_are_free : bool
         Whether the energies of the members of a committee cost next to nothing.
@@ -47,11 +47,12 @@ class Engine(Protocol):
         ----------
         atoms : ase.Atoms
         properties : collection of str
+            Fields of `Results` that are computed on request.
 
         Returns
         -------
         Results
-            Values that are not finite are returned as they are.
+            May contain values that are not finite.
 
         Raises
         ------
@@ -62,14 +63,14 @@ class Engine(Protocol):
         """
 
     def compute_batch(self, structures: Sequence[Atoms]) -> list[Results]:
-        """Energies and their derivatives of several structures at once; the neighbor list is not used."""
+        """Energies and their derivatives of several structures at once, with new neighbor lists."""
 
     def copy(self) -> "Engine":
-        """Another engine with the same model and a neighbor list of its own."""
+        """Another engine with the same model and its own neighbor list."""
 
 
 class SpeciesIndices:
-    """Index of each atom's element in the model, looked up only when the elements of the atoms change."""
+    """Index of each atom's element in the model, computed again only when the elements change."""
 
     def __init__(self, atomic_numbers: list[int]) -> None:
         self._known = atomic_numbers
@@ -77,7 +78,7 @@ class SpeciesIndices:
         self._species = np.zeros(0, dtype=np.int32)
 
     def of(self, atoms: Atoms) -> NDArray[np.int32]:
-        """Return the indices ``(n_atoms,)``."""
+        """Return the indices of all atoms, ``(n_atoms,)``."""
         if self._numbers is None or not np.array_equal(self._numbers, atoms.numbers):
             self._species = species_of(atoms, self._known).astype(np.int32)
             self._numbers = atoms.numbers.copy()

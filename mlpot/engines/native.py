@@ -1,8 +1,8 @@
 """The native engine: a model evaluated by the C++ of ``plugins/native``, without torch.
 
 Data flow: ASE atoms -> `neighbors.native` (neighbor list in C++, kept between calls) -> `mlpot._native` -> `Results`.
-The engine stores nothing of the size of the edges and builds no graph of operations, so it is many times faster than
-torch; it runs on the CPU and has no second derivatives.
+The engine stores no arrays of the size of the edges and no autograd graph, so it is many times faster than torch. It
+runs on the CPU and has no second derivatives.
 """
 
 import importlib.metadata
@@ -41,16 +41,16 @@ NOT_BUILT = (
 class NativeEngine:
     """A model in the native engine; an `Engine`.
 
-    Several Python threads may use one model; they take turns. Other threads run while it computes.
+    Several Python threads may use one model, one at a time. The interpreter lock is released during an evaluation.
 
     Parameters
     ----------
     model : str, Path or ModelBundle
     precision : {"mixed", "double"}, optional
-        Arithmetic in float32 or float64; by default what the model was trained in. Positions, edge vectors,
-        energies and their sums are float64 in both.
+        Arithmetic in float32 or float64; by default that of the training. Positions, edge vectors, energies and
+        their sums are float64 in both.
     threads : int, optional
-        Threads over the atoms; by default as of `default_threads`.
+        Threads over the atoms; by default `default_threads`.
     skin : float, A
         Margin of the neighbor list.
 
@@ -92,7 +92,7 @@ class NativeEngine:
         self._start(skin)
 
     def _start(self, skin: float) -> None:
-        """Begin with an empty neighbor list."""
+        """Start with an empty neighbor list."""
         self._skin = skin
         self._neighbors = NativeVerletList(self.manifest.cutoff, skin)
         self._species = SpeciesIndices(self.manifest.atomic_numbers)
@@ -104,9 +104,9 @@ class NativeEngine:
         return f"{name}, {self.precision} precision, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def compute(self, atoms: Atoms, properties: Collection[Property] = ()) -> Results:
-        """Energies and their derivatives of one structure, as of `Engine`.
+        """Energies and their derivatives of one structure, as `Engine.compute`.
 
-        Energies of the members cost next to nothing; their forces and virials cost as much as one or two evaluations.
+        Energies of the members take almost no time, their forces and virials that of one or two more evaluations.
         """
         species = self._species.of(atoms)
         return self.evaluate(species, atoms.positions, self._neighbors.of(atoms), properties)
@@ -147,6 +147,7 @@ class NativeEngine:
         neighbors : mlpot._native.NeighborList
             All pairs inside the cutoff; pairs beyond it are ignored.
         properties : collection of str
+            As of `Engine.compute`.
         """
         try:
             return Results(**self._engine.evaluate(species, positions, neighbors, list(properties)))
@@ -166,7 +167,7 @@ class NativeEngine:
         return NeighborList.from_vectors(counts, neighbors.astype(np.int32), np.ascontiguousarray(vectors))
 
     def copy(self) -> "NativeEngine":
-        """Another engine with the same model and a neighbor list of its own."""
+        """Another engine with the same model and its own neighbor list."""
         other = object.__new__(NativeEngine)
         other.__dict__.update(self.__dict__)
         other._start(self._skin)
@@ -176,8 +177,8 @@ class NativeEngine:
 def is_built() -> bool:
     """Whether the compiled engine can be imported.
 
-    Python that is started in a clone imports the source folder instead of an installed package. The engine of the
-    installed package is used then, if it is of the same version.
+    Python started in a clone imports the source folder instead of the installed package. The engine of the installed
+    package is then used, if it has the same version.
     """
     if importlib.util.find_spec("mlpot._native") is not None:
         return True
@@ -199,10 +200,10 @@ def _installed_package() -> Path | None:
 
 
 def default_threads() -> int:
-    """Threads of an engine by default: ``OMP_NUM_THREADS``, else one for each core that the process may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
+    """Default number of threads: ``OMP_NUM_THREADS``, else the number of cores that the process may use."""
+    variable = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if variable.isdigit() and int(variable) > 0:
+        return int(variable)
     if not hasattr(os, "sched_getaffinity"):  # macOS
         return os.cpu_count() or 1
     cores = {_core_of(processor) for processor in os.sched_getaffinity(0)}
@@ -210,7 +211,7 @@ def default_threads() -> int:
 
 
 def _core_of(processor: int) -> str:
-    """Name of the core that a logical processor belongs to: those of one core share its arithmetic units."""
+    """Physical core of a logical processor; the logical processors of one core have the same arithmetic units."""
     try:
         return Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which engine opens a model: native on the CPU, torch elsewhere, unless one is named."""
+"""Choice of the engine for a model: native on the CPU, torch elsewhere, unless one is named."""
 
 import logging
 from pathlib import Path
@@ -22,7 +22,7 @@ def open_engine(
     threads: int | None = None,
     skin: float = 0.0,
 ) -> Engine:
-    """Open a model in an engine, and log which one it is.
+    """Open a model in an engine, and log the engine.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def open_engine(
     device : str
         Device of torch; the native engine runs on ``cpu``.
     precision : {"mixed", "double"}, optional
-        By default what the model was trained in.
+        By default that of the training.
     threads : int, optional
-        Of the native engine, as of `NativeEngine`; torch has a setting of its own.
+        Of the native engine, as `NativeEngine`; torch has its own setting.
     skin : float, A
         Margin of the neighbor list; 0 builds a new list at every call.
 
@@ -43,7 +43,16 @@ def open_engine(
     ModelFileError
         A file that is missing, damaged or not a model.
     EngineError
-        An engine that is not available, or cannot do what is requested.
+        An engine that is not available, or settings that it does not have.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from mlpot.model_file.registry import find_potential
+    >>> engine = open_engine(find_potential("Si-dft/fast"), "native")
+    >>> results = engine.compute(bulk("Si"), ["descriptors"])
+    >>> results.forces.shape, len(results.descriptors)
+    ((2, 3), 2)
     """
     opened = _open(model, engine, device, precision, threads, skin)
     LOGGER.info("%s: %s", opened.path, opened.description)

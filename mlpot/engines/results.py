@@ -23,7 +23,7 @@ DISTANCE_PROPERTIES: tuple[Property, ...] = ("feature_distances", "neighborhood_
 
 
 class Results(NamedTuple):
-    """Energies and their derivatives, and the properties that were requested.
+    """Energies and their derivatives, and the requested properties.
 
     Attributes
     ----------
@@ -33,15 +33,15 @@ class Results(NamedTuple):
     virial : (3, 3), eV
         ``-dE/dstrain``.
     atomic_virials : (n_atoms, 3, 3), eV, or None
-        As of `mlpot.model.derivatives.Prediction`.
+        As in `mlpot.model.derivatives.Prediction`.
     member_energies : (n_members,), eV, or None
-        Of each member of a committee, as the next two.
+        Of each member of a committee, like the next two.
     member_forces : (n_members, n_atoms, 3), eV/A, or None
     member_virials : (n_members, 3, 3), eV, or None
     feature_distances : (n_atoms,), or None
-        From the training set; infinite for an element that is not part of it.
+        From the training set; infinite for an element that is not in it.
     neighborhood_distances : (n_atoms,), or None
-        As of `mlpot.model_file.feature_distance.neighborhood_distances`.
+        As `mlpot.model_file.feature_distance.neighborhood_distances`.
     descriptors : (n_atoms, descriptor_width), or None
     """
 

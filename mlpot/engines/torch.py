@@ -35,7 +35,7 @@ class TorchEngine:
     device : str
         ``cpu``, ``cuda`` or any other device of torch.
     precision : {"mixed", "double"}, optional
-        By default what the model was trained in.
+        By default that of the training.
     skin : float, A
         Margin of the neighbor list.
 
@@ -63,7 +63,7 @@ class TorchEngine:
     ) -> None:
         _check_device(device)
         bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
-        with torch.inference_mode(False):  # tensors made in the caller's would have no gradient
+        with torch.inference_mode(False):  # tensors made in inference mode have no gradient
             self.scripted: ScriptedModel = load_model(bundle, device, precision)
         self.device = device
         self.path, self.manifest = bundle.path, bundle.manifest
@@ -76,7 +76,7 @@ class TorchEngine:
         self._start(skin)
 
     def _start(self, skin: float) -> None:
-        """Begin with an empty neighbor list."""
+        """Start with an empty neighbor list."""
         self._skin = skin
         self._neighbors = VerletList(self.manifest.cutoff, skin)
         self._species = SpeciesIndices(self.manifest.atomic_numbers)
@@ -90,10 +90,10 @@ class TorchEngine:
         return f"{name}, {self.precision} precision, {threads} thread{'s' if threads > 1 else ''}"
 
     def compute(self, atoms: Atoms, properties: Collection[Property] = ()) -> Results:
-        """Energies and their derivatives of one structure, as of `Engine`."""
+        """Energies and their derivatives of one structure, as `Engine.compute`."""
         committee = self.manifest.committee
         if committee is None and not {*MEMBER_PROPERTIES}.isdisjoint(properties):
-            raise EngineError(f"{self.path}: the model is a single one, not a committee: it has no members")
+            raise EngineError(f"{self.path}: the model is no committee: it has no members")
         if self._distance is None and not {*DISTANCE_PROPERTIES}.isdisjoint(properties):
             raise EngineError(f"{self.path}: the model file has no feature distance")
         if len(atoms) == 0:
@@ -138,7 +138,7 @@ class TorchEngine:
         ]
 
     def copy(self) -> "TorchEngine":
-        """Another engine with the same model and a neighbor list of its own."""
+        """Another engine with the same model and its own neighbor list."""
         other = object.__new__(TorchEngine)
         other.__dict__.update(self.__dict__)
         other._start(self._skin)
@@ -156,24 +156,24 @@ def _check_device(device: str) -> None:
 
 
 def _with_gradients(action: Callable[[], Value]) -> Value:
-    """Run an action outside of the caller's inference_mode, which would suppress the gradient that gives the forces."""
+    """Run an action outside of the caller's `torch.inference_mode`, in which forces have no gradient."""
     with torch.inference_mode(False):
         return action()
 
 
 def _in_numpy(prediction: Prediction) -> Results:
-    shares = prediction.atomic_virials
+    per_atom = prediction.atomic_virials
     return Results(
         float(prediction.energy[0]),
         prediction.atomic_energies.cpu().numpy(),
         prediction.forces.cpu().numpy(),
         prediction.virial[0].cpu().numpy(),
-        None if shares is None else shares.cpu().numpy(),
+        None if per_atom is None else per_atom.cpu().numpy(),
     )
 
 
 def _results_without_atoms(n_members: int) -> Results:
-    """Zeros for no atoms, which modules in files need not support."""
+    """Results for no atoms, which modules in files need not support."""
     members = np.zeros(n_members), np.zeros((n_members, 0, 3)), np.zeros((n_members, 3, 3))
     empty = np.zeros(0), np.zeros(0), np.zeros((0, 0))
     return Results(0.0, np.zeros(0), np.zeros((0, 3)), np.zeros((3, 3)), np.zeros((0, 3, 3)), *members, *empty)

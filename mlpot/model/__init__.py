@@ -1,4 +1,8 @@
-"""Everything inside the exported file (edges, densities, contraction, core repulsion), and its derivatives."""
+"""Energies from a graph: edges, densities, contraction, readout, core repulsion; and their derivatives.
+
+Data flow: `graph` -> `edges`, `radial` -> `density` -> `contraction`, `clebsch_gordan` -> `potential` -> `derivatives`.
+`committee` holds several potentials in one module. TorchScript compiles these modules for the model file.
+"""
 
 from mlpot.extras import needs
 

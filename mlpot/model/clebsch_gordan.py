@@ -1,8 +1,8 @@
-"""Symmetric coupling of equal spherical tensors: which polynomials of a density are invariant or a vector.
+"""Generalized Clebsch-Gordan coefficients: polynomials of a spherical tensor that transform as angular momentum L.
 
 For a tensor ``A`` with components ``lm`` up to `lmax`, ``nu`` factors of it couple to angular momentum ``L`` in a
-finite number of independent ways. Each way is a homogeneous polynomial of degree ``nu`` in the components; this
-module finds an orthonormal basis of them from e3nn's Wigner 3j symbols. The contraction evaluates the polynomials.
+finite number of independent ways. Each coupling is a homogeneous polynomial of degree ``nu`` in the components. This
+module makes an orthonormal basis of them from e3nn's Wigner 3j symbols; `contraction` evaluates the polynomials.
 
 References
 ----------
@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Polynomials(NamedTuple):
-    """Orthonormal symmetric couplings of ``nu`` factors to angular momentum ``L``.
+    """Orthonormal couplings of ``nu`` equal factors to angular momentum ``L``.
 
     Attributes
     ----------
@@ -57,6 +57,16 @@ def generalized_clebsch_gordan(lmax: int, nu: int, L: int) -> Polynomials:
     -------
     Polynomials
         Each coupling has, as a full tensor with ``nu`` indices, the norm ``sqrt(2 L + 1)``.
+
+    Examples
+    --------
+    Two vectors have one invariant, a multiple of their scalar product:
+
+    >>> invariant = generalized_clebsch_gordan(1, 2, 0)
+    >>> invariant.monomials.tolist()
+    [[0, 0], [1, 1], [2, 2], [3, 3]]
+    >>> abs(invariant.coefficients[1, 0]).round(3).tolist()
+    [0.0, 0.577, 0.577, 0.577]
     """
     rows: list[tuple[int, ...]] = []
     blocks: list[FloatArray] = []
@@ -108,14 +118,15 @@ def _couplings_of(ls: tuple[int, ...], L: int) -> tuple[list[tuple[int, ...]], F
 
 
 def _multiplicity(monomial: tuple[int, ...]) -> int:
-    """Count the distinct orders in which the factors of a monomial can be written."""
+    """Count the distinct orders of the factors of a monomial."""
     return len(set(itertools.permutations(monomial)))
 
 
 def _coupling_paths(ls: tuple[int, ...], L: int) -> Iterator[FloatArray]:
     """All ways to couple the angular momenta `ls` one after the other to `L`: ``(2 l_1 + 1, ..., 2 L + 1)``.
 
-    What the momenta that are left cannot bring down to `L` is not followed: large 3j symbols take e3nn seconds.
+    Intermediate momenta from which the remaining ones cannot reach `L` are left out: e3nn takes seconds for large 3j
+    symbols.
     """
 
     def extend(tensor: FloatArray, current: int, rest: tuple[int, ...]) -> Iterator[FloatArray]:

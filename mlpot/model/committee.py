@@ -1,12 +1,12 @@
-"""Committees: several models in one module. Their mean is the prediction, their spread an uncertainty.
+"""Committees: several models in one module. Their mean is the prediction, their spread the uncertainty.
 
     shallow   E_m = E + scale * descriptors . deviation_m,   sum_m deviation_m = 0
     deep      E   = mean_m E_m
 
-A shallow committee holds one `Potential`; its members differ from it in the weights of the linear readouts alone. Their
-mean is that potential, to the last bit: a committee changes no energy and no force, and an evaluation without member
-properties costs no more than that of the potential. A deep committee holds whole members; they share elements,
-reference energies and core repulsion.
+A shallow committee holds one `Potential`; its members differ from it only in the weights of the linear readouts. Their
+mean is that potential, to the last bit, so energies and forces are those of the potential, and an evaluation without
+member properties costs no more. A deep committee holds whole members with the same elements, reference energies and
+core repulsion.
 
 TorchScript compiles both modules.
 
@@ -34,9 +34,9 @@ class ShallowCommittee(nn.Module):
     Parameters
     ----------
     potential : Potential
-        It becomes part of the committee; its predictions are those of the committee.
+        It becomes part of the committee, and gives the predictions.
     deviations : (n_members, descriptor_width)
-        Of the last weights of each member. Their mean is subtracted.
+        Deviations of the last weights of each member; their mean is subtracted.
 
     Attributes
     ----------
@@ -111,12 +111,12 @@ class DeepCommittee(nn.Module):
     Parameters
     ----------
     members : sequence of Potential
-        At least two; they become part of the committee.
+        At least two. They become part of the committee.
 
     Raises
     ------
     ConfigError
-        Members that do not fit together.
+        Members with different elements, architecture or constants.
     """
 
     def __init__(self, members: Sequence[Potential]) -> None:
@@ -193,7 +193,7 @@ def main_potential(model: AnyPotential) -> Potential:
 
     Returns
     -------
-    Potential
+    potential : Potential
         The model itself, the potential of a shallow committee, or the first member of a deep one; not a copy.
     """
     if isinstance(model, ShallowCommittee):
@@ -202,7 +202,7 @@ def main_potential(model: AnyPotential) -> Potential:
 
 
 def members_of(committee: Committee) -> list[Potential]:
-    """Each member of a committee as a potential of its own; copies."""
+    """Members of a committee as single potentials; copies."""
     if isinstance(committee, DeepCommittee):
         return [copy.deepcopy(cast(Potential, member)) for member in committee.members]
     members = []

@@ -1,9 +1,9 @@
-"""Symmetric contraction: powers of the density, channel by channel, to invariants, vectors and tensors.
+"""Symmetric contraction (ACE: product basis): powers of the density in each channel, as invariants, vectors, tensors.
 
     B_i[L M, k] = sum_nu sum_eta w[z_i, nu, eta, k] (U_(nu, eta) . A_i^nu)_(L M, k)
 
-The products of `nu` components are built one factor at a time, each from a product with one factor less, and the
-couplings ``U`` are then applied to them as matrix products.
+Products of `nu` components are made from products with one factor less. The generalized Clebsch-Gordan coefficients
+``U`` are then applied to them as matrix products.
 """
 
 import math
@@ -18,7 +18,7 @@ from mlpot.config import ModelConfig
 from mlpot.model.clebsch_gordan import generalized_clebsch_gordan
 
 POWER_DECAY: Final = 0.5
-"""Factor on the couplings for each further power of the density: what few atoms do together is learned first."""
+"""Factor on the couplings for each further power of the density: low body orders are learned first."""
 
 
 class SymmetricContraction(nn.Module):
@@ -60,7 +60,7 @@ class SymmetricContraction(nn.Module):
 class ProductLevel(nn.Module):
     """Products of one power, each a product of the power below times one component of the density.
 
-    `sizes` splits them by the output component that they belong to; the last part only serves higher powers.
+    `sizes` splits them by output component; the last part contains those that only higher powers use.
     """
 
     previous: Tensor
@@ -93,7 +93,7 @@ class Coupling(nn.Module):
         for component, (monomials, values) in enumerate(blocks):
             coefficients[component, :, : len(monomials)] = torch.from_numpy(values * POWER_DECAY ** (power - 1))
         self.register_buffer("coefficients", coefficients, persistent=False)
-        # power! undoes the growth of a product's variance with its power.
+        # power! compensates the growth of a product's variance with its power.
         scale = math.sqrt(max(n_couplings, 1) * math.factorial(power))
         self.weights = nn.Parameter(torch.randn(n_couplings, n_species, config.n_channels) / scale)
 
@@ -102,9 +102,9 @@ Monomial = tuple[int, ...]
 
 
 def component_couplings(lmax: int, power: int, degree: int) -> list[tuple[list[Monomial], NDArray[np.float64]]]:
-    """For each component of the result: its monomials and their coefficients ``(n_couplings, n_monomials)``.
+    """Monomials of each component of the result, and their coefficients ``(n_couplings, n_monomials)``.
 
-    Up to degree 1 every monomial of real harmonics belongs to one component alone (reflections of x, y and z); some of
+    Up to degree 1 every monomial of real harmonics belongs to one component (reflections of x, y and z); some of
     degree 2 belong to two.
     """
     polynomials = generalized_clebsch_gordan(lmax, power, degree)
@@ -122,7 +122,7 @@ def highest_power(config: ModelConfig, degree: int) -> int:
 
 
 def product_levels(config: ModelConfig, output_lmax: int) -> list[ProductLevel]:
-    """Products of each power that the couplings need, grouped by output component, prefixes of higher powers last."""
+    """Products of each power that the couplings use, by output component; then those that only higher powers use."""
     levels: list[ProductLevel] = []
     orders: list[list[Monomial]] = []
     prefixes: set[Monomial] = set()

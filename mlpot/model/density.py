@@ -1,16 +1,16 @@
-"""Neighbor sums: the density of the elements (first layer) and of the messages (later layers), mixed into channels.
+"""Sums over neighbors: density of the elements (first layer) and of messages (later layers), mixed into channels.
 
-The sum over neighbors holds few or no parameters and does not know the number of channels; everything wide
-happens once per atom, with weights of the atom's own element (`elements`). Both sums are batched matrix products over
-the padded neighbor list.
+The sum over neighbors has few or no parameters and does not depend on the number of channels; the mixing is done once
+per atom, with the weights of its element (`species_linear`). Both sums are batched matrix products over the padded
+neighbor list.
 
     species   D_i[z n, lm] = 1/sqrt(Nbar) sum_j [z_j = z] b_n(r_ij) Y_lm(r_ij)
     messages  D_i[c, l1 m1, l2 m2] = 1/sqrt(Nbar) sum_j R_(l1 l2 c)(r_ij) Y_(l1 m1)(r_ij) x_j[c, l2 m2]
 
-The second is coupled by Wigner 3j symbols to components ``lm`` after the sum, once per atom.
+The second is coupled to components ``lm`` by Wigner 3j symbols after the sum, once per atom.
 
-The weights of degree l are divided by ``sqrt(2 l + 1)``, so that all degrees together begin with the same share, and
-what varies slowly with the angle is learned first, like what varies slowly with the distance (`radial`).
+The weights of degree l are divided by ``sqrt(2 l + 1)``: each degree initially contributes the same variance, and
+functions that vary slowly with the angle are learned first, as those that vary slowly with the distance (`radial`).
 """
 
 import math
@@ -27,8 +27,8 @@ from mlpot.model.species_linear import map_by_element
 class SpeciesDensity(nn.Module):
     """Density of each element around an atom, mixed into channels: A ``((lmax + 1)^2, n_centers, n_channels)``.
 
-    Each pair of elements, of the atom and of its neighbors, has weights of its own. With an embedding, which is for
-    many elements, neighbors are vectors of a few numbers, whose weights all atoms share.
+    Each pair of elements, of the atom and of its neighbor, has its own weights. With an embedding, for many elements,
+    each element is a vector of a few numbers, and the weights of these are the same for all atoms.
     """
 
     degree_scale: Tensor
@@ -46,7 +46,7 @@ class SpeciesDensity(nn.Module):
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
         """Mixed density; `messages` are not used."""
-        # Only the elements that are present get a density, so its sums cost no more in a model of many.
+        # Only elements that are present have a density, so the sums cost no more in a model of many elements.
         present, local = torch.unique(species, return_inverse=True)
         n_present, n_radial = present.numel(), edges.radial.size(1)
         place = edges.slot * n_present + local[edges.neighbor]
@@ -65,7 +65,7 @@ class SpeciesDensity(nn.Module):
         return torch.cat(mixed, 1).transpose(0, 1).contiguous()
 
     def species_mix(self) -> Tensor:
-        """Weights ``(n_species, n_species, l, n_radial, n_channels)``, centers first: one for all with an embedding."""
+        """Weights ``(n_species, n_species, l, n_radial, n_channels)``, centers first (1 with an embedding)."""
         embedding, mix = self.embedding, self.mix * self.degree_scale
         if embedding is None:
             return mix
@@ -102,7 +102,7 @@ class MessageDensity(nn.Module):
         self.register_buffer("coupling", coupling_matrix(config.lmax, config.message_lmax), persistent=False)
 
     def forward(self, species: Tensor, messages: Tensor, edges: EdgeFeatures) -> Tensor:
-        """Mixed density of ``messages (n_all, n_components * channels)``."""
+        """Mixed density of the messages ``(n_all, n_components * channels)``."""
         n_edges = edges.neighbor.numel()
         radial = (edges.radial @ self.radial_weights()).view(
             n_edges, self.lmax + 1, self.message_lmax + 1, self.channels
@@ -127,7 +127,7 @@ class MessageDensity(nn.Module):
         return self.radial * self.degree_scale
 
     def mix_paths(self, coupled: Tensor, centers: Tensor) -> Tensor:
-        """Sum paths and message channels into channels, for each degree on its own."""
+        """Mix paths and message channels into channels, for each degree separately."""
         mixed = []
         first = 0
         for degree, weights in enumerate(self.mix):

@@ -1,12 +1,12 @@
-"""Density gate: a factor that takes later layers to zero where the local density exceeds the training maximum.
+"""Density gate: factor that switches off later layers where the local density exceeds the training maximum.
 
     g_i = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q_i / Q) / log(4), clamped between 0 and 1
 
 with q_i the mean square of the mixed density of the atom and Q the largest one of its element in the training set:
 1 up to Q, 0 beyond 4 Q, with three continuous derivatives.
 
-A layer is a polynomial of the third degree, so two of them are one of the ninth: where atoms are far closer than in any
-structure of the training set, the energy of later layers would diverge. The first layer extrapolates smoothly.
+A layer is a polynomial of the third degree, so two of them are one of the ninth: without the gate the energy of later
+layers would diverge where atoms are far closer than in the training set. The first layer extrapolates smoothly.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Final
 from torch import Tensor
 
 UNBOUNDED: Final = 1e30
-"""Maximum density of a model without gate; finite, as all numbers in a file must be."""
+"""Maximum density of a model without gate; finite, as required for numbers in a file."""
 
 
 def mean_square(density: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
-"""Forces and virials from ONE gradient of the energy with respect to the edge vectors.
+"""Forces and virials from one gradient of the energy, with respect to the edge vectors.
 
 With ``g_ij = dE/dr_ij`` and ``r_ij = r_j - r_i + S @ cell``:
 
     F_i = sum_j (g_ij - g_ji),    W = -sum_ij r_ij (x) g_ij
 
-No strain trick and no special case for a missing cell: the virial of each atom falls out of the same ``g_ij``.
+The formulas need no strained cell and no case for a missing one; per-atom virials follow from the same ``g_ij``.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Prediction(NamedTuple):
     virial : (n_structures, 3, 3), eV
         ``-dE/d(strain)``; the stress is ``-virial / volume``.
     atomic_virials : (n_atoms, 3, 3), eV, or None
-        Each edge's share ``-r_ij (x) g_ij`` belongs half to i and half to j; they sum to `virial`.
+        Half of ``-r_ij (x) g_ij`` of each edge belongs to i, half to j; they sum to `virial`.
     """
 
     energy: Tensor
@@ -47,11 +47,7 @@ def evaluate(potential: nn.Module, graph: Graph, *, training: bool = False, atom
     training : bool
         Keep the autograd graph, so that a loss on forces and virials can be differentiated.
     atomic_virials : bool
-        Also share the virial among the atoms.
-
-    Returns
-    -------
-    Prediction
+        Also compute the virials of the atoms.
     """
     with torch.enable_grad():
         edge_vectors = graph.edge_vectors.detach().requires_grad_(True)
@@ -65,7 +61,7 @@ def evaluate(potential: nn.Module, graph: Graph, *, training: bool = False, atom
 
 
 def assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_virials: bool) -> Prediction:
-    """Energies, forces and virials from the one gradient.
+    """Energies, forces and virials from the gradient.
 
     Parameters
     ----------
@@ -74,11 +70,7 @@ def assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_vir
     gradient : (n_edges, 3), eV/A
         ``dE/dr_ij`` of the sum of the energies.
     atomic_virials : bool
-        Also share the virial among the atoms.
-
-    Returns
-    -------
-    Prediction
+        Also compute the virials of the atoms.
     """
     center, neighbor = graph.edge_index[0], graph.edge_index[1]
     forces = torch.zeros(len(graph.species), 3, dtype=gradient.dtype, device=gradient.device)
@@ -87,15 +79,15 @@ def assemble(graph: Graph, atomic_energies: Tensor, gradient: Tensor, atomic_vir
     empty = torch.zeros(graph.n_structures, dtype=gradient.dtype, device=gradient.device)
     energy = empty.index_add(0, graph.batch, atomic_energies)
     virial = empty.view(-1, 1, 1).repeat(1, 3, 3).index_add(0, graph.batch[center], edge_virials)
-    shares = None
+    per_atom = None
     if atomic_virials:
-        shares = torch.zeros(len(graph.species), 3, 3, dtype=gradient.dtype, device=gradient.device)
-        shares = shares.index_add(0, center, 0.5 * edge_virials).index_add(0, neighbor, 0.5 * edge_virials)
-    return Prediction(energy, atomic_energies, forces, virial, shares)
+        per_atom = torch.zeros(len(graph.species), 3, 3, dtype=gradient.dtype, device=gradient.device)
+        per_atom = per_atom.index_add(0, center, 0.5 * edge_virials).index_add(0, neighbor, 0.5 * edge_virials)
+    return Prediction(energy, atomic_energies, forces, virial, per_atom)
 
 
 class MemberPredictions(NamedTuple):
-    """Energies and their derivatives as each member of a committee has them, all float64.
+    """Energies and their derivatives of each member of a committee, all float64.
 
     Attributes
     ----------
@@ -119,10 +111,6 @@ def evaluate_members(committee: nn.Module, graph: Graph) -> MemberPredictions:
     committee : nn.Module
         With ``member_energies(species, edge_index, edge_vectors) -> (n_members, n_atoms)``.
     graph : Graph
-
-    Returns
-    -------
-    MemberPredictions
     """
     with torch.enable_grad():
         edge_vectors = graph.edge_vectors.detach().requires_grad_(True)

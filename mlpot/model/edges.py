@@ -1,4 +1,4 @@
-"""Geometry of the edges, computed once per evaluation: spherical harmonics, radial basis, place in the padded list."""
+"""Features of the edges, computed once per evaluation: spherical harmonics, radial basis, slot in the padded list."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ from mlpot.model.radial import RadialBasis
 
 
 class EdgeFeatures(NamedTuple):
-    """What every neighbor sum needs to know about the edges.
+    """Input of the sums over neighbors.
 
     Attributes
     ----------
     neighbor : (n_edges,), int64
         Index j of the neighbor.
     slot : (n_edges,), int64
-        Place of the edge in a list padded to `n_slots` neighbors for each center.
+        Row of the edge in the list that is padded to `n_slots` neighbors for each center.
     n_centers, n_slots : int
     harmonics : (n_edges, (lmax + 1)^2)
-        Real spherical harmonics of the direction, component normalized.
+        Real spherical harmonics of the direction, with component normalization.
     radial : (n_edges, n_radial)
         Radial basis times the envelope.
     """
@@ -35,7 +35,7 @@ class EdgeFeatures(NamedTuple):
 
 
 class EdgeEmbedding(nn.Module):
-    """Turns edge vectors (float64) into `EdgeFeatures` in the dtype of the model."""
+    """Makes `EdgeFeatures` in the dtype of the model from edge vectors in float64."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class EdgeEmbedding(nn.Module):
 
 
 def pad(values: Tensor, edges: EdgeFeatures) -> Tensor:
-    """Spread edge values (n_edges, width) over the padded list: (n_centers, n_slots, width), zeros in empty slots."""
+    """Edge values ``(n_edges, width)`` in the padded list ``(n_centers, n_slots, width)``; zeros in empty slots."""
     rows = edges.n_centers * edges.n_slots
     padded = torch.zeros([rows, values.size(1)], dtype=values.dtype, device=values.device)
     return padded.index_copy(0, edges.slot, values).view(edges.n_centers, edges.n_slots, values.size(1))
@@ -73,8 +73,8 @@ def pad(values: Tensor, edges: EdgeFeatures) -> Tensor:
 class SphericalHarmonics(nn.Module):
     """Real spherical harmonics of unit vectors as polynomials in x, y, z.
 
-    The coefficients are fitted to e3nn's harmonics (component normalization), of which they are an exact
-    rewriting: a few products and one small matrix product per degree, quick under repeated differentiation.
+    They equal e3nn's harmonics (component normalization), as a few products and one small matrix product per degree,
+    which is fast under repeated differentiation.
     """
 
     def __init__(self, lmax: int) -> None:
@@ -93,7 +93,7 @@ class SphericalHarmonics(nn.Module):
 
 
 class _Degree(nn.Module):
-    """Products of one degree from those of the degree below, and the harmonics that they combine to."""
+    """Products of one degree, from those of the degree below, and the harmonics as combinations of them."""
 
     previous: Tensor
     factor: Tensor
@@ -123,11 +123,11 @@ def _powers(degree: int) -> list[tuple[int, ...]]:
 
 
 def _harmonic_coefficients(degree: int, powers: list[tuple[int, ...]]) -> Tensor:
-    """Coefficients (n_products, 2 degree + 1) that reproduce e3nn's harmonics of this degree."""
+    """Coefficients ``(n_products, 2 degree + 1)`` that reproduce e3nn's harmonics of this degree."""
     generator = torch.Generator().manual_seed(degree)
     points = torch.randn(8 * len(powers), 3, generator=generator, dtype=torch.float64)
     values = o3.spherical_harmonics(degree, points, normalize=False, normalization="component")
     products = torch.stack([points.pow(torch.tensor(power)).prod(1) for power in powers], 1)
     coefficients: Tensor = torch.linalg.lstsq(products, values).solution
-    # The true coefficients are square roots of multiples of 1/1024: rounding makes them exact, and equal each time.
+    # The exact coefficients are square roots of multiples of 1/1024: rounding makes them exact and reproducible.
     return coefficients.sign() * (coefficients.square() * 1024.0).round().div(1024.0).sqrt()

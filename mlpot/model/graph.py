@@ -1,4 +1,4 @@
-"""The one input of a potential: atoms as nodes, neighbor pairs as edges with their vectors.
+"""Input of a potential: atoms as nodes, neighbor pairs as edges with their vectors.
 
 Data flow: `neighbors` makes a `Graph` from ASE atoms, `collate` joins several, `model` turns it into energies.
 """

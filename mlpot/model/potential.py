@@ -7,18 +7,18 @@
     message    x_i^t   = Linear(g_i^t B_i) + element embedding, the input of the density of the next layer
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
-Every element has weights of its own (`species_linear`), but for the radial functions of messages, ``w`` and the MLP.
+Every element has its own weights (`species_linear`), except in the radial functions of messages, ``w`` and the MLP.
 
 The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
-descriptors of an atom, on which committees (`committee`) and distances from the training set are built.
+descriptors of an atom, from which committees (`committee`) and feature distances are made.
 
-Nothing has a constant term, so an atom without neighbors has exactly its reference energy.
+There are no constant terms, so an atom without neighbors has exactly its reference energy.
 
 Contracted densities are cubic in the density, and the next layer raises messages to the third power again: far above
 the densities of the training set the energy of later layers would be a polynomial of the ninth degree. Two factors
-prevent that, and leave such atoms to the first layer, which extrapolates smoothly, and to the core repulsion:
-`damp_messages` takes the contribution of long messages to zero, and the density gate ``g`` (`density_gate`) is 1 up to
-the largest density of the training set and falls to 0 beyond. What the first layer adds to the energy is not gated.
+remove it there: `damp_messages` takes the contribution of long messages to zero, and the density gate ``g``
+(`density_gate`) is 1 up to the largest density of the training set and falls to 0 beyond. The first layer, which
+extrapolates smoothly, and the core repulsion remain: the energy of the first layer is not gated.
 
 TorchScript compiles this module: plain tensors in and out of `Potential.forward`, plain ATen operators inside.
 """
@@ -49,7 +49,7 @@ class LayerOutput(NamedTuple):
     energies : (n_centers,)
         In units of the energy scale.
     features : (n_centers, n_channels)
-        The part of the descriptors that the readout is applied to.
+        Input of the readout, part of the descriptors.
     passed : (n_centers, n_channels)
         Features as the next layer receives them: those of the first layer are gated.
     messages : (n_centers, message_width)
@@ -66,7 +66,7 @@ class LayerOutput(NamedTuple):
 
 
 class AtomDescription(NamedTuple):
-    """Everything that the energies of the atoms are linear in.
+    """Descriptors of atoms, and the terms that do not depend on them.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Layer(nn.Module):
         return LayerOutput(energies, features, gated, self.outgoing(contracted, centers), density)
 
     def hidden(self, features: Tensor) -> Tensor:
-        """Values ``(n_centers, readout_width)`` to which the last weights of the readout apply; no columns before."""
+        """Hidden values of the readout ``(n_centers, readout_width)``; no columns before the last layer."""
         hidden = self.readout_hidden
         if hidden is None:
             return features.new_zeros([features.size(0), 0])
@@ -166,7 +166,7 @@ class Layer(nn.Module):
 
 
 def damp_messages(messages: Tensor) -> Tensor:
-    """Messages of one degree ``(n_centers, 2 degree + 1, n_message_channels)``; they vanish far above a length of 3."""
+    """Scale messages of one degree, ``(n_centers, 2 degree + 1, channels)``, by ``1 / (1 + (|m| / 3)^8)``."""
     size = (1.0 / 9.0) * messages.square().sum(1, keepdim=True)
     return messages / (1.0 + size.square().square())
 
@@ -179,7 +179,7 @@ class Potential(nn.Module):
     config : ModelConfig
         Architecture.
     atomic_numbers : sequence of int
-        Elements; `species` counts them in this order.
+        Elements; `species` indexes into them.
     reference_energies : sequence of float, eV
         Energy of the isolated atom of each element.
     energy_scale : float, eV
@@ -190,7 +190,7 @@ class Potential(nn.Module):
     Raises
     ------
     ConfigError
-        Lists of different length, or values that are not finite and positive where they must be.
+        Lists of different lengths, or values that are not finite, or not positive where required.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class Potential(nn.Module):
             Layer(config, index, n_species, average_neighbors) for index in range(config.n_layers)
         )
         self.repulsion = ZBLRepulsion(self.atomic_numbers, config.cutoff) if config.zbl else None
-        # Built in float64, so that casting down rounds the constants once and nothing is ever cast up.
+        # Built in float64: a cast to float32 then rounds the constants once, and nothing is cast up.
         self.double()
 
     def forward(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
@@ -280,7 +280,7 @@ class Potential(nn.Module):
         Returns
         -------
         atomic_energies : (n_local,), float64, eV
-            This layer's part.
+            Contribution of this layer; the first has reference energies and core repulsion.
         features : (n_local, feature_width)
         messages : (n_local, message_width)
             Of width 0 after the last layer.

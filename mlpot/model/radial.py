@@ -12,14 +12,19 @@ from torch import Tensor, nn
 
 
 def envelope(ratio: Tensor, power: int) -> Tensor:
-    """Polynomial that falls from 1 at 0 to 0 at 1 with its first two derivatives zero there; 0 beyond.
+    """Polynomial cutoff function: 1 at 0, and 0 from 1 on, where its first two derivatives are zero.
 
     Parameters
     ----------
     ratio : any shape
         Distance over cutoff.
     power : int
-        Larger values keep it near 1 for longer.
+        The larger, the closer to the cutoff the function falls.
+
+    Examples
+    --------
+    >>> envelope(torch.tensor([0.0, 0.5, 1.0, 2.0]), 6).tolist()
+    [1.0, 0.85546875, 0.0, 0.0]
     """
     p = float(power)
     low = ratio.pow(power)
@@ -33,13 +38,11 @@ def envelope(ratio: Tensor, power: int) -> Tensor:
 
 
 class RadialBasis(nn.Module):
-    """Bessel functions of a stretched distance, ``2 s sin(n pi x) / (n r)``, times the envelope.
+    """Bessel functions of a transformed distance, ``2 s sin(n pi x) / (n r)``, times the envelope.
 
-    The distance_transform a, ``x = (1 + a) r / (cutoff + a r)``, gives them a higher resolution in bonds, with a = 1
-    two to three times that at the cutoff, where what neighbors do changes slowly. They are of order one at
-    bond lengths; ``s`` keeps their sum of squares that of functions without the ``1 / n``. That factor
-    lets the model learn smooth functions of the distance first: at the same weights, a function that
-    oscillates n times counts n times less.
+    The distance transform ``x = (1 + a) r / (cutoff + a r)`` with ``a = distance_transform`` increases the resolution
+    at bond lengths: for a = 1 it is two to three times that at the cutoff. The factor ``1 / n`` makes the model learn
+    smooth functions of the distance first; ``s`` restores the sum of squares of the functions without it.
     """
 
     frequencies: Tensor
@@ -58,5 +61,5 @@ class RadialBasis(nn.Module):
     def forward(self, distance: Tensor) -> Tensor:
         """Basis ``(n_edges, n_radial)`` at distances ``(n_edges, 1)`` in A."""
         decay = envelope(distance / self.cutoff, self.envelope_power)
-        stretched = (1.0 + self.distance_transform) * distance / (self.cutoff + self.distance_transform * distance)
-        return self.scale * torch.sin(self.frequencies * stretched) / distance * decay
+        x = (1.0 + self.distance_transform) * distance / (self.cutoff + self.distance_transform * distance)
+        return self.scale * torch.sin(self.frequencies * x) / distance * decay

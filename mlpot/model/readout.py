@@ -1,19 +1,10 @@
-"""The last, linear weights of a potential: their names and their places among the descriptors."""
+"""Last, linear weights of a potential."""
 
 from mlpot.config import ModelConfig
 
 
 def last_weights(config: ModelConfig) -> dict[str, slice]:
-    """Names of the last, linear weights of a potential, and their places among the descriptors.
-
-    Parameters
-    ----------
-    config : ModelConfig
-
-    Returns
-    -------
-    dict
-    """
+    """Names of the last, linear weights of a potential, and the columns of the descriptors that they multiply."""
     width, n_layers = config.n_channels, config.n_layers
     places = {f"layers.{index}.readout": slice(index * width, (index + 1) * width) for index in range(n_layers)}
     name = f"layers.{n_layers - 1}.readout_output.weight"

@@ -1,7 +1,7 @@
-"""Linear maps in which every element has weights of its own: those of the atom that the result belongs to.
+"""Linear maps with one matrix for each element.
 
-What all elements share nevertheless is listed in `potential`. An evaluation takes as many multiply-adds as with one map
-for all elements: each atom is multiplied by one matrix either way.
+An evaluation takes as many multiply-adds as with one map for all elements: each atom is multiplied by one matrix.
+`potential` lists the weights that all elements have in common.
 """
 
 import torch
@@ -9,18 +9,24 @@ from torch import Tensor
 
 
 def map_by_element(values: Tensor, weights: Tensor, species: Tensor) -> Tensor:
-    """Rows of values times the matrix of the element of each.
+    """Multiply each row of values by the matrix of its element.
 
     Parameters
     ----------
     values : (n, ..., n_in)
     weights : (n_species, n_in, n_out)
-        One matrix alone serves all elements.
+        A single matrix is used for all elements.
     species : (n,), int64
 
     Returns
     -------
     mapped : (n, ..., n_out)
+
+    Examples
+    --------
+    >>> weights = torch.tensor([[[1.0]], [[10.0]]])
+    >>> map_by_element(torch.ones(3, 1), weights, torch.tensor([0, 1, 1])).flatten().tolist()
+    [1.0, 10.0, 10.0]
     """
     if weights.size(0) == 1:
         return values @ weights[0]

@@ -1,9 +1,8 @@
 """Ziegler-Biersack-Littmark (ZBL) repulsion of close atoms, always in float64, switched to the learned part.
 
-It keeps atoms apart where there are no data. A smooth envelope takes the repulsion from full strength at zero distance
-to zero at the switching radius, with two continuous derivatives. The learned density of the neighbor has the
-complementary weight: a learned polynomial of a large density can be large and attractive, and would outweigh the
-repulsion otherwise.
+It keeps atoms apart where there are no data. An envelope switches the repulsion off between zero distance and the
+switching radius, with two continuous derivatives. In the learned density a neighbor has the complementary weight:
+otherwise a polynomial of a large density could be attractive and exceed the repulsion.
 
 References
 ----------
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from mlpot.model.radial import envelope
 
 SWITCHING_RADIUS: Final = 0.7
-"""Where the repulsion reaches zero, as a fraction of the sum of the covalent radii; even triple bonds are longer."""
+"""Radius where the repulsion reaches zero, in sums of the covalent radii; below all bonds, triple ones included."""
 
 COULOMB: Final = 14.399645
 """e^2 / (4 pi epsilon_0) in eV A."""

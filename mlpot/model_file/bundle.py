@@ -1,7 +1,7 @@
-"""A model file in memory: what committees, feature distances and calibrations are added to before it is saved once.
+"""A model file in memory, to which committees, feature distances and calibrations are added before it is saved.
 
 Data flow: `torchscript.bundle_model` (from a potential) or `ModelBundle.read` (from a file) -> `with_distance`,
-`with_calibration` (`mlpot.uncertainty`) -> `save`. Engines open a bundle as they open a file. Free of torch.
+`with_calibration` (`mlpot.uncertainty`) -> `save`. Engines open a bundle or a file. Torch is not imported.
 """
 
 import io
@@ -39,14 +39,16 @@ class ModelBundle:
         As in the file, with the checksum.
     manifest : Manifest
     path : Path
-        Where it was read from, for error messages; ``model in memory`` if it was not read from a file.
+        File that it was read from, for error messages; ``model in memory`` without a file.
 
     Examples
     --------
     >>> from mlpot.model_file.registry import find_potential
-    >>> bundle = ModelBundle.read(find_potential("Si"))
-    >>> bundle.manifest.elements
-    ['Si']
+    >>> bundle = ModelBundle.read(find_potential("Si-dft/fast"))
+    >>> bundle.manifest.elements, bundle.manifest.cutoff
+    (['Si'], 5.0)
+    >>> bundle.tensors()["deviations"].shape[0] == bundle.manifest.committee.n_members
+    True
     """
 
     content: bytes
@@ -75,7 +77,7 @@ class ModelBundle:
         return tensors
 
     def distance(self) -> FeatureDistance:
-        """Feature distance of the model; ``manifest.feature_distance`` tells whether there is one."""
+        """Feature distance of the model; there is one if ``manifest.feature_distance`` is not None."""
         return FeatureDistance.from_tensors(self.tensors())
 
     def with_distance(self, distance: FeatureDistance, info: DistanceInfo) -> "ModelBundle":
@@ -92,7 +94,7 @@ class ModelBundle:
         return self._replaced(self.manifest.model_copy(update={"license": license}), self.tensors())
 
     def _replaced(self, manifest: Manifest, tensors: Mapping[str, NDArray[Any]]) -> "ModelBundle":
-        """Copy with another manifest and other plain tensors; the module stays byte by byte."""
+        """Copy with another manifest and other plain tensors, and the same module, byte by byte."""
         changed = {MANIFEST: manifest.to_json().encode(), TENSORS: safetensors.numpy.save(dict(tensors))}
         archive = io.BytesIO()
         with (

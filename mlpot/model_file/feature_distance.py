@@ -1,6 +1,6 @@
-"""Distance of the descriptors of an atom from those of the training set, as a model file stores it.
+"""Distance of the descriptors of an atom from those of the training set, as stored in a model file.
 
-`mlpot.uncertainty.distance` defines and fits it; the torch engine evaluates it here, the native engine in C++ from the
+`mlpot.uncertainty.distance` defines and fits it. The torch engine evaluates it here, the native engine in C++, from the
 same tensors.
 """
 
@@ -35,7 +35,7 @@ class FeatureDistance(NamedTuple):
     cluster_whitening: FloatArray
 
     def whitened(self, descriptors: FloatArray, species: NDArray[np.integer]) -> FloatArray:
-        """Descriptors ``(n_atoms, descriptor_width)`` without correlations and of one scale, element by element."""
+        """Descriptors ``(n_atoms, descriptor_width)``, whitened for each element."""
         white = np.empty_like(descriptors)
         for index in np.unique(species):
             own = species == index
@@ -67,7 +67,7 @@ class FeatureDistance(NamedTuple):
 def neighborhood_distances(
     distances: FloatArray, edge_index: NDArray[np.integer], edge_vectors: FloatArray, cutoff: float
 ) -> FloatArray:
-    """Weighted root mean square of the feature distances of each atom and its neighbors, whose energies make its force.
+    """Weighted root mean square of the feature distances of each atom and its neighbors.
 
         D_i^2 = (d_i^2 + sum_j w_ij d_j^2) / (1 + sum_j w_ij),    w_ij = 1 - (r_ij / cutoff)^2
 
@@ -77,6 +77,10 @@ def neighborhood_distances(
     edge_index : (2, n_edges)
     edge_vectors : (n_edges, 3), A
     cutoff : float, A
+
+    Returns
+    -------
+    neighborhood_distances : (n_atoms,)
     """
     weights = 1.0 - np.einsum("ea,ea->e", edge_vectors, edge_vectors) / cutoff**2
     inside = weights > 0.0  # a distance may be infinite
@@ -88,7 +92,11 @@ def neighborhood_distances(
 
 
 def lower_triangle(packed: FloatArray) -> FloatArray:
-    """Lower triangular matrix ``(n, n)`` from its packed rows ``(n * (n + 1) / 2,)``."""
+    """Lower triangular matrix ``(n, n)`` from its packed rows ``(n * (n + 1) / 2,)``.
+
+    >>> lower_triangle(np.array([1.0, 2.0, 3.0])).tolist()
+    [[1.0, 0.0], [2.0, 3.0]]
+    """
     n = round(np.sqrt(2.0 * len(packed) + 0.25) - 0.5)
     matrix = np.zeros((n, n))
     matrix[np.tril_indices(n)] = packed

@@ -1,6 +1,6 @@
-"""Manifest of a model file: architecture, units, self-test, calibration; and the checks before anything is read.
+"""Manifest of a model file: architecture, units, self-test, calibration; and the checks before a file is read.
 
-Free of torch, so that the native engine runs without it. `torchscript` describes the layout of the file.
+Torch is not imported, so that the native engine runs without it. `torchscript` describes the layout of the file.
 """
 
 import io
@@ -18,7 +18,7 @@ from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
 
 FORMAT_VERSION = 8
-"""The format that is written, and the only one that is read."""
+"""Format of the files that are written and read."""
 
 MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
@@ -41,7 +41,7 @@ class ReferenceResults(_Strict):
 
 
 class SelfTest(ReferenceResults):
-    """A structure with its results; every engine must reproduce them.
+    """A structure with its results, which every engine must reproduce.
 
     `members` holds the results of the members of a committee.
     """
@@ -57,7 +57,7 @@ class SelfTest(ReferenceResults):
 
 
 class CommitteeInfo(_Strict):
-    """Committee in a file: shallow members share all but the last weights, deep ones are whole potentials."""
+    """Committee in a file: members of a shallow one differ in the last weights, those of a deep one in all."""
 
     kind: Literal["shallow", "deep"]
     n_members: int
@@ -66,7 +66,7 @@ class CommitteeInfo(_Strict):
 class Scaling(_Strict):
     """Calibration of the spread of a committee: ``sigma = scale * spread``.
 
-    `scale` has one value for each element of the model (forces), or one (energy, stress). A fraction ``levels[k]`` of
+    `scale` has a value for each element of the model (forces), or one (energy, stress). A fraction ``levels[k]`` of
     the held-out errors lies below ``quantiles[k] * sigma``. For forces, where the file has a feature distance,
     ``sigma = scale * sqrt(spread) * D * max(1, D / distance_limit)``, with D that of the neighborhood.
     """
@@ -125,19 +125,26 @@ class Manifest(_Strict):
     feature_distance: DistanceInfo | None = None
 
     def to_json(self) -> str:
-        """JSON text for the file, without fields that are not set."""
+        """JSON text for the file, without optional fields that are None."""
         absent = {name for name in _OPTIONAL if getattr(self, name) is None}
         self_test = {"members"} if self.self_test.members is None else set()
         return self.model_dump_json(indent=1, exclude={**dict.fromkeys(absent, True), "self_test": self_test})
 
 
 def read_manifest(path: str | Path) -> Manifest:
-    """Manifest of a model file; the file is checked, the module in it is not loaded.
+    """Manifest of a model file, whose checksum is verified and whose module is not loaded.
 
     Raises
     ------
     ModelFileError
         The file is missing, cut, changed, foreign or of another format.
+
+    Examples
+    --------
+    >>> from mlpot.model_file.registry import find_potential
+    >>> manifest = read_manifest(find_potential("Si-dft/fast"))
+    >>> manifest.elements, manifest.n_layers, manifest.committee.kind
+    (['Si'], 1, 'shallow')
     """
     return parse_manifest(Path(path), read_checked(Path(path)))
 

@@ -1,6 +1,6 @@
-"""Potentials that ship with mlpot: from a name such as ``Si`` or ``Si/fast`` to the file that holds the model.
+"""Potentials that ship with mlpot: from a name such as ``Si`` or ``Si/fast`` to the model file.
 
-They live in ``potentials/<name>/<preset>.pt``, beside the package in a checkout, inside of it when installed.
+The files are ``potentials/<name>/<preset>.pt``, beside the package in a clone, inside of it when installed.
 """
 
 from pathlib import Path
@@ -19,6 +19,11 @@ def known_potentials() -> dict[str, dict[str, Path]]:
     -------
     dict
         Name -> preset -> file.
+
+    Examples
+    --------
+    >>> sorted(known_potentials()["Si"])
+    ['accurate', 'fast']
     """
     known: dict[str, dict[str, Path]] = {}
     for folder in (_PACKAGE.parent / "potentials", _PACKAGE / "potentials"):
@@ -28,23 +33,24 @@ def known_potentials() -> dict[str, dict[str, Path]]:
 
 
 def find_potential(model: str | Path, preset: str | None = None) -> Path:
-    """File of a model given by path or by name; an existing file goes before a name.
+    """File of a model given by path or by name; an existing file has precedence over a name.
 
     Parameters
     ----------
     model : str or Path
         Path, ``name`` or ``name/preset``.
     preset : str, optional
-        Which file of a potential, where the name does not say; by default the most accurate one that ships.
-
-    Returns
-    -------
-    Path
+        Preset of a shipped potential, where the name has none; by default the most accurate one that ships.
 
     Raises
     ------
     ModelFileError
-        Neither a file nor a known name and preset; the message lists what is known.
+        Neither a file nor a known name and preset; the message lists the known ones.
+
+    Examples
+    --------
+    >>> find_potential("Si-dft/fast").name, find_potential("Si-dft").name
+    ('fast.pt', 'accurate.pt')
     """
     path = Path(model).expanduser()
     if path.is_file():
@@ -57,10 +63,10 @@ def find_potential(model: str | Path, preset: str | None = None) -> Path:
         raise ModelFileError(
             f"no model file at {path} and no shipped potential of that name; expected a path or one of: {names}"
         )
-    wanted = chosen or preset or next((p for p in PRESETS_BY_ACCURACY if p in presets), PRESETS_BY_ACCURACY[0])
-    if wanted not in presets:
-        raise ModelFileError(f"the potential {name} has the presets {', '.join(sorted(presets))}; got {wanted!r}")
-    return presets[wanted]
+    preset = chosen or preset or next((p for p in PRESETS_BY_ACCURACY if p in presets), PRESETS_BY_ACCURACY[0])
+    if preset not in presets:
+        raise ModelFileError(f"the potential {name} has the presets {', '.join(sorted(presets))}; got {preset!r}")
+    return presets[preset]
 
 
 def data_folder(name: str) -> Path:
@@ -71,16 +77,12 @@ def data_folder(name: str) -> Path:
     name : str
         Of the potential.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     ModelFileError
-        No data ship under that name.
+        The potential has no data.
     """
     for folder in (_PACKAGE.parent / "potentials", _PACKAGE / "potentials"):
         if (folder / name / "data").is_dir():
             return folder / name / "data"
-    raise ModelFileError(f"no data ship with a potential of the name {name!r}")
+    raise ModelFileError(f"no data ship with a potential named {name!r}")

@@ -1,4 +1,4 @@
-"""`model.pt`: one file that holds a potential for every engine; the only place in Python that uses TorchScript.
+"""`model.pt`: one file that holds a potential for every engine; the only module that uses TorchScript.
 
 The file is a TorchScript archive, a zip with stored entries, whose members are
 
@@ -8,8 +8,8 @@ The file is a TorchScript archive, a zip with stored entries, whose members are
 - ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
 
 The zip comment, the last bytes of the file, is ``mlpot-crc32:`` and eight hexadecimal digits: the CRC-32 of all
-bytes before the digits. A file that is cut, changed or not written by mlpot is refused before anything in it is
-interpreted. No Python pickle is ever loaded.
+bytes before the digits. A file that is cut, changed or not written by mlpot is refused before its content is read. No
+Python pickle is loaded.
 """
 
 import io
@@ -57,7 +57,7 @@ from mlpot.model_file.manifest import (
 from mlpot.neighbors.matscipy import graph_from_atoms
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
-ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # as `self_test_deviation` has it
+ALLOWED_DEVIATION: dict[Precision, float] = {"mixed": 2e-4, "double": 1e-9}  # of `self_test_deviation`
 AnyModel = TypeVar("AnyModel", bound=AnyPotential)
 
 
@@ -78,7 +78,7 @@ class ScriptedModel(NamedTuple):
 
     def evaluate(self, graph: Graph, *, atomic_virials: bool = False) -> Prediction:
         """Energies and their derivatives, as `mlpot.model.evaluate` computes them."""
-        # The profiling executor recompiles for each new shape, and its first calls take seconds: plain interpreter.
+        # The profiling executor compiles again for each new shape, which takes seconds: use the plain interpreter.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             return evaluate(self.module, graph, atomic_virials=atomic_virials)
 
@@ -99,9 +99,9 @@ def bundle_model(potential: AnyPotential, training: dict[str, Any] | None = None
     Parameters
     ----------
     potential : Potential or committee
-        Its dtype decides the precision that engines use by default.
+        Its dtype is the default precision of engines.
     training : dict
-        What the model was trained on and how: plain JSON, for the manifest.
+        Description of the training and its data for the manifest: plain JSON.
     license : str
 
     Returns
@@ -137,13 +137,20 @@ def load_model(
     model : str, Path or ModelBundle
     device : torch.device or str
     precision : {"mixed", "double"}
-        Arithmetic in float32 or float64; by default what the model was trained in. Positions, edge vectors,
-        energies and their sums are float64 in both.
+        Arithmetic in float32 or float64; by default that of the training. Positions, edge vectors, energies and
+        their sums are float64 in both.
 
     Raises
     ------
     ModelFileError
         The file is missing, cut, changed, foreign, of another format, or fails its self-test.
+
+    Examples
+    --------
+    >>> from mlpot.model_file.registry import find_potential
+    >>> loaded = load_model(find_potential("Si-dft/fast"), precision="double")
+    >>> next(loaded.module.parameters()).dtype
+    torch.float64
     """
     bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
     path, manifest = bundle.path, bundle.manifest
@@ -165,7 +172,7 @@ def load_model(
 
 
 def potential_from_file(model: str | Path | ModelBundle) -> AnyPotential:
-    """Eager potential or committee with the weights of a model file, in the dtype it was trained in.
+    """Eager potential or committee with the weights of a model file, in the dtype of its training.
 
     Raises
     ------
@@ -190,14 +197,14 @@ def potential_from_file(model: str | Path | ModelBundle) -> AnyPotential:
 
 @contextmanager
 def _torchscript() -> Iterator[None]:
-    """Without the warning of torch that TorchScript is deprecated: it is the format of the file."""
+    """Suppress the warning of torch that TorchScript, the format of the file, is deprecated."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
         yield
 
 
 def _build(manifest: Manifest) -> AnyPotential:
-    """Build a module of the kind that a file holds, with random weights."""
+    """Build a module like that of a file, with random weights."""
 
     def potential() -> Potential:
         return Potential(
@@ -222,11 +229,11 @@ def _shallow(potential: Potential, n_members: int) -> ShallowCommittee:
 
 
 def in_double(potential: AnyModel) -> AnyModel:
-    """Copy of a model in float64, whose constants were never rounded to float32; on the CPU, without gradients."""
+    """Copy of a model in float64, with constants that are not rounded to float32; on the CPU, without gradients."""
     double = _same_kind(potential)
     double.load_state_dict({name: value.detach().cpu().double() for name, value in potential.state_dict().items()})
     if isinstance(double, ShallowCommittee) and next(potential.parameters()).dtype != torch.float64:
-        # Their sum was zero before they were rounded.
+        # Rounding to float32 has changed their sum from zero.
         double.deviations.data -= double.deviations.data.mean(0)
     for parameter in double.parameters():
         parameter.requires_grad_(False)
@@ -235,7 +242,7 @@ def in_double(potential: AnyModel) -> AnyModel:
 
 
 def _same_kind(model: AnyPotential) -> AnyPotential:
-    """Build a module of the same kind in float64 with random weights."""
+    """Build a module of the same kind in float64, with random weights."""
     if isinstance(model, DeepCommittee):
         return DeepCommittee([cast(Potential, _same_kind(cast(Potential, member))) for member in model.members])
     if isinstance(model, ShallowCommittee):
@@ -254,7 +261,7 @@ def plain_tensors(potential: AnyPotential) -> bytes:
     """Weights and constants of a model by name, in the safetensors format."""
     tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
     for name, module in potential.named_modules():
-        if isinstance(module, ZBLRepulsion):  # plain attributes of the module, which stay float64
+        if isinstance(module, ZBLRepulsion):  # plain attributes of the module, always float64
             tensors |= {f"{name}.charge": module.charge, f"{name}.radius": module.radius}
     return safetensors.torch.save(
         {_name_in_file(name): tensor.detach().contiguous() for name, tensor in tensors.items()}
@@ -262,7 +269,7 @@ def plain_tensors(potential: AnyPotential) -> bytes:
 
 
 def _name_in_file(name: str) -> str:
-    """Name of a tensor in the file: those of a shallow committee's potential are named as in a single potential."""
+    """Name of a tensor in the file: the potential of a shallow committee has the names of a single potential."""
     return name.removeprefix("potential.")
 
 
@@ -303,7 +310,7 @@ def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
 
 
 def _self_test(model: AnyPotential) -> SelfTest:
-    """Two atoms of each element (at most 16), shaken, no denser than the data: float32 is poor in far denser matter."""
+    """Two displaced atoms of each element (at most 16), no denser than the data, where float32 is accurate."""
     potential = main_potential(model)
     rng = np.random.default_rng(0)
     numbers = np.resize(potential.atomic_numbers, min(16, max(4, 2 * len(potential.atomic_numbers))))
@@ -363,19 +370,19 @@ def self_test_deviation(results: Prediction, self_test: SelfTest) -> float:
 
 def _member_deviations(results: MemberPredictions, expected: list[ReferenceResults]) -> list[float]:
     parts = zip(results.energy[:, 0], results.forces, results.virial[:, 0], strict=True)
-    return [_deviation(got, wanted) for got, wanted in zip(parts, expected, strict=True)]
+    return [_deviation(got, reference) for got, reference in zip(parts, expected, strict=True)]
 
 
 def _deviation(got: tuple[torch.Tensor, ...], reference: ReferenceResults) -> float:
     deviations = []
-    for value, expected in zip(got, (reference.energy, reference.forces, reference.virial), strict=True):
-        wanted = torch.tensor(expected, dtype=torch.float64)
-        deviations.append(((value.cpu() - wanted).abs().max() / (1.0 + wanted.abs().max())).item())
+    for value, numbers in zip(got, (reference.energy, reference.forces, reference.virial), strict=True):
+        expected = torch.tensor(numbers, dtype=torch.float64)
+        deviations.append(((value.cpu() - expected).abs().max() / (1.0 + expected.abs().max())).item())
     return _max_or_nan(deviations)
 
 
 def _max_or_nan(values: list[float]) -> float:
-    """Largest of some numbers; NaN if one of them is NaN, which ``max()`` does not ensure."""
+    """Largest number; NaN if one is NaN, unlike ``max()``."""
     return float("nan") if any(np.isnan(values)) else max(values)
 
 

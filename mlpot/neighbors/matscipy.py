@@ -1,7 +1,6 @@
-"""ASE atoms to neighbor lists and `Graph`: the only place in Python with cells and periodic images.
+"""Neighbor lists and `Graph` of ASE atoms: cells and periodic images, with the search of matscipy.
 
-matscipy does the search. Any cell is accepted: none, one with fewer than three vectors, triclinic, smaller than
-the cutoff, atoms outside of it.
+Any cell is accepted: none, one with fewer than three vectors, triclinic, smaller than the cutoff, with atoms outside.
 """
 
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 COINCIDENT = 1e-6
-"""Two atoms closer than this (A) count as one atom given twice, and are refused."""
+"""Two atoms closer than this (A) are at the same place, and are refused."""
 
 
 def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
@@ -47,6 +46,13 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
     ------
     DataError
         Positions or cell that are not finite, a periodic direction without volume, or two atoms at one place.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> i, j, vectors, images = neighbor_list(bulk("Si", a=5.43), cutoff=2.5)
+    >>> i.tolist(), j.tolist()
+    ([0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0, 0])
     """
     cell = search_cell(atoms)
     if len(atoms) == 0:
@@ -90,7 +96,7 @@ def search_cell(atoms: Atoms) -> FloatArray:
             f"`pbc` is {atoms.pbc.tolist()} but the cell vectors have lengths {lengths.tolist()} A: "
             "give a cell vector to each periodic direction, or switch `pbc` off there"
         )
-    # Only periodic vectors matter; replacing the others keeps a useless or degenerate one from breaking the search.
+    # Only periodic vectors matter; the others are replaced, since the search fails with degenerate ones.
     kept = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
     _, scales, directions = np.linalg.svd(kept)
     n_periodic = int(atoms.pbc.sum())
@@ -113,16 +119,19 @@ def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float)
         The model's elements; `Graph.species` indexes into it.
     cutoff : float, A
 
-    Returns
-    -------
-    Graph
-
     Raises
     ------
     DataError
-        An element outside `atomic_numbers`, or what `neighbor_list` refuses.
+        An element outside `atomic_numbers`, or as for `neighbor_list`.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> graph = graph_from_atoms(molecule("H2O"), [1, 8], cutoff=3.0)
+    >>> graph.species.tolist(), graph.edge_vectors.shape
+    ([1, 0, 0], torch.Size([6, 3]))
     """
-    import torch  # noqa: PLC0415  # the native engine does without, and torch takes seconds to load
+    import torch  # noqa: PLC0415  # the native engine needs no torch, which takes seconds to load
 
     from mlpot.model.graph import Graph  # noqa: PLC0415
 
@@ -138,7 +147,11 @@ def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float)
 
 
 def species_of(atoms: Atoms, atomic_numbers: Sequence[int]) -> IntArray:
-    """Index of each atom's element in `atomic_numbers`, ``(n_atoms,)``; other elements are refused by name."""
+    """Index of each atom's element in `atomic_numbers`, ``(n_atoms,)``; other elements are an error.
+
+    >>> species_of(Atoms("OHH"), [1, 8]).tolist()
+    [1, 0, 0]
+    """
     known = np.full(len(chemical_symbols), -1, dtype=np.int64)
     known[list(atomic_numbers)] = np.arange(len(atomic_numbers))
     species: IntArray = known[atoms.numbers]

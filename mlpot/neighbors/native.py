@@ -1,7 +1,7 @@
-"""The Verlet list of the native engine: searched and kept in C++.
+"""Verlet list of the native engine, in C++.
 
-Data flow: ASE atoms -> `NativeVerletList.of` -> `mlpot._native.NeighborList` -> `engines.native`. No array of the size
-of the pairs passes through Python. The search finds the same pairs as `matscipy.neighbor_list`.
+Data flow: ASE atoms -> `NativeVerletList.of` -> `mlpot._native.NeighborList` -> `engines.native`. Arrays of the
+size of the pairs stay in C++. The search finds the same pairs as `matscipy.neighbor_list`.
 """
 
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NativeVerletList:
-    """Verlet list for one structure that moves.
+    """Verlet list for one moving structure.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ class NativeVerletList:
 
     def __init__(self, cutoff: float, skin: float) -> None:
         self._criterion = VerletCriterion(cutoff, skin)
-        # Room for pairs exactly at the cutoff, which the engine decides on.
+        # Margin for pairs exactly at the cutoff; the engine checks them.
         self._radius = (cutoff + skin) * (1.0 + 1e-9)
         self._list: NeighborList | None = None
         self._cell = np.zeros((3, 3))
         self.n_builds = 0
 
     def of(self, atoms: Atoms) -> "NeighborList":
-        """Every pair inside the cutoff, and some beyond it, in order of (i, j, S); the next call changes it.
+        """Every pair inside the cutoff, and some beyond it, in order of (i, j, S); valid until the next call.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class NativeVerletList:
 
 
 def native_neighbor_list(atoms: Atoms, cutoff: float) -> "NeighborList":
-    """Full neighbor list of atoms of any cell and periodicity.
+    """Full neighbor list for any cell and periodicity.
 
     Raises
     ------

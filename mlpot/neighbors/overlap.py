@@ -1,10 +1,10 @@
-"""Minimum distances of two atoms, as fractions of the sum of their covalent radii: every such rule of the project.
+"""Minimum distances of two atoms, as fractions of the sum of their covalent radii: all such limits of the project.
 
-Below `CLOSEST_IN_MD`, the repulsion of the nuclei has replaced most of the learned part of a potential, and no material
-in equilibrium comes near: a simulation is stopped, by `simulation.guard` and by ``pair_style mlpot`` of LAMMPS alike.
-Collision cascades need a smaller fraction. What DFT is to compute must keep a larger distance, `CLOSEST_FOR_DFT`, and
-the boundary of a periodic piece that is cut out of a larger frame should be near a bond length, `CLOSEST_IN_CUTOUT`.
-(The range of the core repulsion itself is `model.zbl.SWITCHING_RADIUS`.)
+Below `CLOSEST_IN_MD` the core repulsion has replaced most of the learned part of a potential, and no material in
+equilibrium has such distances: `simulation.guard` and ``pair_style mlpot`` of LAMMPS stop the simulation. Collision
+cascades need a smaller fraction. Structures for DFT keep a larger distance, `CLOSEST_FOR_DFT`, and distances across the
+boundary of a cell that is cut out of a larger frame are near a bond length, `CLOSEST_IN_CUTOUT`. (The range of the core
+repulsion itself is `model.zbl.SWITCHING_RADIUS`.)
 """
 
 from typing import NamedTuple
@@ -46,12 +46,12 @@ class Overlap(NamedTuple):
 
 
 class OverlapSearch:
-    """Finds overlaps in one structure that moves.
+    """Finds overlaps in one moving structure.
 
     Parameters
     ----------
     closest : float
-        Fraction of the sum of the covalent radii; 0: nothing is too close.
+        Fraction of the sum of the covalent radii; 0: no limit.
     """
 
     def __init__(self, closest: float = CLOSEST_IN_MD) -> None:
@@ -62,7 +62,7 @@ class OverlapSearch:
         self._pairs = VerletList(0.0, SKIN)
 
     def find(self, atoms: Atoms) -> Overlap | None:
-        """Find the worst overlap.
+        """Find the worst overlap, or None.
 
         Raises
         ------
@@ -80,14 +80,20 @@ class OverlapSearch:
 
 
 def find_overlap(atoms: Atoms, closest: float) -> Overlap | None:
-    """Find the worst overlap in one structure; as `OverlapSearch.find`, without a list that is kept."""
+    """Find the worst overlap in one structure, as `OverlapSearch.find`, with a new neighbor list.
+
+    >>> find_overlap(Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), 0.5) is None
+    True
+    >>> round(find_overlap(Atoms("H2", [[0, 0, 0], [0, 0, 0.2]]), 0.5).limit, 3)
+    0.31
+    """
     limits = closest * covalent_radii[atoms.numbers]
     i, j, vectors, _ = neighbor_list(atoms, 2.0 * float(limits.max(initial=0.0)))
     return _worst(limits, i, j, vectors)
 
 
 def _worst(limits: FloatArray, i: IntArray, j: IntArray, vectors: FloatArray) -> Overlap | None:
-    """Pair that is closest in units of its limit; None if all are beyond."""
+    """Closest pair in units of its limit; None if all are beyond."""
     distances = np.linalg.norm(vectors, axis=1)
     pair_limits = limits[i] + limits[j]
     ratios = distances / pair_limits

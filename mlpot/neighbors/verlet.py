@@ -1,13 +1,13 @@
 """Verlet lists: neighbor lists with a skin, and the criterion by which they are rebuilt.
 
-A list is built with cutoff + skin. It is kept as long as no pair inside the cutoff can be missing from it, and the
-pairs beyond the cutoff are left out, so that the result is that of a fresh list. Stored pairs are ordered by (i, j, S),
-so that the order of the edges, and with it the rounding of every sum, does not depend on when the list was built.
+A list is built with cutoff + skin. It is kept as long as no pair inside the cutoff can be missing from it. Pairs beyond
+the cutoff are left out, so that the result is that of a new list. Stored pairs are ordered by (i, j, S), so that the
+order of the edges, and the rounding of every sum, do not depend on the step at which the list was built.
 
-The criterion. Let p0, h0 be positions and cell at the build, p, h those now, and F the deformation with
-``h = h0 @ F`` for the periodic cell vectors. What moved beside the deformation is ``u_i = p_i - p0_i @ F``. A pair at
-``d`` now was at ``d0`` with ``d = d0 @ F + u_j - u_i``, so ``|d0| <= (cutoff + 2 max|u|) * norm(F^-1)``. While the
-right-hand side stays below cutoff + skin, every pair inside the cutoff is in the list. For a fixed cell this is the
+The criterion: let p0, h0 be positions and cell at the build, p, h those now, and F the deformation with
+``h = h0 @ F`` for the periodic cell vectors. The displacement besides the deformation is ``u_i = p_i - p0_i @ F``. A
+pair at ``d`` now was at ``d0`` with ``d = d0 @ F + u_j - u_i``, so ``|d0| <= (cutoff + 2 max|u|) * norm(F^-1)``. While
+the right-hand side stays below cutoff + skin, every pair inside the cutoff is in the list. For a fixed cell this is the
 textbook criterion: no atom moved by more than skin / 2. Only differences of u count, so its mean may be subtracted. In
 the same way ``|d| >= |d0| / norm(F^-1) - 2 max|u|`` bounds the distance of the two closest atoms without a loop over
 the pairs.
@@ -32,7 +32,7 @@ class _Reference(NamedTuple):
 
 
 class VerletCriterion:
-    """Whether a neighbor list of cutoff + skin still holds every pair inside the cutoff.
+    """Whether a neighbor list of cutoff + skin still contains every pair inside the cutoff.
 
     Parameters
     ----------
@@ -81,14 +81,14 @@ class VerletCriterion:
         displacements = positions - moved
         if self._allows(displacements, smallest):
             return True
-        # Where everything moved together. The mean is more expensive, and seldom needed.
+        # If all atoms moved together. The mean is expensive, and seldom needed.
         return len(positions) > 0 and self._allows(displacements - displacements.mean(axis=0), smallest)
 
     def _allows(self, displacements: FloatArray, smallest: float) -> bool:
         farthest = float(np.einsum("ij,ij->i", displacements, displacements).max(initial=0.0)) ** 0.5
         if self._reference is not None:
             self.closest = smallest * self._reference.closest - 2.0 * farthest
-        # The factor leaves room for the rounding of this estimate itself.
+        # The factor allows for the rounding of this estimate.
         return bool(self.cutoff + 2.0 * farthest < smallest * (self.cutoff + self.width) * (1.0 - 1e-12))
 
 
@@ -99,7 +99,7 @@ def _deformation(before: FloatArray, after: FloatArray) -> FloatArray:
 
 
 class VerletList:
-    """Verlet list, equal to a fresh `neighbor_list` at every call.
+    """Verlet list, equal to a new `neighbor_list` at every call.
 
     Parameters
     ----------
@@ -111,6 +111,16 @@ class VerletList:
     ----------
     n_builds : int
         Number of builds.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> atoms, pairs = bulk("Si", cubic=True), VerletList(cutoff=5.0, skin=0.5)
+    >>> for seed in range(5):
+    ...     atoms.rattle(0.01, seed=seed)
+    ...     edge_index, edge_vectors = pairs.edges(atoms)
+    >>> pairs.n_builds
+    1
     """
 
     def __init__(self, cutoff: float, skin: float) -> None:

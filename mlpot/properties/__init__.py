@@ -2,9 +2,6 @@
 
 Data flow: any cell of a crystal, any ASE calculator -> relaxed crystal (`crystal`) -> a frozen dataclass with
 its table (`rows`) and its plot (`plot`). `overview` computes all of them: `mlpot properties`.
-
->>> from mlpot.properties import elastic_constants
->>> elastic_constants(bulk("Si"), mlpot.load("Si-dft", precision="double")).constants  # GPa
 """
 
 from mlpot.extras import needs

@@ -97,14 +97,19 @@ def elastic_constants(
     fmax : float, eV/A
         Of the relaxations.
 
-    Returns
-    -------
-    ElasticConstants
-
     Raises
     ------
     PropertyError
         A relaxation does not converge.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> calculator = mlpot.load("Si-dft/fast", precision="double")
+    >>> constants = elastic_constants(bulk("Si"), calculator).constants
+    >>> {name: round(value) for name, value in constants.items()}  # GPa
+    {'C11': 131, 'C12': 67, 'C44': 73}
     """
     crystal = relaxed_crystal(atoms, calculator)
     strained = list(generate_strained_configs(crystal, "triclinic", N_steps=STRAINS, delta=2 * strain / (STRAINS - 1)))

@@ -104,16 +104,21 @@ def equation_of_state(
         Volumes from ``1 - span`` to ``1 + span`` of the relaxed one; at least `FIT_RANGE`.
     n_volumes : int
 
-    Returns
-    -------
-    EquationOfState
-
     Raises
     ------
     ConfigError
         Too few volumes for the fit.
     PropertyError
         A relaxation does not converge, or the fit has no minimum.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> calculator = mlpot.load("Si-dft/fast", precision="double")
+    >>> result = equation_of_state(bulk("Si"), calculator)
+    >>> round(result.bulk_modulus, 1), round(result.volume, 2)  # GPa, A^3/atom
+    (88.5, 20.5)
     """
     ratios = np.linspace(1.0 - span, 1.0 + span, n_volumes)
     near = np.abs(ratios - 1.0) <= _NEAR

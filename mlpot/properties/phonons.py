@@ -108,14 +108,19 @@ def phonons(
     n_points : int
         Along the path.
 
-    Returns
-    -------
-    Phonons
-
     Raises
     ------
     PropertyError
         The crystal does not relax.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> calculator = mlpot.load("Si-dft/fast", precision="double")
+    >>> result = phonons(bulk("Si"), calculator, shortest=9.0)
+    >>> round(result.highest, 1)  # THz
+    14.5
     """
     primitive = primitive_cell(relaxed_crystal(atoms, calculator))
     times = _odd_repeats(primitive, shortest, max_atoms)

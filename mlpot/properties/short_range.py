@@ -158,9 +158,12 @@ def dimer_scan(
         Where the scan ends.
     spacing : float, A
 
-    Returns
-    -------
-    DimerScan
+    Examples
+    --------
+    >>> import mlpot
+    >>> scan = dimer_scan("Si", "Si", mlpot.load("Si-dft/fast", precision="double"), cutoff=5.0)
+    >>> round(scan.depth, 2), round(scan.bond_length, 2)  # eV, A
+    (3.33, 2.24)
     """
     distances = np.linspace(CLOSEST, cutoff, round((cutoff - CLOSEST) / spacing) + 1)
     free = free_energies((first, second), calculator)
@@ -217,9 +220,12 @@ def trimer_scan(
     n_distances : int
     angles : sequence of float, degrees
 
-    Returns
-    -------
-    TrimerScan
+    Examples
+    --------
+    >>> import mlpot
+    >>> scan = trimer_scan(("Si", "Si", "Si"), mlpot.load("Si-dft/fast"), cutoff=5.0, n_distances=4)
+    >>> scan.energies.shape
+    (9, 4, 4)
     """
     distances = np.geomspace(CLOSEST, cutoff, n_distances)
     free = sum(free_energies(symbols, calculator))
@@ -260,9 +266,14 @@ def compression_scan(
         Volumes, of that of `crystal`.
     n_volumes : int
 
-    Returns
-    -------
-    CompressionScan
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> calculator = mlpot.load("Si-dft/fast", precision="double")
+    >>> scan = compression_scan(bulk("Si", a=5.47), calculator, n_volumes=22)
+    >>> bool((scan.energies[7:] > scan.energies[6]).all())  # rises from 100 % to 25 % of the volume
+    True
     """
     ratios = np.linspace(largest, smallest, n_volumes)
     results = []

@@ -101,6 +101,15 @@ def surface_energies(
     ------
     PropertyError
         A relaxation does not converge, or no slab has the composition of the crystal.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> calculator = mlpot.load("Si-dft/fast", precision="double")
+    >>> facets = surface_energies(bulk("Si"), calculator, thickness=8.0, vacuum=8.0).facets
+    >>> [(facet.miller, round(facet.energy, 2)) for facet in facets]  # J/m^2
+    [((1, 1, 1), 1.09), ((1, 1, 0), 1.33), ((1, 0, 0), 1.88)]
     """
     crystal = relaxed_crystal(atoms, calculator)
     bulk = structure_of(crystal)

@@ -91,16 +91,21 @@ def vacancy_energies(
         Least distance between opposite faces of the supercell.
     fmax : float, eV/A
 
-    Returns
-    -------
-    Vacancies
-
     Raises
     ------
     PropertyError
         A relaxation does not converge.
     ConfigError
         A compound without chemical potentials.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> calculator = mlpot.load("Si-dft/fast", precision="double")
+    >>> (site,) = vacancy_energies(bulk("Si"), calculator).sites
+    >>> round(site.energy, 2), round(site.unrelaxed_energy, 2)  # eV
+    (2.82, 3.13)
     """
     potentials, elements = dict(chemical_potentials or {}), set(atoms.symbols)
     if len(elements) > 1 and (missing := elements - potentials.keys()):

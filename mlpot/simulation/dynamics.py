@@ -94,9 +94,6 @@ def run_md(
     on_step : callable, optional
         Called with the number of each completed step.
 
-    Returns
-    -------
-    MDResult
 
     Raises
     ------
@@ -104,6 +101,16 @@ def run_md(
         The run blew up or lost an atom.
     ConfigError
         Files that exist, settings that contradict the system or the checkpoint.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> atoms = bulk("Si", cubic=True)
+    >>> atoms.calc = mlpot.load("Si-dft/fast")
+    >>> result = run_md(atoms, MDSettings("nvt", steps=20, temperature=300.0), "silicon.xyz")
+    >>> result.steps, result.interrupted, result.trajectory.name
+    (20, False, 'silicon.xyz')
     """
     if atoms.calc is None:
         raise ConfigError("`atoms` must carry a calculator: atoms.calc = mlpot.load(...)")

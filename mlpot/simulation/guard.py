@@ -64,6 +64,22 @@ class Guard:
         Frames above a limit.
     max_seen : dict of str to float
         Largest value at the last comparison, by the name of the property.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase import units
+    >>> from ase.build import bulk
+    >>> from ase.md.verlet import VelocityVerlet
+    >>> atoms = bulk("Si", cubic=True)
+    >>> atoms.calc = mlpot.load("Si-dft/fast")
+    >>> dynamics = VelocityVerlet(atoms, 1.0 * units.fs)
+    >>> guard = mlpot.Guard(atoms, max_sigma=1.0)
+    >>> dynamics.attach(guard)
+    >>> dynamics.run(20)
+    True
+    >>> guard.n_events
+    0
     """
 
     def __init__(

@@ -79,14 +79,21 @@ def relax(
     on_step : callable, optional
         Called with the number of each step and the largest force in eV/A.
 
-    Returns
-    -------
-    RelaxResult
 
     Raises
     ------
     ConfigError
         Settings that contradict each other or the system.
+
+    Examples
+    --------
+    >>> import mlpot
+    >>> from ase.build import bulk
+    >>> atoms = bulk("Si")
+    >>> atoms.calc = mlpot.load("Si-dft/fast", precision="double")
+    >>> result = relax(atoms, fmax=1e-3, cell=True)
+    >>> result.converged, round(result.volume / len(atoms), 1)
+    (True, 20.5)
     """
     _check(atoms, fmax, cell, pressure, optimizer)
     driven = FrechetCellFilter(atoms, scalar_pressure=pressure * units.GPa) if cell else atoms

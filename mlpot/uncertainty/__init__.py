@@ -1,7 +1,7 @@
-"""How sure a potential is: spread of a committee, calibrated into error bars; distance of atoms from the training set.
+"""Uncertainty of a potential: calibrated spread of a committee, and distance of atoms from the training set.
 
 Data flow: members of a committee -> `spread`; descriptors of atoms -> `distance`; both -> `calibration` (scale and
-quantiles from held-out data) -> error bars in eV and eV/A -> `properties` for ASE. `collection` runs a model over a
-data set, `quality` says how good its error bars are, `command` is behind `mlpot calibrate`. What was not calibrated is
-called a spread, never an error. Committees are made by `mlpot.training`.
+quantiles from held-out data) -> error bars in eV and eV/A -> `properties` for ASE. `collection` evaluates a model on a
+data set, `quality` compares its error bars with its errors, `error_bars` adds distance and calibration to a
+`ModelBundle`. A value that is not calibrated is called a spread, never an error. `mlpot.training` makes committees.
 """

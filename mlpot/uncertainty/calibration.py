@@ -1,19 +1,18 @@
-"""From spread to error bar: a scale for each element, and quantiles that need no assumption on how errors are spread.
+"""From spread to error bar: a scale for each element, and quantiles that assume no distribution of the errors.
 
     sigma_i = scale(z_i) * sqrt(spread_i) * D_i * max(1, D_i / limit)
-    |error| < quantile(level) * sigma   for a share `level` of held-out errors
+    |error| < quantile(level) * sigma   for a fraction `level` of held-out errors
 
-``D`` is the feature distance of the neighborhood, ``limit`` the one below which 90 % of the held-out atoms lie. Each
-of the two signals misses errors that the other one sees, so sigma is the geometric mean of spread and squared distance,
-and grows faster where no held-out atom was. The distance is that of the neighborhood because the force on an atom is
-made of its neighbors' energies: an atom below a surface may be known, its force not. docs/uncertainty.md has the
-measurements that this form was chosen by. Without a distance sigma is ``scale(z_i) * spread_i``.
+``D`` is the feature distance of the neighborhood, ``limit`` the value below which 90 % of the held-out atoms lie. Each
+of the two signals misses errors that the other one shows, so sigma is the geometric mean of spread and squared
+distance, with a faster growth beyond the held-out atoms. The distance is that of the neighborhood because the force on
+an atom depends on the energies of its neighbors: an atom below a surface can be well described, and its force not.
+docs/uncertainty.md has the measurements behind this form. Without a distance sigma is ``scale(z_i) * spread_i``.
 
-All of it comes from data that the model was not trained on. Within one sigma lie as many held-out errors as would if
-they were Gaussian, 68.3 %: a scale from their mean square would hang on the few atoms whose members happen to agree.
-Atoms that symmetry holds in place are left out (`free_atoms`).
-The quantiles are those of split conformal prediction, which hold for new data of the same kind whatever the
-distribution.
+All data are held out of training. The scale puts 68.3 % of the held-out errors within one sigma, as if they were
+Gaussian; one from their mean square would depend on the few atoms whose members agree by chance. Atoms whose force is
+zero by symmetry are left out (`free_atoms`). The quantiles are those of split conformal prediction, which hold for new
+data of the same distribution, whatever it is.
 
 References
 ----------
@@ -36,10 +35,10 @@ FloatArray = NDArray[np.float64]
 LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 LIMIT_LEVEL = 0.9
 ONE_SIGMA = math.erf(math.sqrt(0.5))
-"""Share of Gaussian errors within one standard deviation."""
+"""Fraction of Gaussian errors within one standard deviation."""
 
 FEWEST_ATOMS = 50
-"""An element with fewer held-out atoms takes the scale of all elements together."""
+"""An element with fewer held-out atoms has the scale of all elements together."""
 
 
 def calibrate(table: ErrorTable, n_species: int, data_hash: str | None) -> Calibration:
@@ -54,14 +53,10 @@ def calibrate(table: ErrorTable, n_species: int, data_hash: str | None) -> Calib
     data_hash : str or None
         Of the held-out data, for the file.
 
-    Returns
-    -------
-    Calibration
-
     Raises
     ------
     DataError
-        No forces, or members that all say the same.
+        No forces, or members that agree exactly.
     """
     if len(table.force_errors) == 0:
         raise DataError("no labelled forces: error bars are calibrated on forces")
@@ -109,10 +104,10 @@ def _scaling(errors: FloatArray, spreads: FloatArray) -> Scaling | None:
 
 
 def _scale(ratios: FloatArray) -> float:
-    """Return the factor that makes one sigma of the spread."""
+    """Factor between spread and one sigma."""
     (scale,) = conformal_quantiles(np.abs(ratios).ravel(), [ONE_SIGMA])
     if scale == 0.0:
-        raise DataError("two thirds of the held-out labels are met exactly: calibrate on data with errors")
+        raise DataError("two thirds of the held-out labels are reproduced exactly: calibrate on data with errors")
     return scale
 
 
@@ -123,10 +118,12 @@ def conformal_quantiles(scores: FloatArray, levels: Sequence[float]) -> list[flo
     ----------
     scores : (n,)
     levels : sequence of float
+        Between 0 and 1.
 
-    Returns
-    -------
-    list of float
+    Examples
+    --------
+    >>> conformal_quantiles(np.arange(1.0, 10.0), [0.5, 0.9, 0.99])
+    [5.0, 9.0, 9.0]
     """
     ordered, n = np.sort(scores), len(scores)
     return [float(ordered[min(n, math.ceil((n + 1) * level)) - 1]) for level in levels]
@@ -149,7 +146,7 @@ def error_bars(
     -------
     dict
         ``energy`` (eV), ``forces`` ((n_atoms,), eV/A, of a component) and ``virial`` ((3, 3), eV), each one standard
-        deviation; those that were calibrated.
+        deviation; only those that are calibrated.
     """
     calibration = manifest.calibration
     if calibration is None:

@@ -1,4 +1,4 @@
-"""A model evaluated on a data set: its errors beside its spreads and feature distances.
+"""A model evaluated on a data set: its errors, with its spreads and feature distances.
 
 Data flow: labelled structures -> `Engine` -> `ErrorTable`; structures -> descriptors -> `FeatureDistance`.
 """
@@ -38,11 +38,11 @@ def collect_errors(
     Raises
     ------
     DataError
-        Not a committee.
+        A model that is no committee, or a prediction that is not finite.
     """
     if engine.manifest.committee is None:
         raise DataError(
-            f"{engine.path} is a single model, which has no spread to calibrate: make a committee of it with "
+            f"{engine.path} is a single model and has no spread to calibrate: make a committee of it with "
             "`mlpot committee attach`, or train one (training.committee)"
         )
     rows = _Rows()
@@ -54,7 +54,7 @@ def collect_errors(
 
 
 class _Rows:
-    """Columns of the table, structure by structure."""
+    """Rows of the table, collected structure by structure."""
 
     def __init__(self) -> None:
         self.species: list[NDArray[np.int64]] = []
@@ -125,18 +125,19 @@ def distance_of_training_set(
 
     Returns
     -------
-    FeatureDistance
+    distance : FeatureDistance
     n_atoms : int
+        Atoms of all structures.
     """
     manifest, n_atoms = engine.manifest, 0
-    wanted: tuple[Property, ...] = ("descriptors",)
+    descriptors_only: tuple[Property, ...] = ("descriptors",)
     width = manifest.config.n_layers * manifest.config.n_channels + manifest.config.readout_width
 
     def blocks() -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:
         nonlocal n_atoms
         for structure in structures:
             n_atoms += len(structure.atoms)
-            descriptors = engine.compute(structure.atoms, wanted).descriptors
+            descriptors = engine.compute(structure.atoms, descriptors_only).descriptors
             if descriptors is not None:
                 yield descriptors, species_of(structure.atoms, manifest.atomic_numbers)
             on_structure()

@@ -1,13 +1,13 @@
-"""Distance of an atom's descriptors from those of the training set: the signal that does not ask the committee.
+"""Distance of an atom's descriptors from those of the training set: the signal that needs no committee.
 
     y_i = L(z_i) (descriptors_i - mean(z_i)) / sqrt(descriptor_width)
     d_i = min over clusters k of z_i of | L_k (y_i - mean_k) | / sqrt(descriptor_width)
 
 ``L^T L`` is the inverse covariance of the descriptors of that element in the training set, ``L_k^T L_k`` that of the
-whitened descriptors in the k-th of at most eight clusters (k-means): the distance of Mahalanobis from the nearest of
-several Gaussians. That of a typical training atom is about 1, or less where a cluster is tight. One Gaussian does not
-do: it takes for known what lies between a crystal and a surface, or between two bonds. Members of a committee may agree
-on an atom that none of them knows; its descriptors are elsewhere all the same.
+whitened descriptors in the k-th of at most eight clusters (k-means): the Mahalanobis distance from the nearest of
+several Gaussians. That of a typical training atom is about 1, or less where a cluster is tight. One Gaussian is not
+enough: it also covers the space between a crystal and a surface, or between two bonds. The distance of an atom unlike
+the training set is large even where the members of a committee agree.
 
 References
 ----------
@@ -28,22 +28,22 @@ from mlpot.model_file.feature_distance import FeatureDistance
 FloatArray = NDArray[np.float64]
 _Lots = tuple[FloatArray, FloatArray]
 CLUSTERS = 8
-"""Of each element, at most."""
+"""Largest number of clusters of an element."""
 
 FEWEST_ATOMS = 50
-"""An element with less than this number of atoms for each cluster has fewer clusters."""
+"""Least number of atoms for each cluster; with fewer atoms, an element has fewer clusters."""
 
 MOST_ATOMS = 20_000
-"""Of each element that are kept, drawn at random."""
+"""Largest number of atoms of an element that are used, drawn at random."""
 
 RIDGE = 1e-4
-"""Share of the variance of each descriptor that is added to it: directions that the training set hardly has."""
+"""Fraction of the variance of each descriptor that is added to it: for directions that hardly vary in the data."""
 
 CLUSTER_RIDGE = 3e-2
-"""Share of the variance of an element that is added to that of each of its clusters."""
+"""Fraction of the variance of an element that is added to that of each of its clusters."""
 
 PSEUDO_ATOMS = 10
-"""So many atoms with the covariance that all clusters share are added to each cluster."""
+"""Number of atoms, with the pooled covariance of all clusters, that are added to each cluster."""
 
 
 def fit_distance(
@@ -56,10 +56,7 @@ def fit_distance(
     blocks : iterable of (descriptors, species)
         One or more structures each.
     n_species, width : int
-
-    Returns
-    -------
-    FeatureDistance
+        Elements of the model, and width of its descriptors.
 
     Raises
     ------
@@ -81,7 +78,7 @@ def fit_distance(
 
 
 def _draw(blocks: Iterable[tuple[FloatArray, NDArray[np.integer]]]) -> dict[int, FloatArray]:
-    """Descriptors of each element: all, or as many as are kept, each atom with the same chance."""
+    """Descriptors of each element: all, or a random sample of `MOST_ATOMS`."""
     rng, drawn = np.random.default_rng(0), defaultdict[int, list[_Lots]](list)
     for descriptors, index in _by_element(blocks):
         drawn[index].append((rng.random(len(descriptors)), descriptors))
@@ -105,12 +102,12 @@ def _by_element(
 
 
 def _fit_element(distance: FeatureDistance, index: int, descriptors: FloatArray) -> None:
-    """Fill in one element."""
+    """Fit one element, in place."""
     width = descriptors.shape[1]
     distance.mean[index] = descriptors.mean(axis=0)
     covariance = _covariance(descriptors - distance.mean[index])
     variances = np.clip(np.diag(covariance), 0.0, None)
-    # An element whose descriptors never vary (one atom in one place) is at a distance wherever it moves.
+    # The second term is for an element whose descriptors never vary (one atom in one place).
     floor = RIDGE * variances + 1e-6 * max(float(variances.mean()), 1e-12)
     distance.whitening[index] = _whitening(covariance + np.diag(floor)) / np.sqrt(width)
     white = (descriptors - distance.mean[index]) @ distance.whitening[index].T
@@ -129,7 +126,7 @@ def _covariance(rows: FloatArray) -> FloatArray:
 
 
 def _clusters(white: FloatArray) -> list[FloatArray]:
-    """Divide atoms by k-means; atoms of perfect crystals are many, and one."""
+    """Divide atoms by k-means; the equal atoms of perfect crystals count once in the number of clusters."""
     different = len(np.unique(np.round(white, 6), axis=0))
     count = max(1, min(CLUSTERS, len(white) // FEWEST_ATOMS, different))
     if count == 1:
@@ -141,6 +138,6 @@ def _clusters(white: FloatArray) -> list[FloatArray]:
 
 def _whitening(covariance: FloatArray) -> FloatArray:
     """Lower triangular L with ``L^T L`` the inverse of the covariance."""
-    # numpy gives A = C C^T; the transpose of C is upper triangular, so the order of the axes is turned around.
+    # numpy gives A = C C^T; the transpose of C is upper triangular, so the order of the axes is reversed.
     lower = np.linalg.cholesky(np.linalg.inv(covariance)[::-1, ::-1])
     return np.ascontiguousarray(lower.T[::-1, ::-1])

@@ -1,7 +1,7 @@
 """Feature distance and calibration of a model in memory.
 
 Data flow: `ModelBundle` + training data -> feature distance; + held-out data -> calibration; both in a new bundle. The
-scripted module, and with it every prediction, stays byte by byte.
+scripted module, and with it every prediction, does not change.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,9 +36,9 @@ def add_error_bars(
     ----------
     bundle : ModelBundle
     training : sequence of LabelledStructure, optional
-        For the distance; a calibration that the model has is dropped, since it refers to another distance.
+        For the distance. An earlier calibration is dropped, since it refers to another distance.
     held_out : sequence of LabelledStructure, optional
-        For the calibration of a committee: not trained on.
+        For the calibration of a committee.
     device : str
     on_progress : callable
     """

@@ -1,4 +1,4 @@
-"""Reliability of error bars, as a PNG file: what they promise beside what came true."""
+"""Reliability plot of error bars: nominal against measured coverage, and error against sigma."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def plot_reliability(tables: dict[str, ErrorTable], scaling: Scaling, path: Path
         left.plot(list(coverage), list(coverage.values()), "o-", color=color, label=name, ms=4)
         _plot_errors(right, table, sigmas(table, scaling), color, name)
     left.plot([0, 1], [0, 1], color="#8a8a8a", lw=1.0, ls="--")
-    left.set(xlabel="level of the interval", ylabel="share of force components inside", title=title)
+    left.set(xlabel="level of the interval", ylabel="fraction of force components inside", title=title)
     right.set(xlabel="sigma of a force component, eV/Å", ylabel="error, eV/Å", xscale="log", yscale="log")
     right.set_title("root mean square error at each sigma")
     for axis in (left, right):

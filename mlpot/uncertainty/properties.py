@@ -1,11 +1,11 @@
 """Uncertainties as properties of the ASE calculator.
 
     energy_ensemble_std, forces_ensemble_std, stress_ensemble_std     of any committee: spread of its members
-    energy_std, forces_std, stress_std              of a calibrated one: error bars, one standard deviation
-    energy_members, forces_members                  of each member
-    feature_distance                                of a model with a feature distance
+    energy_std, forces_std, stress_std                                of a calibrated one: error bars, one sigma
+    energy_members, forces_members                                    of each member
+    feature_distance                                                  of a model with a feature distance
 
-Energies in eV, forces in eV/A (``(n_atoms,)`` for spread and std, of a component), stress in eV/A^3 (Voigt).
+Energies in eV, forces in eV/A (standard deviations ``(n_atoms,)``, of a component), stress in eV/A^3 (Voigt).
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def available_properties(manifest: Manifest) -> list[str]:
 
 
 class Uncertainty:
-    """Computes those properties from the results of an engine.
+    """Computes these properties from the results of an engine.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Uncertainty:
     Attributes
     ----------
     properties : list of str
-        Those that the model has.
+        Names of those that the model has.
     """
 
     def __init__(self, manifest: Manifest, *, always_energies: bool) -> None:
@@ -67,7 +67,7 @@ class Uncertainty:
         self._always: set[Property] = {"member_energies"} if is_free else set()
 
     def request(self, names: Sequence[str]) -> set[Property]:
-        """Properties that the engine must compute for those of the calculator; others than `properties` are ignored."""
+        """Properties that the engine must compute for the named ones of the calculator; unknown names are ignored."""
         known, requested = set(names).intersection(self.properties), set(self._always)
         if any(name.startswith("energy_") for name in known):
             requested.add("member_energies")
@@ -76,7 +76,7 @@ class Uncertainty:
         if DISTANCE in known:
             requested.add("feature_distances")
         if self._needs_distances() and not known.isdisjoint({"forces_std", "stress_std"}):
-            requested.update(DISTANCE_PROPERTIES)  # the engine needs the first for the second
+            requested.update(DISTANCE_PROPERTIES)  # the second requires the first
         return requested
 
     def compute(self, atoms: Atoms, computed: Results) -> dict[str, Any]:

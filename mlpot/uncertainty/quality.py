@@ -14,11 +14,11 @@ WORST = 0.05
 """Fraction of the atoms with the largest force errors that error bars should identify."""
 
 FIXED = 0.01
-"""Atoms with less than this fraction of the root mean square spread are held in place by symmetry."""
+"""Atoms with less than this fraction of the root mean square spread have a force that is zero by symmetry."""
 
 
 class ErrorTable(NamedTuple):
-    """Errors of the mean of a committee beside the spread of its members, over a data set.
+    """Errors of the mean of a committee, and the spread of its members, over a data set.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ class ForceQuality:
     Attributes
     ----------
     coverage : dict
-        Level -> fraction of force components whose error is inside of the interval of that level.
+        Level -> fraction of force components whose error is inside the interval of that level.
     sharpness : float, eV/A
-        Mean half width of the 90 % interval: the smaller, at the same coverage, the better.
+        Mean half width of the 90 % interval: smaller is better at the same coverage.
     rmse : float, eV/A
     mean_sigma : float, eV/A
         Root of the mean square sigma, which should be the RMSE.
@@ -120,13 +120,13 @@ def force_sigmas(
     Raises
     ------
     ValueError
-        Distances that are needed are not given.
+        `scaling` requires distances, and there are none.
     """
     scale: FloatArray = np.array(scaling.scale)[species]
     if scaling.distance_limit is None:
         return scale * spreads
     if distances is None:
-        raise ValueError("these error bars need the feature distances of the neighborhoods")
+        raise ValueError("these error bars require the feature distances of the neighborhoods")
     return np.asarray(scale * np.sqrt(spreads) * distances * np.maximum(1.0, distances / scaling.distance_limit))
 
 
@@ -167,6 +167,9 @@ def auroc(scores: FloatArray, positive: NDArray[np.bool_]) -> float:
     """Probability that a positive has a higher score than a negative (Mann and Whitney); ties count half.
 
     NaN if there are only positives or only negatives.
+
+    >>> auroc(np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, True, False, True]))
+    0.75
     """
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive

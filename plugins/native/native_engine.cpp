@@ -72,7 +72,7 @@ mlpot_description NativeEngine::describe() const
 void NativeEngine::refuse(const mlpot_result &result) const
 {
   if (requests_members(result) && file_manifest.error_bars.n_members == 1)
-    throw std::runtime_error("the model is a single one, not a committee: it has no members");
+    throw std::runtime_error("the model is no committee: it has no members");
   if ((result.feature_distances || result.distance_sums) && !file_manifest.error_bars.has_distance)
     throw std::runtime_error("the model file has no feature distance");
 }

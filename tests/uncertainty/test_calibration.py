@@ -126,5 +126,5 @@ def test_sigma_grows_with_the_distance_of_the_neighborhood():
 
 def test_sigma_is_never_made_without_a_distance_that_it_needs():
     scaling = calibrate(table(distances=True), 2, None).forces
-    with pytest.raises(ValueError, match="need the feature distances"):
+    with pytest.raises(ValueError, match="require the feature distances"):
         force_sigmas(scaling, np.ones(2), np.zeros(2, dtype=int), None)
