@@ -1,4 +1,4 @@
-"""What each part of the model and of the training is worth: errors against cost in LAMMPS.
+"""Ablation of the model and the training: errors against cost in LAMMPS.
 
     python benchmarks/ablation.py train --data FOLDER               # rows of `ablation.yaml`, one after the other
     python benchmarks/ablation.py train --data FOLDER --row base    # one of them
@@ -6,9 +6,9 @@
     python benchmarks/ablation.py plot                              # docs/accuracy.png
 
 A row is a preset and settings for `mlpot train`, tried on a molecule and on a metal. A fifth of the training files is
-held out, and gives the errors; test files are not touched. A run that was stopped goes on, and what is in
-`ablation.csv` is not repeated. The plot shows beside them what `published.py` measured on test files (`published.csv`),
-and peers at their published errors and the cost of their usual size on one machine (`peers.csv`).
+held out for the errors; test files are not used. A stopped run continues, and rows of `ablation.csv` are not repeated.
+The plot also shows the results of `published.py` on test files (`published.csv`), and peers at their published errors
+and the cost of their usual size on one machine (`peers.csv`).
 """
 
 import csv
@@ -60,7 +60,7 @@ def train(
                 continue
             wanted, folder = ROWS[name], output.resolve() / split / name
             if not is_complete(folder):
-                # 5 A, as presets have it, unless the row says otherwise: `published.yaml` has less for molecules.
+                # 5 A, as in the presets, unless the row has another value: `published.yaml` has less for molecules.
                 settings = [f"training.epochs={epochs}", "data.validation=0.2", "run.threads=1", "model.cutoff=5"]
                 settings += wanted.get("settings", [])
                 train_split(SETS[split], data, folder, wanted["preset"], 0, settings, teachers=[])
@@ -91,7 +91,7 @@ def cost(rounds: Annotated[int, typer.Option(help="samples of each, in turn")] =
 
 @app.command()
 def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs" / "accuracy.png") -> None:
-    """Draw errors on test files beside those of peers, and those of the rows on validation data."""
+    """Draw errors on test files, with those of peers, and those of the rows on validation data."""
     costs = {line["model"]: float(line["cost"]) for line in read(COSTS)}
     figure = plt.figure(figsize=(15, 8.4), layout="constrained")
     upper, lower = figure.subfigures(2, 1)
@@ -111,7 +111,7 @@ def plot(output: Annotated[Path, typer.Option(help="PNG")] = HERE.parent / "docs
 
 
 def draw_front(axis: Axes, name: str, error: str, costs: dict[str, float]) -> None:
-    """Draw what was measured on one published set and has a cost: presets of today in one line, the rest, and peers."""
+    """Draw results on one published set that have a cost: current presets in one line, the rest, and peers."""
     groups: dict[str, list[tuple[float, float, float, str]]] = {}
     for line in drawn():
         microseconds = costs.get(timed_as(json.loads(line["model"])))
@@ -173,14 +173,14 @@ def drawn() -> list[dict[str, str]]:
 
 
 def name_of(line: dict[str, str]) -> str:
-    """Name of the preset, with what is not as in the preset of today: its degree, and messages with tensors."""
+    """Name of the preset, with differences from the current one: degree, and messages with tensors."""
     model, preset = json.loads(line["model"]), ModelConfig(**PRESETS[line["preset"]])
     degree = "" if model["lmax"] == preset.lmax else f", degree {model['lmax']}"
     return line["preset"] + degree + ("" if model["message_lmax"] == preset.message_lmax else ", tensors")
 
 
 def timed_as(model: dict[str, Any]) -> str:
-    """Return an architecture as it stands in the table of costs: the distance transform costs nothing."""
+    """Return an architecture as in the table of costs: the distance transform costs nothing."""
     return json.dumps(ModelConfig(**{**model, "distance_transform": 1.0}).model_dump(), sort_keys=True)
 
 

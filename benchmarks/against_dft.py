@@ -3,11 +3,11 @@
     mlpot active export silicon-gpaw.db held_out.extxyz --part held_out
     python benchmarks/against_dft.py silicon-gpaw.yaml held_out.extxyz accurate.pt fast.pt --output against_dft
 
-The code and its parameters are those of the configuration, so that a potential is compared with what it learned from.
+The code and its parameters are those of the configuration, so that a potential is compared with its training data.
 Crystals are computed in their primitive cell: with k-points of one density and Gamma among them, these are the points
-of a supercell of it. Forces are compared on labels that the loop never trained on. Results of the code are kept in
+of a supercell of it. Forces are compared on held-out labels of the loop. Results of the code are stored in
 `OUTPUT/dft.json`, property by property, and not computed again. `mlpot properties` takes larger cells and hundreds of
-evaluations, which no DFT code can afford.
+evaluations, too many for a DFT code.
 """
 
 import json
@@ -40,7 +40,7 @@ Results = dict[str, float]
 
 
 def once(path: Path | None, name: str, compute: Callable[[], Results]) -> Results:
-    """Return the result of `compute`; with a file, it is kept there and computed once."""
+    """Return the result of `compute`; with a file, it is stored there and computed once."""
     if path is None:
         return compute()
     known: dict[str, Results] = json.loads(path.read_text()) if path.exists() else {}

@@ -1,10 +1,10 @@
-"""Structures around the data with the labels of a one-layer potential, for a deeper one to learn.
+"""Structures around the data, labelled by a one-layer potential, for the training of a deeper one.
 
     python benchmarks/beyond_data.py Si_train.extxyz --model Si/fast --output beyond.extxyz
 
-Where data end, models of one layer go on smoothly; those of several may have holes (`mlpot check` says so). Structures
-of usual density are drawn, rattled, and scaled to 0.3 to 1.7 of their volume. This is for crystals: molecules did not
-learn from such structures (docs/accuracy.md).
+Beyond the data, models of one layer extrapolate smoothly; those of several layers may have holes (`mlpot check`).
+Structures of usual density are drawn, rattled, and scaled to 0.3 to 1.7 of their volume. This is for crystals: models
+of molecules did not improve with such structures (docs/accuracy.md).
 """
 
 from pathlib import Path
@@ -42,7 +42,7 @@ def main(
 
 
 def dense_structures(structures: list[Atoms]) -> list[Atoms]:
-    """Leave out what is not periodic in three directions or has room in it."""
+    """Leave out structures that are not periodic in three directions or contain vacuum."""
     periodic = [atoms for atoms in structures if atoms.pbc.all()]
     volumes = np.array([atoms.get_volume() / len(atoms) for atoms in periodic])
     return [atoms for atoms, volume in zip(periodic, volumes, strict=True) if volume < DENSE * np.median(volumes)]

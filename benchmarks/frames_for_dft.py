@@ -2,8 +2,8 @@
 
     python benchmarks/frames_for_dft.py silicon-gpaw.yaml accurate.pt test.extxyz
 
-Six frames of each, from separate trajectories at fixed volume, far apart in time: frames of typical use, not those
-that a loop searched for. `--density` is that of the melt relative to the crystal. A second call continues.
+Six frames of each, from separate trajectories at fixed volume, far apart in time: typical frames, not those selected by
+a loop. `--density` is that of the melt relative to the crystal. A second call continues.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""How many multiply-adds a model asks for, atom by atom, counted from its architecture and the native kernels.
+"""Multiply-adds of a model per atom, counted from its architecture and the native kernels.
 
-A fused multiply-add counts once, and so does a single product or sum; a multiply-add is two floating point operations.
-`needed` is what the formulas ask for; `executed` includes what the kernels of ``plugins/native`` compute beside it,
-because vectors have a fixed length: empty lanes, and neighbors that fill up the last vector.
+A fused multiply-add counts once, as does a single product or sum; a multiply-add is two floating point operations.
+`needed` counts the operations of the formulas; `executed` includes those that the kernels of ``plugins/native`` add
+because vectors have a fixed length: empty lanes, and padding of the last vector.
 """
 
 from dataclasses import dataclass
@@ -53,17 +53,17 @@ class Operations:
 
     @property
     def needed(self) -> float:
-        """Multiply-adds that the formulas ask for."""
+        """Multiply-adds of the formulas."""
         return sum(part.needed for part in self.parts)
 
     @property
     def executed(self) -> float:
-        """Multiply-adds that the kernels carry out."""
+        """Multiply-adds of the kernels."""
         return sum(part.executed for part in self.parts)
 
     @property
     def flop(self) -> float:
-        """Floating point operations that the formulas ask for."""
+        """Floating point operations of the formulas."""
         return 2.0 * self.needed
 
 
@@ -89,7 +89,7 @@ def operations(config: ModelConfig, neighbors: float, lanes: int = LANES) -> Ope
 
 @dataclass(frozen=True)
 class _Sizes:
-    """Lengths of the loops: of the formulas, or of the kernels, which fill up whole vectors."""
+    """Lengths of the loops: of the formulas, or of the kernels with padded vectors."""
 
     neighbors: float
     edges: float  # neighbors, filled up
@@ -145,7 +145,7 @@ def _harmonics(lmax: int) -> int:
 
 
 def _harmonics_gradient(lmax: int) -> int:
-    """Count the same with slopes, sums over degrees for each order; and what makes it tangent to the sphere."""
+    """Count the same with derivatives, sums over degrees for each order, and the projection onto the sphere."""
     orders = [(m, lmax - m) for m in range(lmax + 1)]
     legendre = sum(12 * above + 16 if m > 0 else 8 * above for m, above in orders)
     return 4 * max(0, lmax - 1) + legendre + 15
@@ -181,7 +181,7 @@ def _messages(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dic
 
 
 def _behind(config: ModelConfig, sizes: _Sizes, is_last: bool) -> dict[str, float]:
-    """Everything behind the density, there and back, and the gradients of the edges."""
+    """Everything after the density, forward and backward, and the gradients of the edges."""
     leaves, inner, groups = contraction_tree(config, 0 if is_last else config.message_lmax)
     passes = 2 * leaves + 3 * inner
     linear = sizes.channels * (1 + 2 * sizes.hidden)
@@ -232,7 +232,7 @@ def contraction_tree(config: ModelConfig, output_lmax: int) -> tuple[int, int, i
 
 
 def _families(products: list[Monomial]) -> dict[Monomial, set[int]]:
-    """Places of products by their parents; what can have most of the children left comes next."""
+    """Places of products by their parents; the one that can have most of the remaining children comes next."""
     candidates: dict[Monomial, set[int]] = {}
     for k, product in enumerate(products):
         for part in _parts(product):

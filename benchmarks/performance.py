@@ -1,9 +1,9 @@
-"""Fill the tables of docs/performance.md with what this machine measures.
+"""Fill the tables of docs/performance.md with measurements of this machine.
 
     python benchmarks/performance.py             # everything, on an idle machine: half an hour
-    python benchmarks/performance.py --counts    # only what is computed, not measured
+    python benchmarks/performance.py --counts    # only the counts, without measurements
 
-A table stands between `<!-- begin: COMMAND -->` and `<!-- end -->`. The command is one of `mlpot benchmark ...`, which
+A table is between `<!-- begin: COMMAND -->` and `<!-- end -->`. The command is one of `mlpot benchmark ...`, which
 is run in the root of the repository; `operations`; or `roofline`, made from the benchmark before it.
 """
 
@@ -94,7 +94,7 @@ def operations_table() -> str:
 
 
 def roofline_table(report: Report) -> str:
-    """Floor that the arithmetic sets against what was reached, on one core."""
+    """Lower bound of the time by arithmetic, and the measured time, on one core."""
     peak = report.machine.gflops_per_core or float("nan")
     rows = [["preset", "floor, us/atom/step", "measured", "needed GFLOP/s", "executed GFLOP/s", "share of peak"]]
     for row in report.rows:

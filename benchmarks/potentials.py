@@ -3,9 +3,9 @@
     python benchmarks/potentials.py Si --test Si_test.extxyz --structure Si:diamond:5.47 --stable
 
 The license of the card is written into the files of the presets. Each preset is compared with test data, passes through
-`mlpot check` and, where the structure is a crystal, `mlpot properties`. What is complete in the output folder for the
-same file is not repeated. The tables stand in the card between the lines `<!-- measured -->` and `<!-- end -->`; values
-to compare with come from `reference.yaml`.
+`mlpot check` and, where the structure is a crystal, `mlpot properties`. Complete results of the same file in the output
+folder are used again. The tables are in the card between the lines `<!-- measured -->` and `<!-- end -->`; reference
+values come from `reference.yaml`.
 """
 
 import hashlib
@@ -29,13 +29,13 @@ Table = list[list[str]]
 
 def main(
     name: Annotated[str, typer.Argument(help="folder in potentials")],
-    test: Annotated[Path, typer.Option(help="labelled structures that were not trained on")],
+    test: Annotated[Path, typer.Option(help="labelled structures that are not training data")],
     structure: Annotated[str, typer.Option(help="a file, or e.g. Si:diamond:5.43")],
     stable: Annotated[bool, typer.Option("--stable", help="the structure is a crystal, stable at 0 K")] = False,
     time: Annotated[float, typer.Option(help="ps at twice the melting point")] = 100.0,
     starts: Annotated[int, typer.Option(help="random structures that are relaxed")] = 300,
     melting_point: Annotated[float | None, typer.Option(help="K; by default that of the element")] = None,
-    output: Annotated[Path, typer.Option(help="folder of what is measured")] = Path("measured"),
+    output: Annotated[Path, typer.Option(help="folder of the results")] = Path("measured"),
 ) -> None:
     """Measure all presets of one potential."""
     metrics = {}
@@ -59,7 +59,7 @@ def main(
 
 
 def write_license(file: Path, license: str) -> None:
-    """Write the license of the card into a model file; everything else in it stays as it is."""
+    """Write the license of the card into a model file, without other changes."""
     bundle = ModelBundle.read(file)
     if bundle.manifest.license != license:
         bundle.with_license(license).save(file)
@@ -71,7 +71,7 @@ def license_of(card: str) -> str:
 
 
 def measured(result: Path, command: list[Any]) -> dict[str, Any]:
-    """Run a command of mlpot unless its result is there, and read that."""
+    """Read the result of a command of mlpot, which is run if there is none."""
     result.parent.mkdir(parents=True, exist_ok=True)
     if not result.exists() or not json.loads(result.read_text()).get("complete", True):
         subprocess.run([sys.executable, "-m", "mlpot", *map(str, command)], check=False)  # a check may fail
@@ -80,7 +80,7 @@ def measured(result: Path, command: list[Any]) -> dict[str, Any]:
 
 
 def kept(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the numbers behind each check, and the paths."""
+    """Metrics without the numbers of each check and without paths."""
     result = {}
     for preset, found in metrics.items():
         test = {key: value for key, value in found["test"].items() if key not in ("model", "data")}
@@ -90,14 +90,14 @@ def kept(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_tables(folder: Path, metrics: dict[str, Any]) -> None:
-    """Renew the tables in the card."""
+    """Write the tables into the card."""
     card = folder / "card.md"
     before, _, rest = card.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     presets = " / ".join(f"`{preset}`" for preset in metrics)
     parts = ["## Errors on test structures", f"Root mean square, {presets}; all figures are in `metrics.json`."]
-    parts += [markdown(errors(metrics)), "## Error bars", "Of the force on each atom, on the same structures."]
-    parts += [markdown(error_bars(metrics)), "## Checks", "By `mlpot check`.", markdown(checks(metrics))]
+    parts += [markdown(errors(metrics)), "## Error bars", "Of the force on each atom, for the same structures."]
+    parts += [markdown(error_bars(metrics)), "## Checks", "Results of `mlpot check`.", markdown(checks(metrics))]
     if all("properties" in found for found in metrics.values()):
         parts += ["## Properties", markdown(properties(metrics, folder / "reference.yaml"))]
     card.write_text("\n\n".join([before + BEGIN, *parts, END + after]))
@@ -120,14 +120,14 @@ def error_text(errors: dict[str, Any], label: str) -> str:
 
 
 def error_bars(metrics: dict[str, Any]) -> Table:
-    """How good the calibrated sigmas are."""
+    """Quality of the calibrated error bars."""
     bars = [found["test"]["error_bars"] for found in metrics.values()]
     return [
         ["measure", *metrics],
-        ["errors inside of the 90 % interval, %", *(f"{100 * bar['coverage']['0.9']:.0f}" for bar in bars)],
+        ["errors inside the 90 % interval, %", *(f"{100 * bar['coverage']['0.9']:.0f}" for bar in bars)],
         ["mean sigma, meV/A", *(f"{1000 * bar['mean_sigma']:.2g}" for bar in bars)],
         ["AUROC of sigma for the worst 5 %", *(f"{bar['auroc']:.2f}" for bar in bars)],
-        ["the same of the feature distance", *(f"{bar['distance_auroc']:.2f}" for bar in bars)],
+        ["AUROC of the feature distance", *(f"{bar['distance_auroc']:.2f}" for bar in bars)],
     ]
 
 

@@ -4,8 +4,8 @@
     python benchmarks/published.py acac --data FOLDER --preset fast --seed 0
     python benchmarks/published.py acac --data FOLDER --preset accurate --teacher MODEL --teacher MODEL
 
-Each run is a folder of its own, which goes on where it was stopped and is not repeated when it is complete. A test file
-is read once for each run, after its end. The table of all complete runs is written to `published.csv` in the output
+Each run has its own folder; a stopped run continues, and a complete one is not repeated. A test file is read once for
+each run, after its end. The table of all complete runs is written to `published.csv` in the output
 folder: mean over the seeds and their standard deviation.
 """
 
@@ -56,7 +56,7 @@ def main(
 
 
 def refuse_other_settings(folder: Path, settings: list[str]) -> None:
-    """Note what a run was asked for beside its preset, and go on with no run that was asked for something else."""
+    """Record the settings of a run besides its preset, and refuse to continue a run with others."""
     wanted, note = sorted(text for text in settings if not text.startswith("run.")), folder / "settings.json"
     if note.exists() and (found := json.loads(note.read_text())) != wanted:
         raise typer.BadParameter(f"{folder} is a run with {found}, not {wanted}: give another --output")
@@ -73,7 +73,7 @@ def is_complete(folder: Path) -> bool:
 def train(
     split: dict[str, Any], data: Path, folder: Path, preset: str, seed: int, settings: list[str], teachers: list[Path]
 ) -> None:
-    """Begin a training, or go on with it."""
+    """Start a training, or continue it."""
     if (folder / "checkpoint.pt").exists():
         subprocess.run([sys.executable, "-m", "mlpot", "train", folder, "--resume"], check=True)
         return

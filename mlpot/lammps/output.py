@@ -1,4 +1,4 @@
-"""What a run of LAMMPS printed: tables of thermodynamic output, and the lines of an error."""
+"""Output of LAMMPS: tables of thermodynamic output, and the lines of an error."""
 
 ThermoTable = dict[str, list[float]]
 
@@ -37,7 +37,7 @@ def read_thermo(output: str) -> list[ThermoTable]:
 
 
 def last_lines(output: str) -> str:
-    """At most 15 lines that show why a run failed: from the first error on, else the end."""
+    """At most 15 lines from the first error on, or the last ones."""
     lines = [line for line in output.splitlines() if line.strip()]
     first = next((n for n, line in enumerate(lines) if line.startswith("ERROR")), len(lines) - 15)
     return "\n".join(lines[max(first, 0) :][:15])

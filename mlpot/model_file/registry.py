@@ -1,6 +1,6 @@
 """Potentials that ship with mlpot: from a name such as ``Si`` or ``Si/fast`` to the model file.
 
-The files are ``potentials/<name>/<preset>.pt``, beside the package in a clone, inside of it when installed.
+The files are ``potentials/<name>/<preset>.pt``, next to the package in a clone, inside of it when installed.
 """
 
 from pathlib import Path

@@ -83,9 +83,9 @@ def test_atoms_that_symmetry_holds_in_place_count_neither_in_scale_nor_in_covera
     assert quality.mean_sigma == pytest.approx(quality.rmse, rel=0.1)
 
 
-def test_labels_that_are_all_met_exactly_calibrate_nothing():
+def test_labels_that_are_reproduced_exactly_calibrate_nothing():
     data = table(n_atoms=100)
-    with pytest.raises(DataError, match="met exactly"):
+    with pytest.raises(DataError, match="reproduced exactly"):
         calibrate(data._replace(force_errors=np.zeros((100, 3))), 2, None)
 
 

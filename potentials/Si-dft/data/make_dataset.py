@@ -1,7 +1,7 @@
 """Label the silicon structures with GPAW and collect them into the data set.
 
     python make_dataset.py FOLDER               # label what has no label yet; stop and start at will
-    python make_dataset.py FOLDER --collect     # write train/validation/test.extxyz.xz beside this script
+    python make_dataset.py FOLDER --collect     # write train/validation/test.extxyz.xz next to this script
 
 FOLDER keeps the structures (``structures.json``, made on the first call) and one JSON file for each label, named
 after the hash of structure and settings and written atomically, so that a killed run loses one calculation at most.
@@ -147,7 +147,7 @@ def structure_from_plain(plain: dict[str, Any]) -> Atoms:
 
 
 def label_all(folder: Path, until: float) -> None:
-    """Label everything that has no label, in order, until the clock (seconds since the epoch) says `until`."""
+    """Label everything that has no label, in order, until the time `until` (seconds since the epoch)."""
     structures = load_structures(folder)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
@@ -184,7 +184,7 @@ def write_frames(path: Path, frames: list[Atoms]) -> None:
 
 
 def collect(folder: Path, console: Console) -> None:
-    """Write the labelled structures of `folder` beside this script and print what there is."""
+    """Write the labelled structures of `folder` next to this script, and print a summary."""
     frames: dict[str, list[Atoms]] = {split: [] for split in SPLITS}
     for atoms in load_structures(folder):
         if is_labelled(atoms, folder):

@@ -24,7 +24,7 @@ from matscipy.calculators.manybody.explicit_forms.stillinger_weber import Stilli
 SEED = 20261121
 LATTICE_CONSTANT = 5.47  # A, PBE
 VACUUM = 9.0  # A, between a slab or molecule and its images
-SHORTEST_BOND = 1.8  # A; random structures with shorter bonds say more about the core than about silicon
+SHORTEST_BOND = 1.8  # A; random structures with shorter bonds describe the core rather than silicon
 ALL_AXES = (0, 1, 2)
 
 
@@ -100,7 +100,7 @@ def dynamics(
 
 
 def tag(atoms: Atoms, config_type: str, group: str, vacuum_axes: tuple[int, ...] = ()) -> Atoms:
-    """Copy of `atoms` with what the rest of the pipeline needs to know about it in ``info``."""
+    """Copy of `atoms` with the entries of ``info`` that the later steps read."""
     result = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     result.info = {"config_type": config_type, "group": f"{config_type}-{group}", "vacuum_axes": vacuum_axes}
     return result
