@@ -1,4 +1,4 @@
-"""Model files with changed bytes, with a checksum as if they had been written so: only the reader itself can tell."""
+"""Model files with changed bytes and a correct checksum: only the checks of the reader find the change."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def damaged(content, number, seed=0):
         changed = bytearray(content)
         low, high = regions[n % len(regions)]
         for place in rng.integers(low, high, rng.integers(1, 4)):
-            # digits and brackets keep texts readable, so that what they say is what is wrong
+            # digits and brackets keep texts readable, so that their content is what is wrong
             changed[place] = rng.choice([rng.integers(256), rng.choice(list(b'0123456789-e.,"[]{}'))])
         if n % 10 == 9:
             del changed[rng.integers(len(content) // 2) : -30 if n % 20 == 9 else -8]

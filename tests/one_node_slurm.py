@@ -84,8 +84,8 @@ class OneNodeSlurm:
         return self.ask("sinfo", "-h", "-o", "%t").strip()
 
     def ask(self, *command):
-        answer = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        return answer.stdout or answer.stderr
+        result = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        return result.stdout or result.stderr
 
     def close(self):
         for name in ("slurmd", "slurmctld", "munged"):

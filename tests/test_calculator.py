@@ -130,7 +130,7 @@ def test_sums_and_net_force(calc, structure):
 @quick
 @given(structure=structures())
 def test_reused_list_equals_a_fresh_calculator(calc, model_file, structure):
-    """A walk with changes of the cell: to the last bit, whether the list was built before, now, or never kept."""
+    """Random displacements with changes of the cell: same bits with an old, a new, or no Verlet list."""
     atoms, rng = structure
     others = [mlpot.MLPotCalculator(model_file, skin=0.0), mlpot.MLPotCalculator(model_file, skin=1.3)]
     atoms.calc = calc

@@ -1,4 +1,4 @@
-"""Parts of the installation are tried, and what does not work is told from what does."""
+"""Parts of the installation are tried; working, absent and broken ones are distinguished."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What README and docs tell people to type: every snippet runs, every link, command, option and target exists."""
+"""README and docs: every snippet runs; every link, command, option and target exists."""
 
 import io
 import lzma
@@ -26,7 +26,7 @@ def snippets(page, language):
 
 @pytest.fixture
 def user_folder(tmp_path):
-    """The files that the snippets speak of."""
+    """The files that the snippets use."""
     (tmp_path / "in.silicon").write_text(snippets(ROOT / "README.md", "lammps")[0])
     data = lzma.decompress((ROOT / "potentials" / "Si-dft" / "data" / "train.extxyz.xz").read_bytes()).decode()
     frames = ase.io.read(io.StringIO(data), ":", format="extxyz")
@@ -95,7 +95,7 @@ def test_commands_and_options_exist(page):
 
 
 def unknown_in(words):
-    """The first word of a command line that `mlpot` does not know; None if it knows all."""
+    """First unknown word of a command line of `mlpot`; None if there is none."""
     command = typer.main.get_command(app)
     while hasattr(command, "commands"):
         if not words or words[0] not in command.commands:
@@ -105,7 +105,7 @@ def unknown_in(words):
     return next((word for word in words if word.startswith("--") and word not in known), None)
 
 
-def test_unknown_commands_are_seen():
+def test_unknown_commands_are_found():
     assert unknown_in(["dance"]) is not None
     assert unknown_in(["data", "dance"]) is not None
     assert unknown_in(["train", "x.yaml", "--dance"]) == "--dance"

@@ -54,7 +54,7 @@ def test_scaling_compares_ranks_and_threads_one_by_one():
 
 
 @given(st.integers(1, 600))
-def test_crystals_are_nearly_cubic_and_of_the_size_asked_for(n_cells):
+def test_crystals_are_nearly_cubic_and_of_the_requested_size(n_cells):
     system = crystal(("Si",), 8 * n_cells)
     lengths = system.atoms.cell.lengths() / 5.431
     numbers = np.rint(lengths).astype(int)

@@ -51,7 +51,7 @@ def test_json_round_trip(finished, tmp_path):
     assert Report.model_json_schema()["required"]
 
 
-def test_output_says_what_was_measured_on_what(finished):
+def test_output_names_the_measurement_and_the_machine(finished):
     report = finished.report
     assert report.machine.processor in finished.output
     assert report.machine.instructions in finished.output

@@ -33,7 +33,7 @@ def crystals():
     return found
 
 
-def test_stresses_tell_all_three_constants(labels, crystals):
+def test_stresses_determine_all_three_constants(labels, crystals):
     constants = elastic_constants(bulk("Cu", a=LATTICE_CONSTANT, cubic=True), EMT()).constants
     strains = np.array([labels.green_strain(atoms, LATTICE_CONSTANT, 4, 0.03) for atoms in crystals])
     stresses = np.array([labels.stress_per_reference(atoms, LATTICE_CONSTANT, 4) for atoms in crystals])
@@ -44,7 +44,7 @@ def test_stresses_tell_all_three_constants(labels, crystals):
     assert found == pytest.approx([constants[name] for name in ("C11", "C12", "C44")], rel=0.01)
 
 
-def test_constants_that_no_structure_tells_are_not_a_number(labels):
+def test_constants_that_no_structure_determines_are_not_a_number(labels):
     strains = np.array([[strain, 0, 0, 0, 0, 0] for strain in (-0.02, -0.01, 0.0, 0.01, 0.02)])
     _, c11, c12, c44 = labels.fit_stresses(strains, strains @ np.diag([1.0] * 6))
     assert np.isfinite([c11, c12]).all()

@@ -50,7 +50,7 @@ def silicon_file(path, **labels):
     return path
 
 
-def test_without_forces_error_bars_are_not_said_to_be_uncalibrated(tmp_path):
+def test_without_forces_there_is_no_word_of_uncalibrated_error_bars(tmp_path):
     console = Console(record=True, width=200)
     evaluate_file(find_potential("Si"), silicon_file(tmp_path / "data.xyz"), console=console)
     text = console.export_text()

@@ -39,7 +39,7 @@ def with_atoms(structure, change):
     return replace(structure, atoms=atoms)
 
 
-def test_a_good_set_is_silent(good_set):
+def test_a_good_set_has_no_findings(good_set):
     assert check(good_set) == []
 
 
@@ -251,7 +251,7 @@ def test_work_between_molecules_does_not_see_their_rotation():
     assert median_slope(x, y) == pytest.approx(1.0, abs=0.05)
 
 
-def test_nothing_is_said_from_slopes_that_scatter():
+def test_slopes_that_scatter_give_no_finding():
     rng = np.random.default_rng(1)
     x = rng.normal(size=100)
     assert median_slope(x, 3 * x) == pytest.approx(3.0)

@@ -46,7 +46,7 @@ def test_usual_forces_keys_are_found(key):
     np.testing.assert_array_equal(read_structures(atoms)[0].forces, [[1, 2, 3], [-1, -2, -3]])
 
 
-def test_free_energy_is_preferred_and_said():
+def test_free_energy_is_preferred_and_reported():
     structures = read_structures(dimer(energy=-3.0, free_energy=-3.25))
     assert structures[0].energy == -3.25
     assert structures.report.used["energy"] == {"free_energy": 1}
@@ -135,7 +135,7 @@ def test_missing_labels_are_named():
         read_structures(dimer(energy=1.0, stress=STRESS), virial_key="my_virial")
 
 
-def test_missing_labels_that_nobody_asked_for_are_counted():
+def test_missing_labels_that_are_not_required_are_counted():
     report = read_structures([dimer(energy=1.0), dimer()]).report
     assert report.missing["energy"] == [1]
     assert report.missing["forces"] == [0, 1]

@@ -28,7 +28,7 @@ def atom(symbol, energy):
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=3, max_size=20))
-def test_least_squares_recovers_them_or_says_that_it_cannot(compositions):
+def test_least_squares_recovers_them_or_is_refused(compositions):
     molecules = [molecule(*counts) for counts in compositions]
     fractions = np.array(compositions, dtype=float)
     fractions /= fractions.sum(axis=1, keepdims=True)

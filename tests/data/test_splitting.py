@@ -84,7 +84,7 @@ def test_too_little_data_or_no_key():
         split(dimers(10), FRACTIONS, 0, by="run")
 
 
-def test_dataset_hash_sees_every_label_and_the_order(good_set):
+def test_dataset_hash_depends_on_every_label_and_the_order(good_set):
     base = [good_set[5], good_set[6]]
     first = base[0]
     moved = first.atoms.copy()
@@ -105,7 +105,7 @@ def test_dataset_hash_sees_every_label_and_the_order(good_set):
     assert dataset_hash(list(base)) == hashes[0]
 
 
-def test_geometry_digest_sees_no_labels_and_no_sign_of_zero(good_set):
+def test_geometry_digest_ignores_labels_and_the_sign_of_zero(good_set):
     first = good_set[5]
     assert geometry_digest(replace(first, energy=0.0, forces=None)) == geometry_digest(first)
     plus, minus = Atoms("H", [[0.0, 0, 0]]), Atoms("H", [[-0.0, 0, 0]])

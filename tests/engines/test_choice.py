@@ -1,4 +1,4 @@
-"""Which engine runs, on how many threads, and that the user is told."""
+"""Choice of the engine and of its threads, and the log of it."""
 
 import logging
 import os
@@ -47,7 +47,7 @@ def test_the_engine_is_chosen_by_device_and_name(model_file):
         ({"engine": "torch"}, [": torch engine (", ", cpu), double precision, "]),
     ],
 )
-def test_the_log_says_once_which_engine_runs(model_file, caplog, monkeypatch, options, words):
+def test_the_engine_is_logged_once(model_file, caplog, monkeypatch, options, words):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with caplog.at_level(logging.INFO, logger="mlpot"):
         calc = mlpot.MLPotCalculator(model_file, **options)
@@ -59,7 +59,7 @@ def test_the_log_says_once_which_engine_runs(model_file, caplog, monkeypatch, op
     assert message.endswith(calc.engine.description)
 
 
-def test_the_log_is_silent_if_not_asked(model_file):
+def test_nothing_is_printed_without_a_log_level(model_file):
     code = f"import mlpot; mlpot.load({str(model_file)!r})"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout + done.stderr == ""
@@ -79,7 +79,7 @@ def test_torch_in_the_place_of_the_native_engine_is_warned_of(model_file, caplog
     assert calc.engine.description.startswith("torch engine")
     assert np.abs(forces).max() > 0
     caplog.clear()
-    mlpot.MLPotCalculator(model_file, engine="torch")  # as was asked for
+    mlpot.MLPotCalculator(model_file, engine="torch")  # as requested
     assert not [message for level, message in messages(caplog) if level == "WARNING"]
     with pytest.raises(EngineError, match="native engine of mlpot is not found"):
         mlpot.MLPotCalculator(model_file, engine="native")

@@ -83,7 +83,7 @@ def test_hidden_values_of_any_size(scale, isa, tmp_path, monkeypatch):
     try:
         double, mixed = (NativeEngine(tmp_path / "model.pt", precision) for precision in ("double", "mixed"))
     except ModelFileError as error:
-        if "this processor" not in str(error):  # its self-test structure, say, which the engine is checked with
+        if "this processor" not in str(error):  # such as its self-test structure, with which the engine is checked
             raise
         pytest.skip(str(error))
     atoms = random_structure("crystal", 8, seed=3)

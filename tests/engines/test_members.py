@@ -31,7 +31,7 @@ KIND = {"shallow": random_shallow, "deep": random_deep}
 
 
 def deviations(got, expected):
-    """Of the answers of two engines: energies relative to those of the atoms, all else to the largest of its kind."""
+    """Of the results of two engines: energies relative to those of the atoms, other values to their largest."""
     scale = max(1.0, np.abs(expected.member_energies).max())
     force, virial = (max(1.0, np.abs(part).max()) for part in (expected.member_forces, expected.member_virials))
     size = max(1.0, np.abs(expected.descriptors).max())
@@ -96,7 +96,7 @@ def silicon(repeat=1):
 
 
 @pytest.mark.parametrize("precision", ["double", "mixed"])
-def test_the_mean_does_not_know_who_asks_for_members(committee_file, precision):
+def test_the_mean_is_the_same_with_and_without_members(committee_file, precision):
     """To the last bit."""
     engine = NativeEngine(committee_file, precision, threads=1, skin=0.3)
     alone, together = engine.compute(silicon()), engine.compute(silicon(), EVERYTHING)
@@ -119,11 +119,11 @@ def test_a_shallow_committee_is_its_potential(name, precision, tmp_path):
 
 
 def test_members_average_to_the_mean(committee_file):
-    answer = NativeEngine(committee_file, "double", skin=0.3).compute(silicon(), EVERYTHING)
-    np.testing.assert_allclose(answer.member_energies.mean(), answer.energy, rtol=1e-13)
-    np.testing.assert_allclose(answer.member_forces.mean(0), answer.forces, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(answer.member_forces.sum(1), 0.0, rtol=0, atol=1e-10)
-    assert answer.member_forces.std(0).min() > 1e-6
+    results = NativeEngine(committee_file, "double", skin=0.3).compute(silicon(), EVERYTHING)
+    np.testing.assert_allclose(results.member_energies.mean(), results.energy, rtol=1e-13)
+    np.testing.assert_allclose(results.member_forces.mean(0), results.forces, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(results.member_forces.sum(1), 0.0, rtol=0, atol=1e-10)
+    assert results.member_forces.std(0).min() > 1e-6
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
@@ -189,13 +189,13 @@ def test_a_single_model_has_no_members(model_file):
 def test_members_that_are_not_finite_show(committee_file):
     species, ones = np.array([1, 2], np.int32), np.ones(2, np.int32)
     rows = NeighborList.from_vectors(ones, np.array([1, 0], np.int32), np.full((2, 3), np.nan))
-    answer = NativeEngine(committee_file, "double").evaluate(species, np.zeros((2, 3)), rows, EVERYTHING)
-    assert not np.isfinite(answer.forces).all()
-    assert not np.isfinite(answer.member_forces).all()
-    assert not np.isfinite(answer.member_energies).any()
+    results = NativeEngine(committee_file, "double").evaluate(species, np.zeros((2, 3)), rows, EVERYTHING)
+    assert not np.isfinite(results.forces).all()
+    assert not np.isfinite(results.member_forces).all()
+    assert not np.isfinite(results.member_energies).any()
 
 
-def test_what_the_engine_does_not_know_is_refused(committee_file):
+def test_unknown_properties_are_refused(committee_file):
     with pytest.raises(ValueError, match="unknown property of the native engine: charges"):
         NativeEngine(committee_file, skin=0.3).compute(silicon(), ["charges"])
 
@@ -258,7 +258,7 @@ def test_tensors_that_are_wrong_are_refused(name, shift, message, small_file, tm
         CompiledEngine(path.read_bytes(), str(path))
 
 
-def test_members_that_disagree_with_the_probe_are_refused(small_file, tmp_path):
+def test_members_that_disagree_with_the_self_test_are_refused(small_file, tmp_path):
     path = tmp_path / "changed.pt"
 
     def change(manifest):

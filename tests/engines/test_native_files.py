@@ -48,7 +48,7 @@ def test_changed_bytes_under_a_valid_checksum_do_no_harm(region, deep_model_file
         (rb'("repulsion.charge".*?)"shape":\[3\]', rb'\1"shape":[-]', "JSON"),
     ],
 )
-def test_says_what_is_wrong_with_the_tensors(pattern, replacement, message, deep_model_file, tmp_path):
+def test_errors_name_what_is_wrong_with_the_tensors(pattern, replacement, message, deep_model_file, tmp_path):
     content = deep_model_file.read_bytes()
     first, last = header(content)
     text, n = re.subn(pattern, replacement, content[first:last])

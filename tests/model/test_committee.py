@@ -46,8 +46,8 @@ def graph_of(committee, atoms):
     return graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
 
 
-def scale_of(answer):
-    return 1.0 + answer.forces.abs().max().item() + answer.virial.abs().max().item()
+def scale_of(results):
+    return 1.0 + results.forces.abs().max().item() + results.virial.abs().max().item()
 
 
 @settings(max_examples=15, deadline=None)

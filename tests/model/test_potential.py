@@ -149,28 +149,28 @@ def test_stages_equal_forward(name, atoms):
 
 
 @pytest.mark.parametrize("fields", [{"n_layers": 2}, {"n_layers": 3, "message_lmax": 2}])
-def test_later_layers_fall_silent_beyond_the_training_set(fields):
+def test_the_gate_switches_off_later_layers_beyond_the_training_set(fields):
     atoms = Atoms("Si8O8", positions=np.random.default_rng(5).uniform(0, 3.0, (16, 3)))
-    silent = predict(random_potential(**fields, max_density=1e-9), atoms)
+    gated = predict(random_potential(**fields, max_density=1e-9), atoms)
     alone = random_potential(**fields, max_density=1e-9)
     for layer in alone.layers[1:]:
         layer.contraction.couplings[0].weights.data.mul_(7.0)
         layer.density.radial.data.mul_(-3.0)
     expected = predict(alone, atoms)
-    assert (silent.energy.item(), silent.forces.tolist()) == (expected.energy.item(), expected.forces.tolist())
-    heard = predict(random_potential(**fields, max_density=1e30), atoms)
-    assert abs(heard.energy - silent.energy) > 1.0
+    assert (gated.energy.item(), gated.forces.tolist()) == (expected.energy.item(), expected.forces.tolist())
+    open_gate = predict(random_potential(**fields, max_density=1e30), atoms)
+    assert abs(open_gate.energy - gated.energy) > 1.0
 
 
-def test_atoms_are_heard_in_full_in_part_and_not_at_all():
+def test_the_gate_falls_from_one_to_zero():
     largest = torch.tensor([0.4], dtype=torch.float64)
     squares = [0.0, 0.39, 0.4 + 1e-4, 0.8, 1.6 - 1e-4, 1.61, 1e300, math.inf, math.nan]
-    shares = [density_gate(torch.tensor([q], dtype=torch.float64), largest).item() for q in squares]
-    assert shares[:2] == [1.0, 1.0]
-    assert shares[2] == pytest.approx(1.0, abs=1e-12)
-    assert shares[3:5] == [pytest.approx(0.5), pytest.approx(0.0, abs=1e-12)]
-    assert shares[5:8] == [0.0, 0.0, 0.0]
-    assert math.isnan(shares[8])
+    gates = [density_gate(torch.tensor([q], dtype=torch.float64), largest).item() for q in squares]
+    assert gates[:2] == [1.0, 1.0]
+    assert gates[2] == pytest.approx(1.0, abs=1e-12)
+    assert gates[3:5] == [pytest.approx(0.5), pytest.approx(0.0, abs=1e-12)]
+    assert gates[5:8] == [0.0, 0.0, 0.0]
+    assert math.isnan(gates[8])
 
 
 @pytest.mark.parametrize(("size", "typical"), [(12.0, 0.5), (3.0, 0.8), (1.5, 0.0)])

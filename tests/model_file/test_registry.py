@@ -43,7 +43,7 @@ def test_a_file_goes_before_a_name(installed, monkeypatch):
     assert shipped.find_potential("Si-dft").resolve() == installed / "Si-dft"
 
 
-def test_what_is_known_is_listed(installed):
+def test_shipped_potentials_are_listed(installed):
     with pytest.raises(ModelFileError, match="expected a path or one of: Cu-dft, Si-dft"):
         shipped.find_potential("Ge-dft")
     with pytest.raises(ModelFileError, match="presets accurate, fast; got 'max'"):

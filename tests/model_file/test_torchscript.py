@@ -71,7 +71,7 @@ def test_weights_of_other_constants_are_not_trained_further(tmp_path, monkeypatc
     with monkeypatch.context() as before:
         before.setattr("mlpot.model.contraction.POWER_DECAY", 1.0)
         save_model(tmp_path / "old.pt", random_potential())
-    load_model(tmp_path / "old.pt", precision="double")  # what it says is still right
+    load_model(tmp_path / "old.pt", precision="double")  # its results are still right
     with pytest.raises(ModelFileError, match="can be evaluated, but not trained further"):
         potential_from_file(tmp_path / "old.pt")
 
@@ -143,7 +143,7 @@ def test_another_format_is_refused(content, tmp_path, version, remedy):
         load_model(path)
 
 
-def test_a_model_that_disagrees_with_its_probe_is_refused(content, tmp_path):
+def test_a_model_that_disagrees_with_its_self_test_is_refused(content, tmp_path):
     def change(fields):
         fields["self_test"]["energy"] += 0.1
         return fields

@@ -52,7 +52,7 @@ def walkers(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(walkers())
-def test_random_walk_with_cell_changes_equals_a_fresh_list(make, walker):
+def test_random_displacements_with_cell_changes_equal_a_new_list(make, walker):
     atoms, rng, skin = walker
     neighbors = make(CUTOFF, skin)
     for step in range(12):

@@ -175,7 +175,7 @@ def test_closest_is_a_setting_and_stays_in_restarts(tmp_path, model_file):
     assert "closer than" in stopped(tmp_path, begin(model_file) + "run 0\n", 1)
 
 
-def test_the_message_tells_of_frames_that_cannot_be_written(tmp_path, model_file):
+def test_the_message_names_frames_that_cannot_be_written(tmp_path, model_file):
     (tmp_path / "mlpot.failed.xyz").mkdir()
     atoms = Atoms("OSi", [[1, 1, 1], [1, 1, 1.2]], cell=7 * np.eye(3), pbc=True)
     write_data(tmp_path / "start.data", atoms)

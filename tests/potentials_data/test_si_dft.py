@@ -57,7 +57,7 @@ def test_energy_is_the_free_energy(everything):
         assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
 
 
-def test_groups_and_types_are_split_as_promised(frames):
+def test_groups_and_types_are_split_as_described(frames):
     groups = {split: {atoms.info["group"] for atoms in frames[split]} for split in SPLITS}
     types = {split: {atoms.info["config_type"] for atoms in frames[split]} for split in SPLITS}
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):

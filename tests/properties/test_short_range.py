@@ -1,4 +1,4 @@
-"""Scans of close atoms: forces are slopes, geometries are what they say, refusals become NaN."""
+"""Scans of close atoms: forces are derivatives, geometries are as described, refusals become NaN."""
 
 import numpy as np
 import pytest

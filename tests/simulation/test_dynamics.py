@@ -160,7 +160,7 @@ def test_positions_that_are_not_numbers_stop_with_frames_on_disk(silicon, tmp_pa
     assert np.isfinite(read(tmp_path / "run.last-good.xyz").positions).all()
 
 
-def test_lost_atoms_stop_the_run_only_where_asked(model_file, tmp_path):
+def test_lost_atoms_stop_the_run_only_on_request(model_file, tmp_path):
     def flying():
         atoms = molecule("H2O", calculator=mlpot.MLPotCalculator(model_file))
         atoms.positions[1] = [0, 3.6, 0]

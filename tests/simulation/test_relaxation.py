@@ -1,4 +1,4 @@
-"""Relaxation ends where the gradient of energy (or enthalpy) vanishes; the result tells whether it did."""
+"""Relaxation ends where the gradient of energy (or enthalpy) vanishes; the result shows whether it did."""
 
 import numpy as np
 import pytest

@@ -44,7 +44,7 @@ def test_one_cluster_is_the_mahalanobis_distance(monkeypatch):
 
 
 def test_is_that_of_the_nearest_cluster():
-    """Written down once more, as the reference says it."""
+    """Independent implementation of the formula in the module docstring."""
     distance = fit_distance(gaussian_blocks(centers=(0.0, 30.0)), 3, WIDTH)
     descriptors, species = joined(gaussian_blocks(seed=1))
     got = distance.of(descriptors, species)

@@ -1,4 +1,4 @@
-"""Wrong forces, stresses and energies that know where up is are seen, however small the error."""
+"""Wrong forces and stresses and energies without rotational symmetry are detected, however small the error."""
 
 import numpy as np
 import pytest

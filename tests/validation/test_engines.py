@@ -1,4 +1,4 @@
-"""The user's own model in all engines, and numbers that are told apart."""
+"""Comparison of the engines for a given model, and detection of different numbers."""
 
 import numpy as np
 import pytest
