@@ -18,7 +18,7 @@ from mlpot.errors import EngineError
 _TRIAL_STEPS = 2
 _WARM_UP = 1
 _MOST_STEPS = 500
-"""Longer runs would only let the atoms go where no potential was asked about."""
+"""Longest run: in longer ones untrained potentials could move the atoms far from the crystal."""
 
 
 @dataclass

@@ -20,7 +20,7 @@ class StrictModel(BaseModel):
     Attributes
     ----------
     renamed_keys : mapping
-        Former name of a key -> its name now: what the error about the former one tells.
+        Former name of a key -> current name, for the error message.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,1 +1,1 @@
-"""`model.pt`: one file that holds a potential for every engine; written and read here."""
+"""Model files: manifest, scripted module and plain tensors in one file; bundles in memory; potentials that ship."""

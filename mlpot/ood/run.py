@@ -107,7 +107,7 @@ def _run_case(name: str, known: Structures, unknown: Structures, settings: Setti
         f"run.output={folder / 'run'}",
         *settings.overrides,
     ]
-    # A case that was interrupted goes on from the checkpoint of its training.
+    # An interrupted case continues from the checkpoint of its training.
     resume = any((folder / "run").glob("**/checkpoint.pt"))
     if train_command(folder / "train.extxyz", {}, overrides, resume=resume, max_time=None) != 0:
         raise KeyboardInterrupt

@@ -179,7 +179,7 @@ def symmetry_of(atoms: Atoms) -> Symmetry:
 
 
 def structure_of(atoms: Atoms) -> Structure:
-    """Structure of pymatgen with nothing but elements, positions and cell.
+    """Structure of pymatgen with only elements, positions and cell.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def structure_of(atoms: Atoms) -> Structure:
 
 
 def atoms_from(structure: Structure) -> Atoms:
-    """ASE atoms with nothing but elements, positions and cell.
+    """ASE atoms with only elements, positions and cell.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def face_distances(atoms: Atoms) -> FloatArray:
 
 @contextmanager
 def quiet_pymatgen() -> Iterator[None]:
-    """Drop what spglib has to tell pymatgen's developers at every call, and pymatgen on noble gases."""
+    """Suppress warnings of spglib for pymatgen's developers, and of pymatgen about noble gases."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="No Pauling electronegativity")

@@ -28,7 +28,7 @@ class StopRequest:
         self._signal: str | None = None
 
     def reason(self) -> str | None:
-        """Return why to stop, or None to go on."""
+        """Return the reason to stop; None to continue."""
         if self._signal is not None:
             return f"signal {self._signal}"
         if self._deadline is not None and self._clock() >= self._deadline:

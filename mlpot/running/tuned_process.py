@@ -1,6 +1,6 @@
-"""A process in which torch does not lose its time in the memory allocator.
+"""Restart of a command with a memory allocator that is tuned for torch.
 
-torch frees and asks again for large blocks in every step; glibc then returns them to the system and gets them back page
+torch frees and allocates large blocks in every step; glibc then returns them to the system and gets them back page
 by page, which costs up to half of the time. Its thresholds are read when a process starts, so `mlpot train` starts
 itself once more with them set, before torch is loaded. Done for that command only, never where mlpot is a library.
 """
@@ -32,7 +32,7 @@ def tuned_environment(environment: Mapping[str, str], libc: tuple[str, str]) -> 
     environment : mapping
         Of this process; what the user has set is kept.
     libc : tuple of str
-        Name and version of the C library; only glibc knows the variables.
+        Name and version of the C library; only glibc has the variables.
     """
     name, version = libc
     if name != "glibc" or _MARK in environment or all(key in environment for key in MALLOC_SETTINGS):

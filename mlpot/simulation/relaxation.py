@@ -64,7 +64,7 @@ def relax(
     Parameters
     ----------
     atoms : ase.Atoms
-        With a calculator; ends at the minimum. After an error it is at the last geometry that had none.
+        With a calculator; ends at the minimum, or, after an error, at the last geometry without one.
     fmax : float, eV/A
         Converged when no force is larger.
     cell : bool
@@ -142,4 +142,4 @@ def _check(atoms: Atoms, fmax: float, cell: bool, pressure: float, optimizer: st
     if cell and not atoms.pbc.all():
         raise ConfigError(f"relaxing the cell needs three periodic directions, got pbc = {atoms.pbc.tolist()}")
     if pressure and not cell:
-        raise ConfigError("`pressure` acts on the cell: ask for `cell` too")
+        raise ConfigError("`pressure` acts on the cell: set `cell` too")

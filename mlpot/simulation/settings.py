@@ -1,4 +1,4 @@
-"""What a molecular dynamics run is to do; `dynamics` does it."""
+"""Settings of a molecular dynamics run, for `dynamics`."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -22,20 +22,20 @@ class MDSettings:
         Steps of the whole run, those before a restart included.
     timestep : float, fs
     temperature : float, K, or None
-        Of the thermostat, and of the first velocities where the structure carries none. None: NVE only, with the
+        Of the thermostat, and of the initial velocities of a structure that has none. None: NVE only, with the
         velocities of the structure.
     pressure : float, GPa
         NPT only.
     thermostat_time, barostat_time : float, fs
-        How fast temperature and pressure relax.
+        Relaxation times of temperature and pressure.
     interval : int
         Steps between two frames, and between two lines of the log.
     seed : int
-        Of the first velocities and of the thermostat.
+        Of the initial velocities and of the thermostat.
     lost_distance : float, A, or None
-        An atom that comes to have no neighbor within it is lost, which stops the run. None: not looked at.
+        The run stops when an atom that had a neighbor within this distance has none. None: no check.
     max_sigma : float, eV/A, or None
-        Largest error bar of a force (spread, where it is not calibrated), looked at with every frame.
+        Largest error bar of a force (spread, where it is not calibrated), checked for every frame.
     max_distance : float or None
         Largest feature distance, likewise.
     """
@@ -54,7 +54,7 @@ class MDSettings:
     max_distance: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run.
+        """Refuse settings that cannot be run.
 
         Raises
         ------

@@ -61,7 +61,7 @@ def test_contradictions_are_refused(model_file, primitive):
     water = molecule("H2O", calculator=mlpot.MLPotCalculator(model_file))
     with pytest.raises(ConfigError, match="three periodic directions"):
         relax(water, cell=True)
-    with pytest.raises(ConfigError, match="ask for `cell`"):
+    with pytest.raises(ConfigError, match="set `cell`"):
         relax(primitive, pressure=1.0)
     with pytest.raises(ConfigError, match="`optimizer` must be one of"):
         relax(primitive, optimizer="newton")
