@@ -4,7 +4,7 @@
 
 Beyond the data, models of one layer extrapolate smoothly; those of several layers may have holes (`mlpot check`).
 Structures of usual density are drawn, rattled, and scaled to 0.3 to 1.7 of their volume. This is for crystals: models
-of molecules did not improve with such structures (docs/accuracy.md).
+of molecules did not improve with such structures (research/accuracy.md).
 """
 
 from pathlib import Path

@@ -32,6 +32,7 @@ FIRST = {
     ],
     "mlpot.simulation": ["relax", "run_md"],
     "mlpot.simulation.guard": ["Guard"],
+    "mlpot.training": ["train"],
 }
 """Functions and classes that a user meets first."""
 

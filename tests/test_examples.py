@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import mlpot
+from mlpot.config import ModelSection
 from mlpot.lammps import build_torch_engine
 from mlpot.model_file.manifest import read_manifest
 
@@ -37,9 +38,13 @@ def number(pattern, output):
     return float(re.search(pattern.replace("#", r"(-?[\d.]+)"), output)[1])
 
 
-def test_train(tmp_path):
+def silicon_structures(count):
     data = lzma.decompress((DATA / "train.extxyz.xz").read_bytes()).decode()
-    ase.io.write(tmp_path / "some.extxyz", ase.io.read(io.StringIO(data), "1:31", format="extxyz"))
+    return ase.io.read(io.StringIO(data), f"1:{count + 1}", format="extxyz")
+
+
+def test_train(tmp_path):
+    ase.io.write(tmp_path / "some.extxyz", silicon_structures(30))
     settings = ["--data", "some.extxyz", "--epochs", 2, "--channels", 4, "--output", "run"]
     output = example("train.py", *settings, folder=tmp_path)
     assert 0.0 < number("forces # meV/A", output) < 5000.0
@@ -48,6 +53,13 @@ def test_train(tmp_path):
     assert manifest.config.n_channels == 4
     assert manifest.training["epochs"] == 2
     assert (tmp_path / "run" / "learning_curve.png").is_file()
+
+
+def test_train_keeps_the_width_of_the_preset(tmp_path):
+    ase.io.write(tmp_path / "some.extxyz", silicon_structures(12))
+    example("train.py", "--data", "some.extxyz", "--epochs", 1, "--output", "run", folder=tmp_path)
+    preset = ModelSection(preset="fast").architecture()
+    assert read_manifest(tmp_path / "run" / "model.pt").config == preset
 
 
 def test_ase_md(tmp_path):

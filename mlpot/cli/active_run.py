@@ -18,7 +18,7 @@ from mlpot.active_learning.progress import (
     TrajectoryEnded,
 )
 from mlpot.cli.times import duration
-from mlpot.training.launch import UNFINISHED_STATUS
+from mlpot.running.stopping import UNFINISHED_STATUS
 
 ERROR_SETS = {
     "random_validation_before": "new random validation frames, before training",

@@ -29,7 +29,7 @@ def train(
         typer.echo(example_yaml(TrainConfig, heading), nl=False)
         return
     tuned_process.restart_tuned(verbose)
-    from mlpot.training.launch import train_command
+    from mlpot.cli.training_run import train_command
 
     options: dict[str, dict[str, object]] = {"model": {"preset": preset}, "run": {"output": output, "device": device}}
     raise typer.Exit(train_command(source, options, settings, resume=resume, max_time=max_time))

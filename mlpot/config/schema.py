@@ -112,7 +112,7 @@ Files = Annotated[list[Path], BeforeValidator(_as_list), Field(min_length=1)]
 class DataConfig(StrictModel):
     """Labelled structures and their division into training, validation and test sets."""
 
-    train: Files = Field(
+    train: Annotated[list[Path], BeforeValidator(_as_list)] = Field(
         description="file or list of files with labelled structures: any format of ASE, also .xz or .gz",
         examples=["train.extxyz"],
     )

@@ -1,7 +1,7 @@
 """Reference data: reading, labels, checks, reference energies, splits, stores on disk.
 
 Data flow: `read_structures` makes a ``Sequence[LabelledStructure]`` of files or objects (in memory, or on disk for ASE
-databases); `check` looks for what is wrong with it, `split` divides it, `reference_energies` takes the elements'
+databases); `check` finds errors in it, `split` divides it, `reference_energies` takes the elements'
 energies off; `training` sees nothing but such sequences.
 """
 

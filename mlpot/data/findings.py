@@ -17,7 +17,7 @@ STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info":
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a user should know about the data.
+    """An error, a warning or a note about the data.
 
     Attributes
     ----------

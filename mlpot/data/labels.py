@@ -206,7 +206,7 @@ class LabelFinder:
                 sought = f"key `{named[label]}`" if label in named else "a key of any usual name"
                 present = ", ".join(self._keys_present[label]) or "none"
                 raise DataError(
-                    f"label {label} is asked for, but {len(frames)} of {self.report.n_frames} frames have no {sought} "
+                    f"label {label} is requested, but {len(frames)} of {self.report.n_frames} frames have no {sought} "
                     f"(frames {frame_list(frames)}; keys in the first of them: {present}): name the right key with "
                     f"{label}_key, or leave these frames out"
                 )
@@ -229,7 +229,7 @@ def label_keys(
 
 
 def _candidates(label: Label, entries: Mapping[str, Any]) -> list[str]:
-    """Keys of a frame that look like the label, the preferred one first."""
+    """Keys of a frame that match the label, the preferred one first."""
     order = USUAL_KEYS[label]
     found = [key for key, value in entries.items() if key.lower() in order and value is not None]
     return sorted(found, key=lambda key: (order.index(key.lower()), key))

@@ -73,7 +73,7 @@ def read_structures(
     ----------
     source : path, ase.Atoms, pymatgen Structure or Molecule, or a sequence of these
         Files: extended XYZ (also .xz, .gz, .bz2), ASE database (.db, not loaded into memory), anything that
-        `ase.io.read` knows.
+        `ase.io.read` supports.
     index : str, int or slice
         Frames to take, in ASE's notation.
     energy_key, forces_key, stress_key, virial_key : str
@@ -95,7 +95,7 @@ def read_structures(
     Raises
     ------
     DataError
-        Nothing to read, an unreadable file, a label that is asked for and missing, a malformed label.
+        Nothing to read, an unreadable file, a requested label that is missing, a malformed label.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def _read_file(path: Path, index: str | int | slice, report: LabelReport | None)
 def _extxyz_frames(handle: IO[str]) -> Iterator[Atoms]:
     """Frames of an extended XYZ file, one at a time.
 
-    ASE's reader wants to seek, which takes minutes in a compressed file, so each frame is cut out for it.
+    ASE's reader seeks, which takes minutes in a compressed file, so it gets each frame on its own.
     """
     line = 0
     while (header := handle.readline()).strip():

@@ -1,7 +1,7 @@
 """Energy of each element that is taken off before anything is learned: isolated atoms, given, or least squares.
 
 The rank of the compositions is checked: where the data fixes only sums of reference energies (all frames of one
-molecule, say), a fit is refused unless the minimum-norm solution is asked for by name.
+molecule, say), a fit is refused unless the minimum-norm solution is requested by name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +65,7 @@ class ReferenceEnergies:
 
 @dataclass(frozen=True, eq=False)
 class EnergyTable:
-    """Compositions and energies of a data set: all that reference energies need, gathered in one pass.
+    """Compositions and energies of a data set: the input of a fit of reference energies, collected in one pass.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Training, validation and test parts: by a seeded hash, by group, or as the data says.
+"""Training, validation and test parts: by a seeded hash, by group, or by an entry of `atoms.info`.
 
 The hash is one of the structure's content, so the parts depend neither on the order of the file nor on its name, and
 identical structures never end up in two parts.
@@ -76,7 +76,7 @@ def split_by_key(structures: Sequence[LabelledStructure], key: str = "split") ->
         else:
             missing.append(i)
     if missing:
-        raise DataError(f"frames {frame_list(missing)} have no `{key}` that says which part they belong to")
+        raise DataError(f"frames {frame_list(missing)} have no `{key}` that names their part")
     return parts
 
 

@@ -1,7 +1,7 @@
-"""Does a model know that it does not know? Training without one kind of data, then error bars on that kind.
+"""Out-of-distribution benchmark: training without one kind of structure, then error bars on that kind.
 
 Data flow: `division` of a data set -> training of a committee -> `findings` on the held-out kind and on structures of
-the known kinds -> tables, plots, JSON (`run`). A second call continues the first.
+the known kinds -> plots and JSON (`run`). A second call continues where the first one ended.
 """
 
 from mlpot.extras import needs

@@ -1,4 +1,4 @@
-"""Division of a data set into what a model may know and what it must not."""
+"""Division of a data set into structures for training and held-out structures of one kind."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from mlpot.errors import ConfigError
 
 HOLDOUTS = ("temperature", "composition", "phase", "pressure", "config_type")
 HIGHEST_SHARE = 0.2
-"""Share of the structures with the highest pressure that is held out."""
+"""Fraction of the structures, those with the highest pressure, that is held out."""
 
 Structures = Sequence[LabelledStructure]
 
@@ -28,12 +28,12 @@ def divide(structures: Structures, holdout: str, value: str | None) -> dict[str,
     Returns
     -------
     dict
-        Name of a case -> indices of what is held out in it.
+        Name of a case -> indices of its held-out structures.
 
     Raises
     ------
     ConfigError
-        A holdout that the data do not have, or a value that does not occur.
+        A holdout that the data lack, or a value that does not occur.
     """
     if holdout not in HOLDOUTS:
         raise ConfigError(f"`--holdout` must be one of {', '.join(HOLDOUTS)}, got {holdout!r}; or give --test FILE")

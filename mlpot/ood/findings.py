@@ -1,4 +1,4 @@
-"""What error bars were worth on structures of a kind that the model never saw, beside those of known kinds."""
+"""Quality of error bars on structures of a held-out kind, compared with that on known kinds."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ FloatArray = NDArray[np.float64]
 LARGE_ERROR = 0.99
 """An error is large if it is above this quantile of the errors on known kinds."""
 ALARM = 0.95
-"""A signal gives alarm above this quantile of its values on known kinds."""
+"""An alarm is raised above this quantile of the values of a signal on known kinds."""
 MOST_UNCERTAIN = 0.1
-"""Frames are judged by this share of their atoms, those with the largest values: most atoms of a slab are bulk."""
+"""Frames are scored by this fraction of their atoms, those with the largest values: most atoms of a slab are bulk."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Findings:
     known, unknown : ForceQuality
         On structures of known kinds that were not trained on, and on the held-out kind.
     frames_by_sigma, frames_by_distance : float
-        AUROC for the held-out kind against the known ones, of frames judged by the mean over the tenth of their atoms
+        AUROC for the held-out kind against the known ones, of frames scored by the mean over the tenth of their atoms
         with the largest sigma, or distance.
     large_errors : float
-        Share of the atoms of the held-out kind whose error is above the 99 % quantile of the known kinds.
+        Fraction of the atoms of the held-out kind whose error is above the 99 % quantile of the known kinds.
     missed_by_sigma, missed_by_distance, missed_by_both : float
-        Share of those atoms at which the signal stays below the 95 % quantile of the known kinds: false negatives.
+        Fraction of those atoms at which the signal stays below the 95 % quantile of the known kinds: false negatives.
     refused : int
-        Structures with an element that the model does not know: no engine computes them.
+        Structures with an element that the model lacks.
     """
 
     known: ForceQuality
@@ -66,10 +66,10 @@ def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: i
     sigma, distance = (sigmas(known, scaling), sigmas(unknown, scaling)), (known.distances, unknown.distances)
     lengths = [np.linalg.norm(table.force_errors, axis=1) for table in (known, unknown)]
     large = lengths[1] > np.quantile(lengths[0], LARGE_ERROR)
-    quiet = [values[1] <= np.quantile(values[0], ALARM) for values in (sigma, distance)]
+    below = [values[1] <= np.quantile(values[0], ALARM) for values in (sigma, distance)]
 
-    def missed(silent: NDArray[np.bool_]) -> float:
-        return float(silent[large].mean()) if large.any() else float("nan")
+    def missed(below_alarm: NDArray[np.bool_]) -> float:
+        return float(below_alarm[large].mean()) if large.any() else float("nan")
 
     return Findings(
         known=quality[0],
@@ -77,9 +77,9 @@ def compare(known: ErrorTable, unknown: ErrorTable, scaling: Scaling, refused: i
         frames_by_sigma=_frames(known, unknown, *sigma),
         frames_by_distance=_frames(known, unknown, *distance),
         large_errors=float(large.mean()),
-        missed_by_sigma=missed(quiet[0]),
-        missed_by_distance=missed(quiet[1]),
-        missed_by_both=missed(quiet[0] & quiet[1]),
+        missed_by_sigma=missed(below[0]),
+        missed_by_distance=missed(below[1]),
+        missed_by_both=missed(below[0] & below[1]),
         refused=refused,
     )
 

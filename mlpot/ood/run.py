@@ -1,4 +1,4 @@
-"""The bench behind `mlpot ood`: each case in a folder of its own with data, model, findings and a plot."""
+"""Benchmark of `mlpot ood`: each case in a folder of its own with data, model, findings and a plot."""
 
 import json
 import re
@@ -9,29 +9,30 @@ from typing import Any
 
 import ase.io
 from ase.calculators.singlepoint import SinglePointCalculator
-from rich.console import Console
-from rich.table import Table
 
+from mlpot.config import TrainConfig
+from mlpot.config.train_file import read_train_config
 from mlpot.data import LabelledStructure, Subset, read_structures, split
 from mlpot.engines.opening import open_engine
 from mlpot.errors import DataError
 from mlpot.ood.division import divide
 from mlpot.ood.findings import Findings, compare
-from mlpot.training.launch import train_command
-from mlpot.training.run import MODEL_NAME
+from mlpot.training.committee.members import train_members
+from mlpot.training.observer import TrainingObserver
+from mlpot.training.run import train
 from mlpot.uncertainty.collection import collect_errors
 from mlpot.uncertainty.plots import plot_reliability
 from mlpot.uncertainty.quality import quality_as_dict
 
 Structures = Sequence[LabelledStructure]
 KNOWN_SHARE = 0.1
-"""Share of the known kinds that is kept back to compare with; another share calibrates."""
+"""Fraction of the structures of known kinds that is a test set; as many are the validation set of the calibration."""
 _RESULT = "findings.json"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is held out and how is trained.
+    """What is held out, and settings of the training.
 
     Attributes
     ----------
@@ -56,8 +57,10 @@ class Settings:
     overrides: tuple[str, ...] = ()
 
 
-def run_ood(data: Sequence[Path], settings: Settings, output: Path, console: Console | None = None) -> dict[str, Any]:
-    """Run all cases that have no findings yet; print, draw and write what came out.
+def run_ood(
+    data: Sequence[Path], settings: Settings, output: Path, observer: TrainingObserver | None = None
+) -> dict[str, Any]:
+    """Run all cases without findings; plot and write the findings of all.
 
     Parameters
     ----------
@@ -65,24 +68,28 @@ def run_ood(data: Sequence[Path], settings: Settings, output: Path, console: Con
     settings : Settings
     output : Path
         Folder; `findings.json` of all cases, and a folder for each.
-    console : rich.console.Console, optional
+    observer : TrainingObserver, optional
+        Of the training of each case.
 
     Returns
     -------
     dict
         Case -> findings as plain data.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The training of a case was stopped; the next call continues it.
     """
-    console = console or Console()
     structures = read_structures([str(file) for file in data], group_key=settings.group_key)
     results: dict[str, Any] = {}
     for name, known, unknown in _cases(structures, settings):
         folder = output / re.sub(r"[^\w.-]+", "_", name)
         if not (folder / _RESULT).is_file():
-            findings = _run_case(name, known, unknown, settings, folder)
+            findings = _run_case(name, known, unknown, settings, folder, observer)
             (folder / _RESULT).write_text(json.dumps(_plain(findings), indent=1) + "\n", encoding="utf-8")
         results[name] = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
     (output / _RESULT).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    console.print(findings_table(results))
     return results
 
 
@@ -96,7 +103,14 @@ def _cases(structures: Structures, settings: Settings) -> list[tuple[str, Struct
     return cases
 
 
-def _run_case(name: str, known: Structures, unknown: Structures, settings: Settings, folder: Path) -> Findings:
+def _run_case(
+    name: str,
+    known: Structures,
+    unknown: Structures,
+    settings: Settings,
+    folder: Path,
+    observer: TrainingObserver | None,
+) -> Findings:
     folder.mkdir(parents=True, exist_ok=True)
     parts = split(known, {"train": 1.0 - KNOWN_SHARE, "test": KNOWN_SHARE}, seed=1)
     _write(Subset(known, parts["train"]), folder / "train.extxyz")
@@ -107,26 +121,36 @@ def _run_case(name: str, known: Structures, unknown: Structures, settings: Setti
         f"run.output={folder / 'run'}",
         *settings.overrides,
     ]
-    # An interrupted case continues from the checkpoint of its training.
-    resume = any((folder / "run").glob("**/checkpoint.pt"))
-    if train_command(folder / "train.extxyz", {}, overrides, resume=resume, max_time=None) != 0:
-        raise KeyboardInterrupt
-    model = open_engine(folder / "run" / MODEL_NAME)
+    model = open_engine(_train(read_train_config(folder / "train.extxyz", overrides), observer))
     usable = [
         index for index, one in enumerate(unknown) if set(one.atoms.numbers) <= set(model.manifest.atomic_numbers)
     ]
     refused = len(unknown) - len(usable)
     if not usable:
-        raise DataError(f"{name}: every held-out structure has an element that the rest does not: all are refused")
+        raise DataError(f"{name}: every held-out structure has an element that is not in the rest of the data")
     tables = {
         "known kinds": collect_errors(model, Subset(known, parts["test"])),
         "held out": collect_errors(model, Subset(unknown, usable)),
     }
     calibration = model.manifest.calibration
     if calibration is None:
-        raise DataError(f"{name}: the model was not calibrated; give more data, or another data.validation")
+        raise DataError(f"{name}: the model is not calibrated: give more data, or another data.validation")
     plot_reliability(tables, calibration.forces, folder / "reliability.png", name)
     return compare(tables["known kinds"], tables["held out"], calibration.forces, refused)
+
+
+def _train(config: TrainConfig, observer: TrainingObserver | None) -> Path:
+    """Model of a run, which continues from its checkpoints if it was interrupted."""
+    resume = any(config.run.output.glob("**/checkpoint.pt"))
+    committee = config.training.committee
+    if committee is not None and committee.kind == "deep":
+        model = train_members(config, resume=resume, observer=observer)
+    else:
+        result = train(config, resume=resume, observer=observer)
+        model = result.model if result.stopped is None else None
+    if model is None:
+        raise KeyboardInterrupt
+    return model
 
 
 def _write(structures: Structures, path: Path) -> None:
@@ -143,33 +167,3 @@ def _write(structures: Structures, path: Path) -> None:
 def _plain(findings: Findings) -> dict[str, Any]:
     qualities = {name: quality_as_dict(getattr(findings, name)) for name in ("known", "unknown")}
     return {**vars(findings), **qualities}
-
-
-def findings_table(results: dict[str, Any]) -> Table:
-    """Table of all cases.
-
-    Parameters
-    ----------
-    results : dict
-        Of `run_ood`.
-
-    Returns
-    -------
-    rich.table.Table
-    """
-    caption = "coverage of the 90 % interval; AUROC of the worst 5 % of the atoms, and of frames held out against known"
-    table = Table(title="out of distribution", caption=caption)
-    columns = "case", "", "coverage", "RMSE", "sigma", "AUROC 5 %", "frames: sigma", "distance", "missed", "by both"
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("case", "") else "right")
-    for case, found in results.items():
-        for kind in ("known", "unknown"):
-            quality = found[kind]
-            row = [f"{100 * quality['coverage']['0.9']:.1f} %"]
-            row += [f"{1e3 * quality[name]:.4g}" for name in ("rmse", "mean_sigma")]
-            row.append(f"{quality['auroc']:.3f}")
-            if kind == "unknown":
-                row += [f"{found[name]:.3f}" for name in ("frames_by_sigma", "frames_by_distance")]
-                row += [f"{100 * found[name]:.1f} %" for name in ("missed_by_sigma", "missed_by_both")]
-            table.add_row(case if kind == "known" else "", "known" if kind == "known" else "held out", *row)
-    return table

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+UNFINISHED_STATUS = 75
+"""Exit status of a command that stopped before its end, neither success nor failure: EX_TEMPFAIL, "try again later"."""
+
 
 class StopRequest:
     """Whether a loop should stop, and why.

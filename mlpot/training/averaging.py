@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights: what is validated and exported."""
+"""Exponential moving average of the weights: these are validated and exported."""
 
 import copy
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class MovingAverage(Generic[Module]):
-    """A second copy of a module whose parameters follow the first one slowly.
+    """A copy of a module with the moving average of its parameters.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class MovingAverage(Generic[Module]):
     Attributes
     ----------
     module : nn.Module
-        Holds the averaged parameters; never trained itself.
+        Holds the averaged parameters.
     """
 
     def __init__(self, module: Module, weights: FlatParameters, decay: float) -> None:
@@ -36,9 +36,9 @@ class MovingAverage(Generic[Module]):
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move towards the present parameters after optimizer step number `step` (counted from 1).
+        """Update the average after optimizer step number `step` (counted from 1).
 
-        Early steps count for more, else the average would remember the random start for ``1 / (1 - decay)`` steps.
+        The decay is smaller in early steps; otherwise the initial weights would dominate ``1 / (1 - decay)`` steps.
         """
         decay = min(self.decay, (1.0 + step) / (10.0 + step))
         self._averaged.lerp_(self._followed, 1.0 - decay)

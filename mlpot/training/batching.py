@@ -1,7 +1,7 @@
-"""Which structures go together: batches of about equal numbers of atoms, a new order in each epoch.
+"""Batches of about equal numbers of atoms, in a new order in each epoch.
 
-The order depends on (seed, epoch) alone, so a resumed run meets the same batches, whatever happened before.
-Nothing is padded, so sizes are mixed freely: each batch has nearly the same cost, and none holds large cells only.
+The order depends on (seed, epoch) alone, so a resumed run has the same batches.
+Nothing is padded, so batches mix sizes: each has nearly the same cost, and none holds large cells only.
 """
 
 import heapq
@@ -24,7 +24,7 @@ def plan_epoch(n_atoms: IntArray, batch_atoms: int, seed: int, epoch: int) -> li
     ----------
     n_atoms : (n_samples,)
     batch_atoms : int
-        Aimed at; a structure that is larger makes a larger batch.
+        Target; a structure that is larger makes a larger batch.
     seed, epoch : int
 
     Returns
@@ -34,10 +34,10 @@ def plan_epoch(n_atoms: IntArray, batch_atoms: int, seed: int, epoch: int) -> li
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(n_atoms))
-    # Large structures are dealt out first and small ones fill the gaps. Only the power of two of the size counts,
-    # so that which structures meet in a batch stays random.
+    # Large structures are distributed first and small ones fill the gaps. Only the power of two of the size counts,
+    # so that the composition of batches stays random.
     order = order[np.argsort(-np.floor(np.log2(n_atoms[order])), kind="stable")]
-    batches = _deal(order, n_atoms, count_batches(n_atoms, batch_atoms))
+    batches = _distribute(order, n_atoms, count_batches(n_atoms, batch_atoms))
     return [batches[k] for k in generator.permutation(len(batches)) if len(batches[k])]
 
 
@@ -59,15 +59,15 @@ def share_of(batch: IntArray, n_atoms: IntArray, rank: int, n_processes: int) ->
     if n_processes == 1:
         return batch
     order = batch[np.argsort(-n_atoms[batch], kind="stable")]
-    return _deal(order, n_atoms, n_processes)[rank]
+    return _distribute(order, n_atoms, n_processes)[rank]
 
 
-def _deal(order: IntArray, n_atoms: IntArray, n_hands: int) -> list[IntArray]:
-    """Deal structures in `order`, each to the hand with the fewest atoms so far."""
-    hands: list[list[int]] = [[] for _ in range(n_hands)]
-    heap = [(0, hand) for hand in range(n_hands)]
+def _distribute(order: IntArray, n_atoms: IntArray, n_parts: int) -> list[IntArray]:
+    """Distribute structures in `order`, each to the part with the fewest atoms so far."""
+    parts: list[list[int]] = [[] for _ in range(n_parts)]
+    heap = [(0, part) for part in range(n_parts)]
     for index in order:
-        filled, hand = heapq.heappop(heap)
-        hands[hand].append(int(index))
-        heapq.heappush(heap, (filled + int(n_atoms[index]), hand))
-    return [np.array(hand, dtype=np.int64) for hand in hands]
+        filled, part = heapq.heappop(heap)
+        parts[part].append(int(index))
+        heapq.heappush(heap, (filled + int(n_atoms[index]), part))
+    return [np.array(part, dtype=np.int64) for part in parts]

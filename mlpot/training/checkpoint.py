@@ -1,9 +1,10 @@
-"""Checkpoints: everything that decides how a run goes on, in one file that is replaced whole or not at all.
+"""Checkpoints: everything that a resumed run depends on, in one file that is replaced atomically.
 
-Nothing here is a random state: initial weights come from the seed, and the order of the data from (seed, epoch).
+They hold no random state: initial weights follow from the seed, and the order of the data from (seed, epoch).
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,40 @@ from mlpot.running.atomic_write import replace_atomically
 
 CHECKPOINT_NAME = "checkpoint.pt"
 _FORMAT = 2
-# Fields that may differ in a resumed run: where and how it is carried out, and where the data lie (their content is
-# compared by hash).
+# Fields that may differ in a resumed run: those of `run`, and paths of data and models (contents are compared by hash).
 _FREE_FIELDS = (
     *("run.", "data.train[", "data.validation[", "data.test", "data.in_memory"),
     *("training.init_from", "training.distill.teachers["),
 )
+
+
+class Checkpointer:
+    """Writes the checkpoints of a run.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: nothing is written (all processes but the first).
+    content : callable
+        Makes the content of a checkpoint.
+    interval : float, s
+        Longest time between checkpoints.
+    """
+
+    def __init__(self, path: Path | None, content: Callable[[], Mapping[str, Any]], interval: float) -> None:
+        self.path, self.content, self.interval = path, content, interval
+        self._last = time.monotonic()
+
+    def save(self) -> None:
+        """Write a checkpoint now."""
+        if self.path is not None:
+            write_checkpoint(self.path, self.content())
+        self._last = time.monotonic()
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint if the interval is over."""
+        if time.monotonic() - self._last >= self.interval:
+            self.save()
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -42,9 +71,13 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged archive
-        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start anew") from error
+        raise TrainingError(
+            f"{path} is not a readable checkpoint ({type(error).__name__}): start a new run in another folder"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise TrainingError(f"{path} is not a checkpoint of this version (format {_FORMAT}): start anew")
+        raise TrainingError(
+            f"{path} is not a checkpoint of this version (format {_FORMAT}): start a new run in another folder"
+        )
     return content
 
 
@@ -70,15 +103,15 @@ def refuse_changes(stored: Mapping[str, Any], config: TrainConfig, hashes: Mappi
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key) and not key.startswith(_FREE_FIELDS)
     ]
-    for split in ("train", "validation", "taught"):
+    for split in ("train", "validation", "pseudo_labels"):
         before, now = stored["data"].get(split), hashes.get(split)
         if before != now:
             changes.append(f"content of the {split} data: {_short(before)} -> {_short(now)}")
     if changes:
         raise TrainingError(
-            "cannot resume with other settings than the run began with:\n  "
+            "cannot resume with other settings than those of the checkpoint:\n  "
             + "\n  ".join(changes)
-            + "\nput them back, or begin a new run in another folder (run.output)"
+            + "\nrestore them, or start a new run in another folder (run.output)"
         )
 
 

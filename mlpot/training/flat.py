@@ -1,7 +1,7 @@
 """All weights of a module in one tensor, and their gradients in another: one operation instead of one for each weight.
 
-A potential has a few dozen small weights. Clipping, the optimizer, the average and the sum over processes then cost as
-much as the gradient itself, unless each of them is one operation on everything.
+A potential has a few dozen small weights. Clipping, the average and the sum over processes would cost as much as the
+gradient, unless each of them is one operation.
 """
 
 import torch
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """The parameters of a module, made views of one tensor.
+    """The parameters of a module as views of one tensor.
 
     Parameters
     ----------
     module : nn.Module
-        On its device, in its dtype; to be moved no more.
+        On its final device, in its final dtype.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The weights of a potential in the few tables that the native kernels read, as tensors that can be differentiated.
+"""Weights of a potential as the tables that the native kernels read, differentiable.
 
 Linear maps that follow each other are folded into one, constant factors folded in. The order and the meaning of the
 tables are those of ``plugins/native/model/folded.h``, which does the same for a finished model.
@@ -21,7 +21,7 @@ def folded_tables(potential: Potential, coefficients: Sequence[Tensor]) -> list[
     ----------
     potential : Potential
     coefficients : sequence of (n_nodes, n_couplings)
-        For each layer, what turns the weights of its couplings into values of its polynomial.
+        For each layer, the linear map from the weights of its couplings to the coefficients of its polynomial.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def _density_tables(density: nn.Module) -> list[Tensor]:
 
 
 def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[Tensor]]:
-    """Fold what turns the contracted density of each layer into its energy and the last hidden values, by element."""
+    """Fold the maps from the product basis of each layer to its energy and the last hidden values, by element."""
     hidden = layers[-1].readout_hidden.weight.T
     energy = torch.zeros_like(hidden[:, 0])
     to_energy: list[Tensor] = []

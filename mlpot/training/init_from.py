@@ -1,4 +1,4 @@
-"""Training that begins from the weights of a model file instead of random ones."""
+"""Initial weights from a model file instead of random ones: fine-tuning, and distillation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +26,8 @@ def single_potential(model: Path | ModelBundle) -> Potential:
     return main_potential(potential_from_file(bundle))
 
 
-def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Sequence[int]) -> Potential:
-    """Potential to begin a training from.
+def pretrained_potential(path: Path, architecture: ModelConfig, atomic_numbers: Sequence[int]) -> Potential:
+    """Potential of a model file as the initial state of a training.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Se
     manifest = read_manifest(path)
     if list(manifest.atomic_numbers) != list(atomic_numbers):
         raise ConfigError(
-            f"`training.init_from`: {path} knows {', '.join(manifest.elements)}, but the data have the atomic numbers "
-            f"{list(atomic_numbers)}: give a model of the same elements, or begin without one"
+            f"`training.init_from`: expected a model of the atomic numbers of the data, {list(atomic_numbers)}; "
+            f"{path} has {', '.join(manifest.elements)}"
         )
     if manifest.config != architecture:
-        raise ConfigError(f"`training.init_from`: {path} has another architecture than `model`: make them the same")
+        raise ConfigError(f"`training.init_from`: {path} has another architecture: change `model` to that of the file")
     potential = single_potential(path)
     potential.disable_gate()
     return potential
@@ -63,7 +63,7 @@ def starting_potential(path: Path, architecture: ModelConfig, atomic_numbers: Se
 def teacher_to_start_from(
     teachers: Sequence[Path], architecture: ModelConfig, atomic_numbers: Sequence[int]
 ) -> Potential | None:
-    """Find the first teacher, or first member of one, that is of the same architecture and elements.
+    """First teacher, or first member of one, of the same architecture and elements; None if there is none.
 
     Parameters
     ----------

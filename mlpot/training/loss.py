@@ -1,8 +1,8 @@
-"""What is minimised, and how errors are counted.
+"""Loss (Huber, on norms) and error measures.
 
 The loss of a batch divides by the number of labels that a batch holds *on average*, a constant of the run. So each
-label weighs the same in an epoch, whichever batch it falls into and however many labels are missing beside it, and
-parts of a batch computed by several processes simply add up.
+label has the same weight in an epoch, independent of its batch and of missing labels, and the contributions of several
+processes to a batch add up.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class Residuals(NamedTuple):
 
 
 def residuals(prediction: Prediction, batch: Sample) -> Residuals:
-    """Compare a prediction with the labels that are there."""
+    """Prediction minus labels."""
     return Residuals(
         (prediction.energy - batch.energy) / batch.n_atoms * batch.has_energy,
         (prediction.forces - batch.forces) * batch.has_forces[batch.graph.batch, None],
@@ -48,7 +48,7 @@ def stage_index(config: LossConfig, progress: float) -> int:
 
 
 class Loss:
-    """Weighted sum of the residuals of energy per atom, forces and virial per atom.
+    """Weighted sum of Huber losses on the norms of residuals of energy per atom, force vectors and virial per atom.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Loss:
         ----------
         errors : Residuals
         batch : Sample
-            What the residuals belong to.
+            Of the residuals.
         weights : LossStage
 
         Returns
@@ -91,16 +91,16 @@ class Loss:
         return total
 
     def _penalty(self, error: Tensor) -> Tensor:
-        """Square of the size of each residual (energy, force vector, virial), continued linearly beyond the delta.
+        """Huber loss on the norm of each residual (energy, force vector, virial): squared below delta, linear above.
 
-        Sizes do not depend on the axes. A few structures that are hard to fit do not outweigh all others.
+        Norms do not depend on the axes, and a few structures that are hard to fit do not dominate the loss.
         """
         delta = self.config.huber_delta
         square = error.reshape(error.size(0), -1).square().sum(1)
         is_small = square <= delta**2
-        # the root of zero has no derivative
-        size = torch.where(is_small, torch.ones_like(square), square).sqrt()
-        return torch.where(is_small, square, 2.0 * delta * size - delta**2)
+        # the square root has no derivative at zero
+        norm = torch.where(is_small, torch.ones_like(square), square).sqrt()
+        return torch.where(is_small, square, 2.0 * delta * norm - delta**2)
 
 
 class ErrorSums:

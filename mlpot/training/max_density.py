@@ -1,4 +1,4 @@
-"""The densities of the training set, beyond which later layers hear atoms no longer (`model.familiarity`)."""
+"""Largest densities of the training set, beyond which the density gate closes (`model.density_gate`)."""
 
 import torch
 
@@ -17,7 +17,7 @@ def record_max_density(potential: Potential, samples: SampleSet, batch_atoms: in
     potential : Potential
         Changed; its predictions for the samples are not.
     samples : SampleSet
-        What it was trained on. An element without neighbours in any of them is heard like the loudest of the others.
+        The training set. An element without neighbors in it takes the largest limit of the others.
     batch_atoms : int
         Largest number of atoms to evaluate at once.
     device : torch.device
@@ -30,5 +30,5 @@ def record_max_density(potential: Potential, samples: SampleSet, batch_atoms: in
         squares = potential.describe(graph.species, graph.edge_index, graph.edge_vectors).densities.double()
         largest.scatter_reduce_(1, graph.species.expand(len(squares), -1), squares, "amax")
     for layer, own in zip(potential.layers, largest, strict=True):
-        loudest = float(own.max()) or UNBOUNDED
-        layer.max_density.copy_(torch.where(own > 0.0, own, loudest))  # type: ignore[operator]
+        largest_limit = float(own.max()) or UNBOUNDED
+        layer.max_density.copy_(torch.where(own > 0.0, own, largest_limit))  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""The course of a run on disk: `metrics.csv`, one row for each validation, and TensorBoard events on request."""
+"""History of a run on disk: `metrics.csv`, one row per validation, and TensorBoard events on request."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class MetricsLog:
     folder : Path or None
         None: nothing is written (all processes but the first).
     history : sequence of rows
-        What was recorded up to now.
+        Rows of earlier processes.
     tensorboard : bool
     """
 

@@ -28,7 +28,7 @@ Derivatives = Callable[..., Prediction]
 
 
 def choose_derivatives(potential: Potential, engine: Literal["auto", "native", "torch"]) -> tuple[Derivatives, str]:
-    """Choose what computes energies, forces and their gradients in a training.
+    """Choose the function that computes energies, forces and their gradients in a training.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def choose_derivatives(potential: Potential, engine: Literal["auto", "native", "
     Raises
     ------
     EngineError
-        The native engine was asked for and cannot run.
+        The native engine is requested and cannot run.
     """
     on_cpu = next(potential.parameters()).device.type == "cpu"
     if engine == "native" or (engine == "auto" and on_cpu and is_built()):
@@ -72,7 +72,7 @@ class NativeDerivatives:
     def __init__(self, potential: Potential, threads: int) -> None:
         if not is_built():
             raise EngineError("training.engine native needs the native engine, which is not built: see `mlpot doctor`")
-        from mlpot._native import Trainer  # noqa: PLC0415  # there may be none
+        from mlpot._native import Trainer  # noqa: PLC0415  # compiled, may be missing
 
         weight = next(potential.parameters())
         if weight.device.type != "cpu":
@@ -93,7 +93,7 @@ class NativeDerivatives:
             Of the architecture that this was made for.
         graph : Graph
         training : bool
-            Keep what a loss on energies, forces and virials needs to be differentiated.
+            Keep the graph for the derivative of a loss on energies, forces and virials.
 
         Returns
         -------
@@ -109,7 +109,7 @@ Rows = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np
 
 
 def _rows(graph: Graph) -> Rows:
-    """Species, first edge of each atom, neighbours, vectors."""
+    """Species, first edge of each atom, neighbors, vectors."""
     center, neighbor = graph.edge_index.numpy()
     first = np.searchsorted(center, np.arange(len(graph.species) + 1))
     vectors = np.ascontiguousarray(graph.edge_vectors.numpy())
@@ -143,7 +143,7 @@ def _arrays(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
 
 
 def _description(potential: Potential) -> bytes:
-    """Write down what the engine reads of the manifest of a model file."""
+    """Write the part of a manifest that the engine reads."""
     content = {
         "config": potential.config.model_dump(),
         "atomic_numbers": potential.atomic_numbers,

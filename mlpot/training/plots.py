@@ -17,7 +17,7 @@ _QUANTITIES = {
     "forces": ("force component", "eV/Å", "meV/Å"),
     "stress": ("stress component", "eV/Å³", "meV/Å³"),
 }
-# Above this number of points single dots merge, and a density says more.
+# Above this number of points single dots merge, and a density is clearer.
 _MANY_POINTS = 4000
 
 
@@ -27,7 +27,7 @@ def plot_learning_curve(history: Sequence[Mapping[str, float]], path: Path) -> N
     Parameters
     ----------
     history : sequence of rows
-        See `fit.TrainerState`.
+        See `state.TrainerState`.
     path : Path
         PNG file.
     """
@@ -109,7 +109,7 @@ def _plot_parity_panel(axis: Axes, label: str, values: NDArray[np.float64]) -> N
 
 
 def _plot_errors(axis: Axes, errors: NDArray[np.float64], unit: str, color: str) -> None:
-    """Histogram of the errors; the outermost half percent on either side is left out of the picture."""
+    """Histogram of the errors; the outermost half percent on either side is not shown."""
     reach = float(np.quantile(np.abs(errors), 0.99)) or 1.0
     bins = int(np.clip(2 * np.sqrt(len(errors)), 11, 61))
     axis.hist(errors, bins=bins, range=(-reach, reach), color=color, alpha=0.8)

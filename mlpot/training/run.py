@@ -1,7 +1,11 @@
-"""A whole training run: data in, a folder with `model.pt`, checkpoint, metrics, plots and a summary out."""
+"""A whole training run: load the data, build the trainer, fit, finish.
+
+Data flow: configuration and data -> `training_data` -> `setup` -> `Trainer.fit` -> a folder with `model.pt`,
+checkpoint, metrics, plots and a summary.
+"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,30 +13,30 @@ from typing import Any
 
 import ase.io
 import torch
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from rich.console import Console
 
 from mlpot.config import RunConfig, TrainConfig
 from mlpot.config.train_file import TRAIN_CONFIG_NAME, portable, write_train_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.bundle import ModelBundle
-from mlpot.model_file.torchscript import save_model
+from mlpot.model_file.torchscript import bundle_model
 from mlpot.running.stopping import StopRequest, stop_on_signals
-from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, refuse_changes
+from mlpot.training.checkpoint import CHECKPOINT_NAME, Checkpointer, read_checkpoint, refuse_changes
 from mlpot.training.committee.assemble import attach
-from mlpot.training.display import Display
-from mlpot.training.distillation import teach
+from mlpot.training.distillation import make_pseudo_labels, pseudo_labels
 from mlpot.training.energy_offset import remove_energy_offset
-from mlpot.training.epochs import Checkpointer, run_epochs
 from mlpot.training.max_density import record_max_density
 from mlpot.training.metrics import MetricsLog
+from mlpot.training.observer import TrainingObserver
 from mlpot.training.plots import plot_learning_curve, plot_parity
 from mlpot.training.samples import SampleSet
 from mlpot.training.scoring import predict_labels
-from mlpot.training.setup import TrainingSetup, initial_potential, prepare, training_parts
+from mlpot.training.setup import TrainingSetup, initial_potential, prepare
 from mlpot.training.trainer import FailedBatchError, Trainer
+from mlpot.training.training_data import TrainingData, read_training_data
 
 MODEL_NAME = "model.pt"
 SUMMARY_NAME = "summary.json"
@@ -69,33 +73,53 @@ class TrainingResult:
 
 def train(
     config: TrainConfig,
+    structures: Sequence[Atoms] | None = None,
     *,
+    validation: Sequence[Atoms] | None = None,
+    test: Sequence[Atoms] | None = None,
     resume: bool = False,
     max_time: float | None = None,
-    console: Console | None = None,
+    observer: TrainingObserver | None = None,
 ) -> TrainingResult:
     """Train a potential.
 
     Parameters
     ----------
     config : TrainConfig
+    structures, validation, test : sequence of ase.Atoms, optional
+        Labelled structures in memory, instead of the files in ``data.train``, ``data.validation`` and ``data.test``.
     resume : bool
-        Go on from the checkpoint in the output folder.
+        Continue from the checkpoint in the output folder.
     max_time : float, s
         Stop after this time with a checkpoint, wherever the run is.
-    console : Console
-        Where progress is shown; nothing is printed without it.
-
-    Returns
-    -------
-    TrainingResult
+    observer : TrainingObserver, optional
+        Receives the progress of the run; nothing is printed without it.
 
     Raises
     ------
     ConfigError, DataError
-        A run that cannot begin.
+        Unusable settings or data.
     TrainingError
         An output folder in use, a resume with changed settings, a loss that is not finite.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from ase.calculators.emt import EMT
+    >>> import tempfile
+    >>> frames = [molecule("CH3CH2OH") for _ in range(8)]
+    >>> for number, atoms in enumerate(frames):
+    ...     atoms.rattle(0.05, seed=number)
+    ...     atoms.calc = EMT()
+    ...     forces = atoms.get_forces()
+    >>> config = TrainConfig(
+    ...     data={"train": [], "validation": 0.25, "reference_energies": "least_squares_min_norm"},
+    ...     model={"preset": "fast", "cutoff": 3.0},
+    ...     training={"epochs": 1},
+    ...     run={"output": Path(tempfile.mkdtemp()) / "run", "device": "cpu", "plots": False},
+    ... )
+    >>> train(config, frames).epochs
+    1
     """
     committee = config.training.committee
     if committee is not None and committee.kind == "deep" and committee.member is None:
@@ -105,38 +129,29 @@ def train(
         )
     stop = StopRequest(max_time)
     fabric = _launch(config.run)
-    console = console if fabric.is_global_zero else None
+    observer = observer if observer is not None and fabric.is_global_zero else TrainingObserver()
     with stop_on_signals(stop), _threads(config.run.threads):
         folder = _claim_folder(config, resume)
-        if config.training.distill is not None and fabric.is_global_zero:
-            teach(config, training_parts(config, None)[0], stop, console)
+        data = read_training_data(config, structures, validation=validation, test=test, observer=observer)
+        if fabric.is_global_zero:
+            make_pseudo_labels(config, data.train, stop, observer)
         fabric.barrier()
-        problem = prepare(config, console)
-        identity = {"config": config.model_dump(mode="json"), "data": problem.hashes}
-        potential = initial_potential(config, problem, fabric.device)
-        fit = Trainer(fabric, config, potential, problem.train, problem.validation, problem.scale)
-        if resume:
-            content = read_checkpoint(folder / CHECKPOINT_NAME, fabric.device)
-            refuse_changes(content, config, problem.hashes)
-            fit.load_state_dict(content)
+        setup = prepare(config, data, pseudo_labels(config, data.train), observer)
+        trainer = _make_trainer(fabric, config, setup, folder, resume)
         if fabric.is_global_zero:
             write_train_config(config, folder / TRAIN_CONFIG_NAME)
-        if console is not None:
-            console.print(f"engine {fit.engine}, {fit.threads} threads, {fabric.device}", highlight=False)
-        if fit.engine == "native":
-            # What is left to torch is small, and its threads would wait in a loop on the cores of the kernels.
-            torch.set_num_threads(1)
-        keeper = Checkpointer(fit, folder, identity, config.run.checkpoint_every)
-        stopped = _run(fit, stop, keeper, folder, console)
-        result = _conclude(fit, problem, folder, stopped)
-    if committee is not None and committee.kind == "shallow" and stopped is None and fabric.is_global_zero:
-        training, validation = training_parts(config, None)
-        attach(ModelBundle.read(result.model), training, validation, committee.members).save(result.model)
+        observer.message(f"engine {trainer.engine}, {trainer.threads} threads, {fabric.device}")
+        stopped = _fit(trainer, setup, stop, folder, observer)
+        result, bundle = _finish(trainer, setup, folder, stopped)
+    if bundle is not None:
+        n_members = committee.members if committee is not None and committee.kind == "shallow" and not stopped else 0
+        _save(bundle, result.model, data, n_members)
+    fabric.barrier()
     return result
 
 
 def _launch(run: RunConfig) -> Fabric:
-    """Start the processes of the run; those beyond the first run the same program from its beginning."""
+    """Start the processes of the run; those after the first run the same program from its start."""
     accelerator = run.device
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
@@ -144,7 +159,7 @@ def _launch(run: RunConfig) -> Fabric:
         raise ConfigError("`run.device` is cuda but torch finds no CUDA device: use cpu, or install torch with CUDA")
     if accelerator == "cuda" and run.devices > torch.cuda.device_count():
         raise ConfigError(f"`run.devices` is {run.devices} but there are {torch.cuda.device_count()} CUDA devices")
-    # Said outright, or a Slurm that happens to be around decides on the number of processes.
+    # Given explicitly: inside of a Slurm job, Fabric would take the number of processes from Slurm.
     fabric = Fabric(
         accelerator=accelerator,
         devices=run.devices,
@@ -157,7 +172,7 @@ def _launch(run: RunConfig) -> Fabric:
 
 @contextmanager
 def _threads(number: int | None) -> Iterator[None]:
-    """Use a number of CPU threads for the time of the run."""
+    """Set the number of CPU threads for the time of the run."""
     before = torch.get_num_threads()
     if number is not None:
         torch.set_num_threads(number)
@@ -171,23 +186,43 @@ def _claim_folder(config: TrainConfig, resume: bool) -> Path:
     folder = config.run.output.resolve()
     if not resume and (folder / CHECKPOINT_NAME).exists():
         raise TrainingError(
-            f"{folder} holds a run already: go on with it (--resume), or choose another folder (--output)"
+            f"{folder} holds a run already: continue it (--resume), or choose another folder (--output)"
         )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _run(fit: Trainer, stop: StopRequest, keeper: Checkpointer, folder: Path, console: Console | None) -> str | None:
+def _make_trainer(fabric: Fabric, config: TrainConfig, setup: TrainingSetup, folder: Path, resume: bool) -> Trainer:
+    potential = initial_potential(config, setup, fabric.device)
+    trainer = Trainer(fabric, config, potential, setup.train, setup.validation, setup.scale)
+    if resume:
+        content = read_checkpoint(folder / CHECKPOINT_NAME, fabric.device)
+        refuse_changes(content, config, setup.hashes)
+        trainer.load_state_dict(content)
+    return trainer
+
+
+def _fit(
+    trainer: Trainer, setup: TrainingSetup, stop: StopRequest, folder: Path, observer: TrainingObserver
+) -> str | None:
     """Train; a batch that fails is saved beside the last checkpoint."""
-    is_first = fit.fabric.is_global_zero
-    log = MetricsLog(folder if is_first else None, fit.state.history, fit.config.run.tensorboard)
-    fit.start_clock()
+    if trainer.engine == "native":
+        # Little is left to torch, and its threads would spin on the cores of the kernels.
+        torch.set_num_threads(1)
+    config, is_first = trainer.config, trainer.fabric.is_global_zero
+    identity = {"config": config.model_dump(mode="json"), "data": setup.hashes}
+    checkpointer = Checkpointer(
+        folder / CHECKPOINT_NAME if is_first else None,
+        lambda: {**identity, **trainer.state_dict()},
+        config.run.checkpoint_every,
+    )
+    log = MetricsLog(folder if is_first else None, trainer.state.history, config.run.tensorboard)
+    trainer.start_clock()
     try:
-        with Display(console) as display:
-            return run_epochs(fit, stop, keeper, log, display)
+        return trainer.fit(stop, checkpointer, log, observer)
     except FailedBatchError as error:
         if is_first:
-            _save_structures(fit.train, error.indices, folder / FAILED_NAME)
+            _save_structures(trainer.train, error.indices, folder / FAILED_NAME)
         raise TrainingError(
             f"{error}; its {len(error.indices)} structures are in {folder / FAILED_NAME}: look for wrong labels "
             "there (`mlpot data check`), or lower training.lr"
@@ -209,35 +244,46 @@ def _save_structures(samples: SampleSet, indices: list[int], path: Path) -> None
     ase.io.write(path, frames, format="extxyz")
 
 
-def _conclude(fit: Trainer, problem: TrainingSetup, folder: Path, stopped: str | None) -> TrainingResult:
-    """Take out the offset of energies, score, export, plot and summarise."""
-    batch_atoms = 4 * fit.settings.batch_atoms
-    offset = remove_energy_offset(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
-    record_max_density(fit.average.module, problem.train, batch_atoms, fit.fabric.device)
-    fit.evaluate = fit.evaluate_exported()
-    validation = None if problem.validation is None else fit.score(problem.validation)[1]
-    test = None if problem.test is None or stopped else fit.score(problem.test)[1]
+def _finish(
+    trainer: Trainer, setup: TrainingSetup, folder: Path, stopped: str | None
+) -> tuple[TrainingResult, ModelBundle | None]:
+    """Remove the energy offset, score and plot; the model is None in all processes but the first."""
+    batch_atoms = 4 * trainer.settings.batch_atoms
+    offset = remove_energy_offset(trainer.average.module, setup.train, batch_atoms, trainer.fabric.device)
+    record_max_density(trainer.average.module, setup.train, batch_atoms, trainer.fabric.device)
+    trainer.evaluate = trainer.evaluate_exported()
+    validation = None if setup.validation is None else trainer.score(setup.validation)[1]
+    test = None if setup.test is None or stopped else trainer.score(setup.test)[1]
     result = TrainingResult(
         folder=folder,
         model=folder / MODEL_NAME,
         stopped=stopped,
-        epochs=fit.state.epoch,
-        steps=fit.state.step,
-        wall_time=fit.elapsed(),
+        epochs=trainer.state.epoch,
+        steps=trainer.state.step,
+        wall_time=trainer.elapsed(),
         validation=validation,
         test=test,
     )
-    if fit.fabric.is_global_zero:
-        summary = _summary(result, fit, problem) | {"energy_offset_correction": offset}
-        save_model(result.model, fit.average.module, training=summary)
-        (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        if stopped is None and fit.config.run.plots:
-            _plot(fit, problem, folder)
-    fit.fabric.barrier()
-    return result
+    if not trainer.fabric.is_global_zero:
+        return result, None
+    summary = _summary(result, trainer, setup) | {"energy_offset_correction": offset}
+    if stopped is None and trainer.config.run.plots:
+        _plot(trainer, setup, folder)
+    return result, bundle_model(trainer.average.module, summary)
 
 
-def _summary(result: TrainingResult, fit: Trainer, problem: TrainingSetup) -> dict[str, Any]:
+def _save(bundle: ModelBundle, path: Path, data: TrainingData, n_members: int) -> None:
+    """Save model and summary; the model with a shallow committee of `n_members`, without it where it cannot be made."""
+    try:
+        if n_members:
+            bundle = attach(bundle, data.train, data.validation, n_members)
+    finally:
+        bundle.save(path)
+        summary = json.dumps(bundle.manifest.training, indent=1)
+        path.with_name(SUMMARY_NAME).write_text(f"{summary}\n", encoding="utf-8")
+
+
+def _summary(result: TrainingResult, trainer: Trainer, setup: TrainingSetup) -> dict[str, Any]:
     """Plain data about the run, for `summary.json` and for the manifest of the model."""
     return {
         "complete": result.stopped is None,
@@ -248,31 +294,31 @@ def _summary(result: TrainingResult, fit: Trainer, problem: TrainingSetup) -> di
         "errors": {"validation": result.validation, "test": result.test},
         "error_units": {"energy": "meV/atom", "forces": "meV/A", "stress": "meV/A^3"},
         "n_structures": {
-            "train": len(problem.train),
-            "validation": 0 if problem.validation is None else len(problem.validation),
+            "train": len(setup.train),
+            "validation": 0 if setup.validation is None else len(setup.validation),
         },
-        "data_hash": problem.hashes,
-        "data": problem.summary,
-        "reference_energies": problem.references.as_dict(),
+        "data_hash": setup.hashes,
+        "data": setup.summary,
+        "reference_energies": setup.references.as_dict(),
         "torch": torch.__version__,
-        "engine": fit.engine,
-        "threads": fit.threads,
-        "device": str(fit.fabric.device),
-        "config": portable(fit.config),
+        "engine": trainer.engine,
+        "threads": trainer.threads,
+        "device": str(trainer.fabric.device),
+        "config": portable(trainer.config),
     }
 
 
-def _plot(fit: Trainer, problem: TrainingSetup, folder: Path) -> None:
-    plot_learning_curve(fit.state.history, folder / "learning_curve.png")
-    for name, samples in {"validation": problem.validation, "test": problem.test}.items():
+def _plot(trainer: Trainer, setup: TrainingSetup, folder: Path) -> None:
+    plot_learning_curve(trainer.state.history, folder / "learning_curve.png")
+    for name, samples in {"validation": setup.validation, "test": setup.test}.items():
         if samples is not None:
-            references = torch.tensor(problem.references.values)
+            references = torch.tensor(setup.references.values)
             pairs = predict_labels(
-                fit.evaluate,
-                fit.average.module,
+                trainer.evaluate,
+                trainer.average.module,
                 samples,
                 references,
-                4 * fit.settings.batch_atoms,
-                fit.fabric.device,
+                4 * trainer.settings.batch_atoms,
+                trainer.fabric.device,
             )
             plot_parity(pairs, folder / f"parity_{name}.png", title=f"{name}: {len(samples)} structures")

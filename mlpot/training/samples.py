@@ -1,4 +1,4 @@
-"""Labelled structures as tensors: neighbour lists are made once here and reused in every epoch.
+"""Labelled structures as tensors: neighbor lists are made once here and reused in every epoch.
 
 Data flow: ASE atoms with labels (`mlpot.data`) -> `SampleSet` -> `batching` picks indices -> `collate_samples`
 joins them -> `loss` compares with the prediction.
@@ -17,7 +17,7 @@ from mlpot.errors import DataError
 from mlpot.model.graph import Graph, collate
 from mlpot.neighbors.matscipy import graph_from_atoms, species_of
 
-# Labels below this (eV/A, eV) are zero but for noise, which must not become the scale of the model.
+# Labels below this (eV/A, eV) are noise, which must not become the scale of the model.
 _SMALLEST_SCALE = 1e-6
 
 
@@ -52,7 +52,7 @@ class Sample(NamedTuple):
     has_virial: Tensor
 
     def to(self, device: torch.device) -> "Sample":
-        """Copy of the batch on `device`; itself if it is there already."""
+        """Copy of the batch on `device`; itself if it is already there."""
         if self.energy.device == device:
             return self
         return Sample(self.graph.to(device), *(tensor.to(device) for tensor in self[1:]))
@@ -118,7 +118,7 @@ class SampleSet:
     counts : LabelCounts
         Labels of the whole set.
     average_neighbors : float
-        Mean number of neighbours of an atom inside the cutoff.
+        Mean number of neighbors of an atom inside the cutoff.
     rms_force : float, eV/A
         Over the labelled components; 0 where there are none.
 

@@ -1,8 +1,8 @@
-"""How far a run is, and what follows from it: its length in steps and the learning rate.
+"""Progress of a run, its length in steps and the learning rate.
 
 Everything is a function of the step number and of a few numbers kept in the checkpoint, so that a resumed run repeats
-the uninterrupted one. A time budget enters at a few marks only: there the remaining number of steps is set anew from
-the measured speed, and the progress goes on from where it stood without a jump.
+the uninterrupted one. A time budget enters at a few marks only: there the remaining number of steps is computed
+from the measured speed, and the progress continues without a jump.
 """
 
 import math
@@ -12,9 +12,9 @@ from typing import Any
 
 from mlpot.config import OptimizationConfig, ScheduleConfig
 
-# Fractions of a time budget, or of the run, at which its length is set anew.
+# Fractions of a time budget, or of the run, at which its length is computed again.
 REPLAN_MARKS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
-# Share of the steps that may be spent on warming up, however short the run.
+# Largest fraction of the steps spent on warm-up.
 _LONGEST_WARMUP = 0.1
 
 
@@ -31,7 +31,7 @@ class Plan:
     start_elapsed : float, s
         Time at `start_step`.
     marks_passed : int
-        Number of `REPLAN_MARKS` behind us.
+        Number of `REPLAN_MARKS` passed.
     """
 
     total_steps: int
@@ -55,9 +55,9 @@ class Plan:
         return max(elapsed / budget, progress) >= REPLAN_MARKS[self.marks_passed]
 
     def replan(self, step: int, elapsed: float, budget: float) -> None:
-        """Let the run end when the budget does, by the speed since the last mark; the progress stays what it is.
+        """Let the run end when the budget does, by the speed since the last mark; the progress does not change.
 
-        Until the first mark the length is a guess, so there the progress is set to the share of the time that is gone.
+        The length is a guess until the first mark, where the progress is set to the elapsed fraction of the budget.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class Plan:
 
 
 def initial_plan(config: OptimizationConfig, n_batches: int) -> Plan:
-    """Plan of a run that begins.
+    """Plan at the start of a run.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def initial_plan(config: OptimizationConfig, n_batches: int) -> Plan:
         Steps in an epoch.
     """
     if config.time_budget is not None:
-        # Not known before the first mark; the warm-up and a nearly constant rate need no better guess.
+        # The length is unknown before the first mark; the warm-up and a nearly constant rate need no better guess.
         return Plan(total_steps=1_000_000_000)
     if config.steps is not None:
         return Plan(total_steps=config.steps)
@@ -103,7 +103,7 @@ class Plateau:
     epochs_without: int = 0
 
     def update(self, loss: float, config: ScheduleConfig) -> None:
-        """Count one more validation with the given loss."""
+        """Record a validation with the given loss."""
         if loss < self.best:
             self.best, self.epochs_without = loss, 0
             return
@@ -127,7 +127,7 @@ def learning_rate(config: OptimizationConfig, plan: Plan, plateau: Plateau, step
     plateau : Plateau
     step : int
     stage_step : int
-        Step at which the optimizer began with fresh moments; the warm-up counts from there.
+        Step at which the moments of the optimizer were reset; the warm-up counts from there.
     """
     schedule = config.schedule
     warmup = min(schedule.warmup_steps, int(_LONGEST_WARMUP * plan.total_steps))

@@ -46,7 +46,7 @@ def predict_labels(
     potential : Potential
     samples : SampleSet
     reference_energies : (n_species,), float64, eV
-        Taken off the energies of both columns.
+        Subtracted from the energies of both columns.
     batch_atoms : int
         Largest number of atoms to evaluate at once.
     device : torch.device

@@ -2,13 +2,12 @@
 
 Several processes share each batch. Loss contributions add up to the loss of the batch (see `loss`), so gradients are
 summed over the processes in one flat tensor: forces need a second derivative, and the models are small, so the hooks of
-DistributedDataParallel would bring nothing. Everything that must agree between processes travels in the same tensor.
+DistributedDataParallel would save nothing. The same tensor carries the stop request and the time.
 """
 
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -18,23 +17,19 @@ from torch import Tensor
 from mlpot.config import TrainConfig, member_seed
 from mlpot.errors import TrainingError
 from mlpot.model import Potential, evaluate
+from mlpot.running.stopping import StopRequest
 from mlpot.training.averaging import MovingAverage
 from mlpot.training.batching import IntArray, count_batches, plan_epoch, plan_evaluation, share_of
+from mlpot.training.checkpoint import Checkpointer
 from mlpot.training.flat import FlatParameters
 from mlpot.training.loss import ErrorSums, Loss, residuals, stage_index
+from mlpot.training.metrics import MetricsLog
 from mlpot.training.native import Derivatives, choose_derivatives
+from mlpot.training.observer import TrainingObserver, TrainingProgress
 from mlpot.training.optimizer import make_optimizers
 from mlpot.training.samples import SampleSet
-from mlpot.training.schedule import (
-    Plan,
-    Plateau,
-    initial_plan,
-    learning_rate,
-    plan_from,
-    plateau_from,
-)
-
-Row = dict[str, float]
+from mlpot.training.schedule import initial_plan, learning_rate
+from mlpot.training.state import Row, TrainerState
 
 # Scoring keeps no graph for a second derivative, so larger batches fit.
 _EVALUATION_FACTOR = 4
@@ -60,49 +55,6 @@ class StepResult(NamedTuple):
     loss: float
     stop: bool
     elapsed: float
-
-
-@dataclass
-class TrainerState:
-    """Where a run is; together with weights and optimizer all that a checkpoint holds.
-
-    Attributes
-    ----------
-    step : int
-        Optimizer steps done.
-    epoch : int
-        Epochs done.
-    batch : int
-        Batches done of the present epoch.
-    elapsed : float, s
-        Time spent training, earlier processes included.
-    stage, stage_step : int
-        Present stage of the loss, and the step at which it began.
-    loss_sum : float
-        Sum of the losses of the present epoch.
-    history : list of dict
-        One row per validation.
-    """
-
-    plan: Plan
-    plateau: Plateau = field(default_factory=Plateau)
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    elapsed: float = 0.0
-    stage: int = 0
-    stage_step: int = 0
-    loss_sum: float = 0.0
-    history: list[Row] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a checkpoint."""
-        return {**vars(self), "plan": self.plan.to_dict(), "plateau": self.plateau.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TrainerState":
-        """Build the state from a checkpoint."""
-        return cls(**{**values, "plan": plan_from(values["plan"]), "plateau": plateau_from(values["plateau"])})
 
 
 class Trainer:
@@ -145,6 +97,52 @@ class Trainer:
         self.validation_loss = None if validation is None else Loss(config.loss, scale, validation.counts, 1)
         self._started = time.monotonic()
 
+    # --- the loop
+
+    def fit(
+        self, stop: StopRequest, checkpointer: Checkpointer, log: MetricsLog, observer: TrainingObserver
+    ) -> str | None:
+        """Train until all steps are done or a stop is requested; a checkpoint is written in both cases.
+
+        Returns
+        -------
+        str or None
+            Why the run stopped early, or None if it is complete.
+        """
+        state = self.state
+        if not state.history:
+            self._report(self.add_row(None), log, observer)
+            checkpointer.save()
+        while not self.is_over():
+            for indices in self.batches()[state.batch :]:
+                result = self.step(indices, stop.reason() is not None)
+                state.batch += 1
+                state.loss_sum += result.loss
+                if self.adapt_length(result.elapsed):
+                    checkpointer.save()
+                observer.stepped(self.progress(), result.loss)
+                if self.is_over():
+                    break
+                if result.stop:
+                    checkpointer.save()
+                    return stop.reason() or "stop requested in another process"
+                checkpointer.save_if_due()
+            row = self.close_epoch()
+            if row is not None:
+                self._report(row, log, observer)
+        checkpointer.save()
+        return None
+
+    def _report(self, row: Row, log: MetricsLog, observer: TrainingObserver) -> None:
+        log.add(row)
+        observer.validated(self.progress(), row)
+
+    def progress(self) -> TrainingProgress:
+        """Position of the run."""
+        state, budget = self.state, self.settings.time_budget
+        fraction = state.plan.progress(state.step) if budget is None else min(1.0, self.elapsed() / budget)
+        return TrainingProgress(state.epoch, state.step, self.settings.epochs, fraction, self.is_over())
+
     # --- one step
 
     def step(self, indices: IntArray, stop: bool) -> StepResult:
@@ -155,7 +153,7 @@ class Trainer:
         indices : (n_in_batch,)
             The whole batch; this process computes its share of it.
         stop : bool
-            Whether this process was asked to stop; it stops if any of them was.
+            Whether a stop is requested in this process; all processes stop if it is in any of them.
 
         Raises
         ------
@@ -189,10 +187,10 @@ class Trainer:
         return learning_rate(self.settings, state.plan, state.plateau, state.step, state.stage_step)
 
     def _enter_stage(self) -> None:
-        """At the start of a stage of the loss, forget the moments of the gradient.
+        """Reset the moments of the gradient where a stage of the loss begins.
 
-        They belong to a loss of other weights: with them, a label whose weight rises by a hundred moves the weights
-        of the model a hundred times further than the learning rate says, and destroys what was learned.
+        They belong to a loss with other weights: where the weight of a label rises by a factor of 100, steps with the
+        old moments would be 100 times longer than those of the learning rate, and destroy the model.
         """
         stage = stage_index(self.config.loss, self.state.plan.progress(self.state.step))
         if stage != self.state.stage:
@@ -228,9 +226,8 @@ class Trainer:
         return summed[-3], votes > 0.0, first_elapsed
 
     def _clip(self) -> Tensor:
-        """Norm of the gradient, before it is cut to the longest allowed."""
-        longest = self.settings.gradient_clip
-        limit = float("inf") if longest is None else longest
+        """Norm of the gradient before clipping."""
+        limit = float("inf") if self.settings.gradient_clip is None else self.settings.gradient_clip
         return torch.nn.utils.clip_grad_norm_(self.weights.values, limit)
 
     # --- time and length
@@ -240,11 +237,11 @@ class Trainer:
         return self.state.elapsed + time.monotonic() - self._started
 
     def start_clock(self) -> None:
-        """Count the time from now on."""
+        """Start to measure the time of this process."""
         self._started = time.monotonic()
 
     def adapt_length(self, elapsed: float) -> bool:
-        """At the marks of a time budget, set the number of steps left from the measured speed.
+        """Set the number of remaining steps from the measured speed, at the marks of a time budget.
 
         Parameters
         ----------
@@ -254,7 +251,7 @@ class Trainer:
         Returns
         -------
         bool
-            Whether the length was set anew.
+            Whether the length has changed.
         """
         budget, state = self.settings.time_budget, self.state
         if budget is None or not state.plan.is_mark_due(state.step, elapsed, budget):
@@ -315,10 +312,10 @@ class Trainer:
         plan = plan_evaluation(samples.n_atoms, _EVALUATION_FACTOR * self.settings.batch_atoms)
         for indices in plan[self.fabric.global_rank :: self.fabric.world_size]:
             batch = samples.batch(indices).to(device)
-            wrong = residuals(self.evaluate(self.average.module, batch.graph), batch)
-            errors.add(wrong, batch)
+            errors_of_batch = residuals(self.evaluate(self.average.module, batch.graph), batch)
+            errors.add(errors_of_batch, batch)
             if samples is self.validation and self.validation_loss is not None:
-                total += self.validation_loss(wrong, batch, self.config.loss.stages[-1])
+                total += self.validation_loss(errors_of_batch, batch, self.config.loss.stages[-1])
         if self.fabric.world_size > 1:
             summed = self.fabric.all_reduce(torch.cat([errors.sums.flatten(), total]), reduce_op="sum")
             if not isinstance(summed, Tensor):
@@ -327,13 +324,13 @@ class Trainer:
         return total.item(), errors.report()
 
     def evaluate_exported(self) -> Derivatives:
-        """Return what evaluates a potential as its exported file does: the training kernels leave the gate open."""
+        """Return the function that evaluates a potential as its exported file does: with the density gate."""
         return self.evaluate if self.potential.n_layers == 1 else evaluate
 
     # --- checkpoints
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how the run goes on."""
+        """Everything that a resumed run depends on."""
         return {
             "state": {**self.state.to_dict(), "elapsed": self.elapsed()},
             "weights": self.potential.state_dict(),
@@ -343,13 +340,13 @@ class Trainer:
         }
 
     def load_state_dict(self, content: Mapping[str, Any]) -> None:
-        """Go back to the state of a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.state = TrainerState.from_dict(content["state"])
         self.potential.load_state_dict(content["weights"])
         self.average.module.load_state_dict(content["average"])
         for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        # Tables that a module computes for itself differ in the last bit from one process to the next.
+        # Tables that a module computes when it is made differ in the last bit between processes.
         for module in (self.potential, self.average.module):
             for name, constant in module.named_buffers():
                 constant.copy_(content["constants"][name])

@@ -125,7 +125,7 @@ def test_a_virial_without_volume_is_no_stress():
 
 
 def test_missing_labels_are_named():
-    with pytest.raises(DataError, match=r"label energy is asked for, but 2 of 3 frames .* \(frames 1-2; .*forces"):
+    with pytest.raises(DataError, match=r"label energy is requested, but 2 of 3 frames .* \(frames 1-2; .*forces"):
         read_structures(
             [dimer(energy=1.0), dimer(forces=np.zeros((2, 3))), dimer(forces=np.zeros((2, 3)))], required=["energy"]
         )

@@ -35,7 +35,7 @@ def test_random_access_and_slices(store, good_set):
 
 
 def test_opening_reads_no_structure(good_set, tmp_path):
-    """A damaged row is met when it is asked for, not before."""
+    """A damaged row raises when it is read, not before."""
     path = write_store(good_set[:5], tmp_path / "set.db", read_structures([s.atoms for s in good_set[:5]]).report).path
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE systems SET positions = x'00' WHERE id = 3")

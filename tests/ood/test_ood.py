@@ -1,4 +1,4 @@
-"""What is held out, and what is found of a kind that the model never saw."""
+"""Held-out kinds of structures, and the findings on them."""
 
 import json
 
@@ -8,7 +8,6 @@ import pytest
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from emt_structures import SMALL_MODEL, emt_structures
-from rich.console import Console
 
 from mlpot.data import read_structures
 from mlpot.errors import ConfigError
@@ -67,14 +66,14 @@ def test_what_the_data_do_not_have_is_refused(data):
 def test_the_bench_finds_hot_atoms_and_goes_on_where_it_ended(data, tmp_path):
     overrides = (*(f"model.{key}={str(value).lower()}" for key, value in SMALL_MODEL.items()), "training.epochs=20")
     settings = Settings("config_type", "hot", overrides=(*overrides, "training.batch_atoms=12"))
-    found = run_ood([data], settings, tmp_path, Console(quiet=True))["config_type hot"]
+    found = run_ood([data], settings, tmp_path)["config_type hot"]
     assert found == json.loads((tmp_path / "findings.json").read_text())["config_type hot"]
     assert found["frames_by_distance"] > 0.8
     assert found["unknown"]["rmse"] > found["known"]["rmse"]
     assert found["missed_by_both"] <= min(found["missed_by_sigma"], found["missed_by_distance"])
     assert (tmp_path / "config_type_hot/reliability.png").stat().st_size > 1000
     written = (tmp_path / "config_type_hot/run/model.pt").stat().st_mtime_ns
-    assert run_ood([data], settings, tmp_path, Console(quiet=True)) == {"config_type hot": found}
+    assert run_ood([data], settings, tmp_path) == {"config_type hot": found}
     assert (tmp_path / "config_type_hot/run/model.pt").stat().st_mtime_ns == written
 
 

@@ -8,6 +8,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from mlpot.training.setup import initial_potential, prepare
 from mlpot.training.trainer import Trainer
+from mlpot.training.training_data import read_training_data
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +27,13 @@ def fabric():
 
 
 @pytest.fixture
-def make_fit(data_file, tmp_path, fabric):
+def make_trainer(data_file, tmp_path, fabric):
     """Maker of a `Trainer` that is ready to step; keyword arguments are sections of the configuration."""
 
     def make(**sections):
         config = small_config(data_file, tmp_path / "run", **sections)
-        problem = prepare(config, None)
-        potential = initial_potential(config, problem, fabric.device)
-        return Trainer(fabric, config, potential, problem.train, problem.validation, problem.scale)
+        setup = prepare(config, read_training_data(config))
+        potential = initial_potential(config, setup, fabric.device)
+        return Trainer(fabric, config, potential, setup.train, setup.validation, setup.scale)
 
     return make

@@ -1,13 +1,11 @@
-"""Learning from trained models: what teachers label, and the runs that learn from it."""
-
-import io
+"""Pseudo-labels of trained models, and runs that are trained on them."""
 
 import ase.io
 import numpy as np
 import pytest
 from ase.stress import full_3x3_to_voigt_6_stress
 from emt_structures import emt_structures, small_config
-from rich.console import Console
+from training_messages import Messages
 
 import mlpot
 from mlpot.errors import ConfigError, TrainingError
@@ -16,9 +14,10 @@ from mlpot.model_file.manifest import read_manifest
 from mlpot.running.stopping import StopRequest
 from mlpot.training import train
 from mlpot.training.committee.assemble import join, parts_of_training
-from mlpot.training.distillation import taught_structures, teach
+from mlpot.training.distillation import make_pseudo_labels, pseudo_labels
 from mlpot.training.init_from import single_potential
-from mlpot.training.setup import prepare, training_parts
+from mlpot.training.setup import prepare
+from mlpot.training.training_data import read_training_data
 
 FRAMES = 3
 
@@ -38,17 +37,17 @@ def student(data, folder, teachers, strain=0.0, **training):
 
 
 @pytest.fixture
-def taught(data_file, tmp_path, teachers):
-    """Configuration, training part, and what two teachers made of it."""
+def labelled(data_file, tmp_path, teachers):
+    """Configuration, training part, and pseudo-labels of two teachers."""
     config = student(data_file, tmp_path, teachers)
     config.run.output.mkdir()
-    part = training_parts(config, None)[0]
-    teach(config, part, StopRequest())
-    return config, part, taught_structures(config, part)
+    part = read_training_data(config).train
+    make_pseudo_labels(config, part, StopRequest())
+    return config, part, pseudo_labels(config, part)
 
 
-def test_labels_are_the_mean_of_the_teachers(taught, teachers):
-    _, part, structures = taught
+def test_labels_are_the_mean_of_the_teachers(labelled, teachers):
+    _, part, structures = labelled
     assert len(structures) == FRAMES * len(part)
     calculators = [mlpot.load(file) for file in teachers]
     for number, structure in enumerate(structures):
@@ -65,9 +64,9 @@ def test_labels_are_the_mean_of_the_teachers(taught, teachers):
             np.testing.assert_allclose(label, np.mean(own, axis=0), atol=1e-6)
 
 
-def test_walks_begin_at_the_training_part_and_move_on(taught):
-    """0.1 A is several times what copper flies at 500 K in 12 fs; other structures of the data are further away."""
-    _, part, structures = taught
+def test_md_trajectories_start_at_the_training_part(labelled):
+    """0.1 A is several times the displacement of copper at 500 K in 12 fs, and less than to other structures."""
+    _, part, structures = labelled
     moved = []
     for number, structure in enumerate(structures):
         start = part[number // FRAMES].atoms
@@ -82,11 +81,11 @@ def test_cells_are_strained_along_axes_of_any_direction(data_file, tmp_path, tea
     largest = 0.05
     config = student(data_file, tmp_path, teachers, strain=largest)
     config.run.output.mkdir()
-    part = training_parts(config, None)[0]
-    teach(config, part, StopRequest())
+    part = read_training_data(config).train
+    make_pseudo_labels(config, part, StopRequest())
     calculators = [mlpot.load(file) for file in teachers]
     strains = []
-    for number, structure in enumerate(taught_structures(config, part)):
+    for number, structure in enumerate(pseudo_labels(config, part)):
         atoms, start = structure.atoms, part[number // FRAMES].atoms
         strain = np.linalg.solve(start.cell.array, atoms.cell.array) - np.eye(3)
         np.testing.assert_allclose(strain, strain.T, atol=1e-7)
@@ -100,7 +99,7 @@ def test_cells_are_strained_along_axes_of_any_direction(data_file, tmp_path, tea
     assert np.abs(np.array(strains)[:, 0, 1]).max() > 0.1 * largest
 
 
-def test_a_run_learns_from_both_and_begins_from_a_teacher(data_file, tmp_path, teachers):
+def test_a_run_trains_on_data_and_pseudo_labels_from_the_weights_of_a_teacher(data_file, tmp_path, teachers):
     result = train(student(data_file, tmp_path, teachers, epochs=1, lr=1e-9))
     manifest, first = read_manifest(result.model), read_manifest(teachers[0])
     n_labelled = first.training["n_structures"]["train"]
@@ -113,45 +112,44 @@ def test_a_run_learns_from_both_and_begins_from_a_teacher(data_file, tmp_path, t
     np.testing.assert_allclose(*forces, atol=1e-5)
 
 
-def test_a_whole_committee_teaches_like_its_members(data_file, tmp_path, teachers):
+def test_a_committee_labels_like_its_members(data_file, tmp_path, teachers):
     join([ModelBundle.read(path) for path in teachers]).save(tmp_path / "committee.pt")
     config = student(data_file, tmp_path, [tmp_path / "committee.pt"])
     config.run.output.mkdir()
-    part = training_parts(config, None)[0]
-    teach(config, part, StopRequest())
-    problem = prepare(config, None)
+    part = read_training_data(config).train
+    make_pseudo_labels(config, part, StopRequest())
+    setup = prepare(config, read_training_data(config))
     first = single_potential(teachers[0]).layers[0].readout
-    assert problem.start is not None
-    np.testing.assert_array_equal(problem.start.layers[0].readout.detach(), first.detach())
-    one, calculators = taught_structures(config, part)[0], [mlpot.load(file) for file in teachers]
+    assert setup.pretrained is not None
+    np.testing.assert_array_equal(setup.pretrained.layers[0].readout.detach(), first.detach())
+    one, calculators = pseudo_labels(config, part)[0], [mlpot.load(file) for file in teachers]
     expected = np.mean([calculator.get_potential_energy(one.atoms) for calculator in calculators])
     assert one.energy == pytest.approx(expected, abs=1e-6)
 
 
-def test_another_architecture_begins_from_random_weights(data_file, tmp_path, teachers):
+def test_another_architecture_starts_from_random_weights(data_file, tmp_path, teachers):
     config = student(data_file, tmp_path, teachers)
     wider = config.model_copy(update={"model": config.model.model_copy(update={"n_channels": 12})})
     wider.run.output.mkdir()
-    teach(wider, training_parts(wider, None)[0], StopRequest())
-    assert prepare(wider, None).start is None
+    assert prepare(wider, read_training_data(wider)).pretrained is None
 
 
-def test_an_interrupted_run_goes_on_with_what_it_was_taught(data_file, tmp_path, teachers):
+def test_an_interrupted_run_continues_with_its_pseudo_labels(data_file, tmp_path, teachers):
     config = student(data_file, tmp_path, teachers, epochs=2)
     whole = train(config.model_copy(update={"run": config.run.model_copy(update={"output": tmp_path / "whole"})}))
     config.run.output.mkdir()
-    teach(config, training_parts(config, None)[0], StopRequest())
+    make_pseudo_labels(config, read_training_data(config).train, StopRequest())
     assert train(config, max_time=1e-6).steps == 1
-    made = {file: file.stat().st_mtime_ns for file in config.run.output.glob("taught-*.extxyz")}
+    made = {file: file.stat().st_mtime_ns for file in config.run.output.glob("pseudo-labels-*.extxyz")}
     resumed = train(config, resume=True)
-    assert {file: file.stat().st_mtime_ns for file in config.run.output.glob("taught-*.extxyz")} == made
+    assert {file: file.stat().st_mtime_ns for file in config.run.output.glob("pseudo-labels-*.extxyz")} == made
     assert len(made) == 1
     assert resumed.validation == whole.validation
 
 
-def test_other_teachers_are_refused_when_a_run_goes_on(data_file, tmp_path, teachers):
+def test_other_teachers_are_refused_on_resume(data_file, tmp_path, teachers):
     train(student(data_file, tmp_path, teachers, epochs=1))
-    with pytest.raises(TrainingError, match="content of the taught data"):
+    with pytest.raises(TrainingError, match="content of the pseudo_labels data"):
         train(student(data_file, tmp_path, teachers[::-1], epochs=1), resume=True)
 
 
@@ -162,19 +160,19 @@ def test_error_bars_find_the_parts_of_the_data_again(data_file, tmp_path, teache
     assert (len(training), len(validation)) == (24, 6)
 
 
-def test_members_of_a_committee_are_taught_other_structures(data_file, tmp_path, teachers):
+def test_members_of_a_committee_have_different_pseudo_labels(data_file, tmp_path, teachers):
     found = []
     for member in range(2):
         committee = {"kind": "deep", "members": 2, "member": member}
         config = student(data_file, tmp_path, teachers, committee=committee)
         config.run.output.mkdir(exist_ok=True)
-        part = training_parts(config, None)[0]
-        teach(config, part, StopRequest())
-        found.append(taught_structures(config, part)[0].atoms.positions)
+        part = read_training_data(config).train
+        make_pseudo_labels(config, part, StopRequest())
+        found.append(pseudo_labels(config, part)[0].atoms.positions)
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
-def test_runs_with_teachers_are_shorter_unless_told_otherwise(data_file, tmp_path):
+def test_runs_with_teachers_are_shorter_by_default(data_file, tmp_path):
     distill = {"teachers": "model.pt"}
 
     def training(**settings):
@@ -185,30 +183,30 @@ def test_runs_with_teachers_are_shorter_unless_told_otherwise(data_file, tmp_pat
     assert training(epochs=5).epochs == 5
 
 
-def test_a_stop_keeps_nothing_half_done(data_file, tmp_path, teachers):
+def test_a_stop_leaves_no_partial_file(data_file, tmp_path, teachers):
     config = student(data_file, tmp_path, teachers)
-    with pytest.raises(TrainingError, match=r"around 0 of 24.*the same command begins again"):
+    with pytest.raises(TrainingError, match=r"around 0 of 24.*the same command starts again"):
         train(config, max_time=1e-9)
     assert not list(config.run.output.glob("*.extxyz"))
 
 
 def test_teachers_of_another_training_part_are_named(data_file, tmp_path, teachers):
-    said = {}
+    messages = {}
     for seed in (0, 1):
-        console = Console(file=io.StringIO(), width=400)
-        train(student(data_file, tmp_path / str(seed), teachers, seed=seed, epochs=1), console=console)
-        said[seed] = console.file.getvalue().count("was trained on other structures")
-    assert said == {0: 0, 1: len(teachers)}
+        observer = Messages()
+        train(student(data_file, tmp_path / str(seed), teachers, seed=seed, epochs=1), observer=observer)
+        messages[seed] = observer.text().count("was trained on other structures")
+    assert messages == {0: 0, 1: len(teachers)}
 
 
-def test_teachers_that_cannot_teach_are_named(data_file, tmp_path, teachers, model_file):
-    with pytest.raises(ConfigError, match=r"does not know the atomic numbers \[29, 79\]"):
+def test_unusable_teachers_are_named(data_file, tmp_path, teachers, model_file):
+    with pytest.raises(ConfigError, match=r"has no atomic numbers \[29, 79\]"):
         train(student(data_file, tmp_path, [model_file]))
     with pytest.raises(ConfigError, match=r"no such file: .*missing\.pt"):
         train(student(data_file, tmp_path, [tmp_path / "missing.pt"]))
 
 
-def test_slabs_are_taught_the_stress_of_their_cell_which_is_not_strained(tmp_path, teachers):
+def test_slabs_are_labelled_with_the_stress_of_their_cell_and_not_strained(tmp_path, teachers):
     frames = [atoms for atoms in emt_structures(6) if "stress" in atoms.calc.results]
     for atoms in frames:
         atoms.pbc = (True, True, False)
@@ -216,10 +214,10 @@ def test_slabs_are_taught_the_stress_of_their_cell_which_is_not_strained(tmp_pat
     ase.io.write(tmp_path / "slabs.extxyz", frames, format="extxyz")
     config = student(tmp_path / "slabs.extxyz", tmp_path, teachers, strain=0.05)
     config.run.output.mkdir()
-    part = training_parts(config, None)[0]
-    teach(config, part, StopRequest())
+    part = read_training_data(config).train
+    make_pseudo_labels(config, part, StopRequest())
     calculators = [mlpot.load(file) for file in teachers]
-    for number, structure in enumerate(taught_structures(config, part)):
+    for number, structure in enumerate(pseudo_labels(config, part)):
         cell = part[number // FRAMES].atoms.cell.array
         np.testing.assert_allclose(structure.atoms.cell.array, cell, atol=1e-6)
         virials = [calculator.get_virial(structure.atoms) for calculator in calculators]

@@ -94,15 +94,15 @@ def silicon(seed):
     return atoms
 
 
-def test_training_takes_the_same_course_on_both_engines(make_fit):
+def test_training_takes_the_same_course_on_both_engines(make_trainer):
     weights = {}
     for engine in ("native", "torch"):
-        fit = make_fit(training={"engine": engine, "precision": "float64", "lr": 0.01})
-        assert fit.engine == engine
-        for indices in [*fit.batches(), *fit.batches()]:
-            fit.step(indices, stop=False)
-        weights[engine] = parameters_to_vector(fit.potential.parameters()).detach()
-    start = parameters_to_vector(make_fit().potential.parameters()).detach()
+        trainer = make_trainer(training={"engine": engine, "precision": "float64", "lr": 0.01})
+        assert trainer.engine == engine
+        for indices in [*trainer.batches(), *trainer.batches()]:
+            trainer.step(indices, stop=False)
+        weights[engine] = parameters_to_vector(trainer.potential.parameters()).detach()
+    start = parameters_to_vector(make_trainer().potential.parameters()).detach()
     moved = (weights["torch"] - start).norm()
     assert moved > 0.1
     assert (weights["native"] - weights["torch"]).norm() < 1e-8 * moved

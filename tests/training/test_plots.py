@@ -53,15 +53,17 @@ def test_parity_of_a_perfect_model_and_of_nothing(tmp_path):
     assert not (tmp_path / "empty.png").exists()
 
 
-def test_pairs_agree_with_the_scores(make_fit):
-    fit = make_fit()
+def test_pairs_agree_with_the_scores(make_trainer):
+    trainer = make_trainer()
     references = torch.tensor([1.5, -2.0], dtype=torch.float64)
-    pairs = predict_labels(fit.evaluate, fit.average.module, fit.validation, references, 10, fit.fabric.device)
-    _, report = fit.score(fit.validation)
+    pairs = predict_labels(
+        trainer.evaluate, trainer.average.module, trainer.validation, references, 10, trainer.fabric.device
+    )
+    _, report = trainer.score(trainer.validation)
     for label in ("energy", "forces", "stress"):
         errors = getattr(pairs, label).diff(dim=1)
         assert 1e3 * errors.square().mean().sqrt().item() == pytest.approx(report[f"{label}_rmse"], rel=1e-12)
-    structures = fit.validation.structures
+    structures = trainer.validation.structures
     species = [[29, 79].index(z) for z in structures[0].atoms.numbers]
     interaction = (structures[0].energy - references[species].sum().item()) / len(species)
     assert pairs.energy[:, 0].sub(interaction).abs().min() < 1e-12

@@ -17,6 +17,7 @@ from emt_structures import emt_structures, small_config
 from mlpot.config.train_file import read_train_config, write_train_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model import evaluate
+from mlpot.model_file.manifest import read_manifest
 from mlpot.model_file.torchscript import load_model
 from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training import train
@@ -56,7 +57,7 @@ def begun(data_file, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole_run(data_file, begun, tmp_path_factory):
-    """The same run carried on without a break, and its result."""
+    """The same run continued without a break, and its result."""
     folder = shutil.copytree(begun, tmp_path_factory.mktemp("whole") / "run")
     return train(small_config(data_file, folder, training=LONG, run={"plots": True}), resume=True)
 
@@ -89,7 +90,7 @@ def test_model_file_is_the_averaged_potential(whole_run):
     assert torch.isfinite(evaluate(loaded.module, graph).forces).all()
 
 
-def test_manifest_says_what_the_model_was_trained_on(whole_run):
+def test_manifest_holds_the_summary_of_the_run(whole_run):
     training = load_model(whole_run.model).manifest.training
     assert training == json.loads((whole_run.folder / "summary.json").read_text())
     assert training["complete"]
@@ -149,7 +150,7 @@ def wait_for(condition, process):
         time.sleep(0.002)
 
 
-def test_sigterm_finishes_the_step_and_says_how_to_go_on(data_file, tmp_path):
+def test_sigterm_finishes_the_step_and_prints_how_to_continue(data_file, tmp_path):
     config = small_config(data_file, tmp_path / "run", training={**LONG, "epochs": 5000})
     write_train_config(config, tmp_path / "config.yaml")
     process = start("train", tmp_path / "config.yaml")
@@ -208,7 +209,7 @@ def test_a_used_folder_is_not_overwritten(whole_run, data_file):
         train(small_config(data_file, whole_run.folder, training=LONG))
 
 
-def test_nothing_to_resume_is_said(data_file, tmp_path):
+def test_resume_requires_a_checkpoint(data_file, tmp_path):
     with pytest.raises(TrainingError, match="nothing to resume"):
         train(small_config(data_file, tmp_path / "none"), resume=True)
 
@@ -249,7 +250,7 @@ def test_cuda_without_a_device_is_refused(data_file, tmp_path):
         train(small_config(data_file, tmp_path / "run", run={"device": "cuda"}))
 
 
-def test_threads_are_given_back(data_file, tmp_path):
+def test_the_number_of_threads_is_restored(data_file, tmp_path):
     before = torch.get_num_threads()
     train(small_config(data_file, tmp_path / "run", run={"threads": before + 1}))
     assert torch.get_num_threads() == before
@@ -286,3 +287,55 @@ def test_the_errors_of_the_summary_are_those_of_the_exported_model(tmp_path):
     ]  # fmt: skip
     expected = 1e3 * float(torch.cat(squares).mean().sqrt())
     assert result.validation["forces_rmse"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_train_attaches_a_shallow_committee(data_file, tmp_path):
+    settings = {"committee": {"kind": "shallow", "members": 2}}
+    result = train(small_config(data_file, tmp_path / "run", training=settings))
+    assert read_manifest(result.model).committee.kind == "shallow"
+
+
+def test_train_refuses_a_deep_committee(data_file, tmp_path):
+    settings = {"committee": {"kind": "deep", "members": 2}}
+    with pytest.raises(ConfigError, match="train_members"):
+        train(small_config(data_file, tmp_path / "run", training=settings))
+
+
+def test_nothing_is_printed_without_an_observer(data_file, tmp_path, capsys):
+    train(small_config(data_file, tmp_path / "run", training={"epochs": 1}))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_structures_in_memory_give_the_model_of_the_file(data_file, tmp_path):
+    frames = ase.io.read(data_file, ":")
+    from_file = train(small_config(data_file, tmp_path / "file"))
+    config = small_config(data_file, tmp_path / "memory")
+    config = config.model_copy(update={"data": config.data.model_copy(update={"train": []})})
+    train(config, frames)
+    for part in ("weights", "average"):
+        first, second = final(from_file.folder)[part], final(tmp_path / "memory")[part]
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_validation_and_test_structures_may_be_in_memory(data_file, tmp_path):
+    frames = ase.io.read(data_file, ":")
+    result = train(small_config(data_file, tmp_path / "run"), frames[:20], validation=frames[20:25], test=frames[25:])
+    summary = json.loads((result.folder / "summary.json").read_text())
+    assert summary["n_structures"] == {"train": 20, "validation": 5}
+    assert result.test is not None
+
+
+def test_a_run_without_data_is_refused(data_file, tmp_path):
+    with pytest.raises(ConfigError, match="no training data"):
+        train(small_config(data_file, tmp_path / "run", data={"train": []}))
+
+
+def test_a_model_without_its_committee_is_saved_where_the_committee_fails(data_file, tmp_path):
+    """Without labelled forces there is no shallow committee; the trained model is not lost."""
+    frames = ase.io.read(data_file, ":")
+    for frame in frames:
+        frame.calc = SinglePointCalculator(frame, energy=frame.get_potential_energy())
+    config = small_config(data_file, tmp_path / "run", training={"committee": {"kind": "shallow", "members": 2}})
+    with pytest.raises(TrainingError, match="no labelled forces"):
+        train(config, frames)
+    assert read_manifest(tmp_path / "run" / "model.pt").committee is None

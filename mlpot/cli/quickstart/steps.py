@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mlpot.calculator import MLPotCalculator
+from mlpot.cli.training_display import TrainingDisplay
 from mlpot.config import TrainConfig
 from mlpot.data import LabelledStructure, read_structures
 from mlpot.errors import EngineError
@@ -135,7 +136,8 @@ def train_potential(output: Path, budget: float, console: Console) -> tuple[Path
                 "run": {"output": folder},
             }
         )
-        train(config, console=console)
+        with TrainingDisplay(console) as display:
+            train(config, observer=display)
     return model, json.loads(summary.read_text())
 
 

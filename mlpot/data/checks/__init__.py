@@ -1,4 +1,4 @@
-"""Checks of a data set: what would spoil a potential, said before it is trained.
+"""Checks of a data set: errors that would spoil a potential, found before it is trained.
 
 `check` gathers each structure's figures in one pass (`records`), compares similar structures (`consistency`), and lets
 each group of checks turn these into findings.

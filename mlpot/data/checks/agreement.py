@@ -43,7 +43,7 @@ STRESS_UNITS = {
     "Hartree/Bohr^3": 183.631,
     "Rydberg/Bohr^3": 91.8157,
 }
-CLOSE = 0.4  # A; up to here the trapezoidal rule tells the work
+CLOSE = 0.4  # A; up to here the trapezoidal rule gives the work
 VERY_CLOSE = 0.25  # A; closer than what separates two minima
 SMALL_STRAIN = 0.12
 FEWEST = 5  # pairs
@@ -53,7 +53,7 @@ OFFSET = 2e-3  # eV/A^3
 
 
 def check_agreement(pairs: Sequence[WorkPair]) -> list[Finding]:
-    """Compare energies with forces and stresses; silent where nothing reliable can be said."""
+    """Compare energies with forces and stresses; no finding where the comparison is not reliable."""
     near = [pair for pair in pairs if 0 < pair.distance < CLOSE or pair.strain > 0]
     near = [pair for pair in near if pair.distance < CLOSE and pair.strain < SMALL_STRAIN]
     findings = [*_force_agreement(near), *_stiffness(near)]
@@ -180,5 +180,5 @@ def _jumps(near: Sequence[WorkPair], floor: float = 0.02) -> list[Finding]:
     )
     frames = tuple(sorted({frame for k in jumps for frame in known[int(k)].frames}))
     return [
-        Finding("warning", "energy-jump", message, "look for mixed DFT settings or another electronic state", frames)
+        Finding("warning", "energy-jump", message, "check for mixed DFT settings or another electronic state", frames)
     ]

@@ -2,7 +2,7 @@
 
 Between two similar structures the energy changes by the work of the mean force and stress,
 ``dE = -F . dx + V stress : strain``. The slope of one side against the other is 1; a wrong unit or sign gives
-another slope, a change of the DFT settings a jump. Nothing is said where the pairs are too far apart to tell.
+another slope, a change of the DFT settings a jump. There is no finding where the pairs are too far apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ def work_pairs(structures: Sequence[LabelledStructure]) -> list[WorkPair]:
 
 
 def _sample(n_structures: int) -> Iterator[int]:
-    """Spread runs of 100 over the set: neighbours in a trajectory are similar."""
+    """Spread runs of 100 over the set: neighbors in a trajectory are similar."""
     runs = max(1, TOTAL // 100)
     step = max(100, -(-n_structures // runs))
     for start in range(0, n_structures, step):

@@ -28,7 +28,7 @@ def check_duplicates(records: Sequence[FrameRecord], structures: Sequence[Labell
         elif _same_sites(structures[first.frame], structures[second.frame]):
             reordered.update(pair)
         else:
-            # Fingerprints see 4 A; only with equal energies is it safe to say that these are the same.
+            # Fingerprints cover 4 A; only with equal energies are these certainly the same.
             if both and difference < SAME_ENERGY:
                 rotated.update(pair)
             continue

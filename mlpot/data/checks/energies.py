@@ -44,7 +44,7 @@ def _references(table: EnergyTable) -> list[Finding]:
 
 
 def _absolute_unit(table: EnergyTable) -> list[Finding]:
-    """All-electron energies are known within 2 %, which tells their unit; other energies rarely coincide."""
+    """All-electron energies are tabulated within 2 %, from which the unit follows; other energies rarely coincide."""
     if max(table.atomic_numbers) > len(ALL_ELECTRON):
         return []
     expected = table.counts @ ALL_ELECTRON[np.array(table.atomic_numbers) - 1]
@@ -68,7 +68,7 @@ def _outliers(table: EnergyTable, limit: float = 10.0, floor: float = 0.3) -> li
         f"energies far from the others of like composition: {residuals[worst]:.3g} eV/atom in frame "
         f"{table.frames[worst]}, median {np.median(residuals):.3g}, robust spread {spread:.2g}"
     )
-    remedy = "look at these structures: unconverged, exploded, or another setting?"
+    remedy = "check these structures: unconverged, exploded, or other settings?"
     return [Finding("warning", "energy-outlier", message, remedy, tuple(table.frames[bad].tolist()))]
 
 

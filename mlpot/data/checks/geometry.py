@@ -13,7 +13,7 @@ NOBLE_GASES = {2, 10, 18, 36, 54, 86}
 
 
 def check_geometry(records: Sequence[FrameRecord]) -> list[Finding]:
-    """Find structures that cannot be used or look wrong."""
+    """Find structures that cannot be used or are suspicious."""
     return [*_unusable(records), *_too_close(records), *_length_unit(records), *_idle_cells(records)]
 
 

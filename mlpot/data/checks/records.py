@@ -1,4 +1,4 @@
-"""What the checks need to know of each structure, gathered in one pass so that sets on disk are read once."""
+"""Properties of each structure that the checks need, collected in one pass so that sets on disk are read once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class FrameRecord:
         Index in the data set.
     numbers : (n_atoms,)
     structure_error : str or None
-        Why the neighbour search refuses the structure.
+        Error message of the neighbor search.
     closest : float
         Shortest distance over the sum of the covalent radii; NaN without a pair within `FAR_RADIUS`.
     closest_pair : str
@@ -105,7 +105,7 @@ def _record(frame: int, structure: LabelledStructure) -> FrameRecord:
 
 
 def _surroundings(structure: LabelledStructure) -> tuple[str | None, float, str, FloatArray]:
-    """Error of the neighbour search, closest pair and its words, fingerprint."""
+    """Error of the neighbor search, closest pair and its words, fingerprint."""
     atoms = structure.atoms
     if len(atoms) == 0:
         return "there are no atoms", np.nan, "", NO_FINGERPRINT
@@ -114,7 +114,7 @@ def _surroundings(structure: LabelledStructure) -> tuple[str | None, float, str,
     except DataError as error:
         return str(error), np.nan, "", NO_FINGERPRINT
     distances = np.linalg.norm(vectors, axis=1)
-    # Smooth in the distance and zero at the radius, so that rounding cannot move a neighbour in or out.
+    # Smooth in the distance and zero at the radius, so that rounding cannot move a neighbor in or out.
     weights = (1 - (distances / SEARCH_RADIUS) ** 2) ** 3 * np.sqrt(atoms.numbers[j])
     invariants = np.bincount(i, weights, minlength=len(atoms)) * atoms.numbers + 1e3 * atoms.numbers
     if len(distances) == 0:

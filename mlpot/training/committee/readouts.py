@@ -1,7 +1,7 @@
-"""A shallow committee around a trained model: last weights whose spread of forces is that of the errors.
+"""Shallow committee of a trained model: last weights whose spread of forces is that of the errors.
 
 Forces and energies are linear in the last weights, ``F = F_0 + J deviation``, so the members need no training of the
-whole model: ``J`` is computed once. The deviations begin as draws from the Gaussian posterior of a linear model with
+whole model: ``J`` is computed once. The deviations start as samples of the Gaussian posterior of a linear model with
 the trained features, ``covariance = (sum over labels of J^T J / error^2 + ridge)^-1``, and are then fitted by the
 likelihood of the force errors on the training set,
 
@@ -30,13 +30,13 @@ LEARNING_RATE = 0.02
 BATCH_ATOMS = 512
 RIDGE = 1e-6
 MOST_ATOMS = 20_000
-"""More atoms do not change the fit of some thousand numbers, but cost memory."""
+"""More atoms cost memory and do not change the fit of some thousand numbers."""
 
 _TOGETHER = 400
 
 
 class _Labels(NamedTuple):
-    """Errors, and what forces and energies per atom depend on."""
+    """Errors of the model, and derivatives of forces and energies with respect to the last weights."""
 
     jacobian: Tensor  # (n_atoms, 3, descriptor_width), float32, eV/A
     errors: Tensor  # (n_atoms, 3), float64, eV/A
@@ -50,12 +50,12 @@ def attach_readouts(potential: Potential, samples: SampleSet, n_members: int, se
     Parameters
     ----------
     potential : Potential
-        Its predictions stay those of the committee.
+        The committee has the same predictions.
     samples : SampleSet
-        What it was trained on; only forces count.
+        The training set; only forces count.
     n_members : int
     seed : int
-        Of the draws.
+        Of the samples.
 
     Returns
     -------
@@ -92,15 +92,15 @@ def _chunks(samples: SampleSet, seed: int) -> Iterator[list[int]]:
 
 
 def _linear_labels(potential: Potential, evaluate: Derivatives, samples: SampleSet, chosen: list[int]) -> _Labels:
-    """Errors of forces and energies, and the forces and energies of each last weight alone."""
+    """Errors of forces and energies, and their derivatives with respect to each last weight."""
     weight = next(potential.parameters())
     batch = samples.batch(chosen).to(weight.device)
     trained = evaluate(potential, batch.graph)
-    probe = copy.deepcopy(potential)
+    single = copy.deepcopy(potential)
 
     def alone(index: int | None) -> tuple[Tensor, Tensor]:
-        _set_last_weights(probe, index)
-        prediction = evaluate(probe, batch.graph)
+        _set_last_weights(single, index)
+        prediction = evaluate(single, batch.graph)
         return prediction.forces.detach(), prediction.energy.detach() / batch.n_atoms
 
     no_forces, no_energy = alone(None)
@@ -166,7 +166,7 @@ def _posterior_factor(data: _Labels) -> Tensor:
         hessian += rows.T @ rows
     hessian /= data.errors.square().mean()
     if len(data.energy_errors):
-        # Without them the members would drift apart in what changes all energies and no force.
+        # Otherwise the members would deviate without limit in what changes energies and no force.
         hessian += data.energy_jacobian.T @ data.energy_jacobian / data.energy_errors.square().mean()
     ridge = RIDGE * hessian.diagonal().mean() * torch.eye(width, dtype=torch.float64)
     inverse = torch.linalg.inv(hessian + ridge)

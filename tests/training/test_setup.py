@@ -1,22 +1,21 @@
-"""What a run says about its data before it begins."""
-
-import io
+"""Messages about the data of a run."""
 
 import ase.io
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from emt_structures import emt_structures, small_config
-from rich.console import Console
+from training_messages import Messages
 
 from mlpot.training.setup import prepare
+from mlpot.training.training_data import read_training_data
 
 TENSORS = {"n_layers": 2, "message_lmax": 2}
 
 
-def said(file, folder, model, **training):
-    console = Console(file=io.StringIO(), width=1000)
-    prepare(small_config(file, folder, model=model, training=training), console)
-    return console.file.getvalue()
+def messages(file, folder, model, **training):
+    config, observer = small_config(file, folder, model=model, training=training), Messages()
+    prepare(config, read_training_data(config), observer=observer)
+    return observer.text()
 
 
 def without_stresses(folder, pbc=True):
@@ -33,14 +32,14 @@ def without_stresses(folder, pbc=True):
 
 def test_tensors_without_stresses_are_warned_of(tmp_path):
     file = without_stresses(tmp_path)
-    assert "no periodic structure has a stress" in said(file, tmp_path, TENSORS)
+    assert "no periodic structure has a stress" in messages(file, tmp_path, TENSORS)
 
 
 @pytest.mark.parametrize("model", [{"n_layers": 2, "message_lmax": 1}, {"n_layers": 1, "message_lmax": 2}])
 def test_models_without_tensors_are_not(tmp_path, model):
-    assert "has a stress" not in said(without_stresses(tmp_path), tmp_path, model)
+    assert "has a stress" not in messages(without_stresses(tmp_path), tmp_path, model)
 
 
 def test_data_with_stresses_and_molecules_are_not(data_file, tmp_path):
-    assert "has a stress" not in said(data_file, tmp_path, TENSORS)
-    assert "has a stress" not in said(without_stresses(tmp_path, pbc=False), tmp_path, TENSORS)
+    assert "has a stress" not in messages(data_file, tmp_path, TENSORS)
+    assert "has a stress" not in messages(without_stresses(tmp_path, pbc=False), tmp_path, TENSORS)

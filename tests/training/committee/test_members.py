@@ -6,12 +6,12 @@ import pytest
 from emt_structures import emt_structures, small_config
 
 from mlpot.config import member_seed
-from mlpot.config.train_file import write_train_config
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.manifest import read_manifest
 from mlpot.model_file.torchscript import potential_from_file
-from mlpot.training.launch import UNFINISHED_STATUS, train_command
+from mlpot.training.committee.members import train_members
 from mlpot.training.setup import prepare
+from mlpot.training.training_data import read_training_data
 
 
 @pytest.fixture
@@ -23,16 +23,11 @@ def data(tmp_path):
 def test_a_deep_committee_is_trained_resumed_and_calibrated(data, tmp_path):
     committee = {"kind": "deep", "members": 2}
     config = small_config(data, tmp_path / "run", training={"epochs": 3, "committee": committee})
-    write_train_config(config, tmp_path / "deep.yaml")
-
-    def run(resume, max_time=None):
-        return train_command(tmp_path / "deep.yaml", {}, [], resume=resume, max_time=max_time)
-
-    assert run(resume=False, max_time="0.01s") == UNFINISHED_STATUS
+    assert train_members(config, max_time=0.01) is None
     assert not (tmp_path / "run/model.pt").exists()
-    assert run(resume=True) == 0
+    assert train_members(config, resume=True) == tmp_path / "run/model.pt"
     with pytest.raises(TrainingError, match="holds a run already"):
-        run(resume=False)
+        train_members(config)
     manifest = read_manifest(tmp_path / "run/model.pt")
     assert (manifest.committee.kind, manifest.committee.n_members) == ("deep", 2)
     assert manifest.calibration.n_structures == 6
@@ -41,17 +36,18 @@ def test_a_deep_committee_is_trained_resumed_and_calibrated(data, tmp_path):
     assert abs(first.layers[0].readout - second.layers[0].readout).max() > 1e-3
 
 
-def test_bootstrap_changes_what_a_member_sees_but_not_its_scales(data, tmp_path):
-    def problem(member, bootstrap):
+def test_bootstrap_changes_the_structures_of_a_member_but_not_its_scales(data, tmp_path):
+    def setup(member, bootstrap):
         committee = {"kind": "deep", "members": 3, "member": member, "bootstrap": bootstrap}
-        return prepare(small_config(data, tmp_path / "run", training={"committee": committee}), None)
+        config = small_config(data, tmp_path / "run", training={"committee": committee})
+        return prepare(config, read_training_data(config))
 
-    whole, drawn, other = problem(0, False), problem(1, True), problem(2, True)
+    whole, drawn, other = setup(0, False), setup(1, True), setup(2, True)
     assert len(whole.train) == len(drawn.train)
     assert (whole.scale, whole.average_neighbors) == (drawn.scale, drawn.average_neighbors)
     np.testing.assert_array_equal(whole.references.values, drawn.references.values)
     assert whole.hashes == drawn.hashes
-    energies = [sorted(one.energy for one in problem.train.structures) for problem in (whole, drawn, other)]
+    energies = [sorted(one.energy for one in member.train.structures) for member in (whole, drawn, other)]
     assert set(energies[1]) < set(energies[0])
     assert energies[1] != energies[2]
 

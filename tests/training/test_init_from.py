@@ -1,4 +1,4 @@
-"""Trainings that begin from a model file."""
+"""Initial weights from a model file: fine-tuning."""
 
 import ase.io
 import numpy as np
@@ -30,7 +30,7 @@ def continued(data, folder, start, **sections):
     return train(small_config(data, folder / "run", training=training, **sections))
 
 
-def test_it_goes_on_from_the_weights_of_the_file(first, data_file, tmp_path):
+def test_training_starts_from_the_weights_of_the_file(first, data_file, tmp_path):
     other = tmp_path / "other.extxyz"
     ase.io.write(other, emt_structures(20, seed=7), format="extxyz")
     result = continued(other, tmp_path, first, training={"lr": 1e-9})
@@ -43,13 +43,13 @@ def test_it_goes_on_from_the_weights_of_the_file(first, data_file, tmp_path):
     assert after.training["config"]["training"]["init_from"] == "model.pt"
 
 
-def test_more_training_makes_it_better(first, data_file, tmp_path):
+def test_more_training_lowers_the_errors(first, data_file, tmp_path):
     result = continued(data_file, tmp_path, first, training={"epochs": 20})
     before = read_manifest(first).training["errors"]["validation"]["forces_rmse"]
     assert result.validation["forces_rmse"] < 0.9 * before
 
 
-def test_it_begins_from_the_mean_of_a_shallow_committee(first, data_file, tmp_path):
+def test_training_starts_from_the_mean_of_a_shallow_committee(first, data_file, tmp_path):
     committee = tmp_path / "committee.pt"
     attach(ModelBundle.read(first), read_structures(data_file), None, 4).save(committee)
     single = single_potential(committee).state_dict()

@@ -1,19 +1,17 @@
-"""What `mlpot train` does around `train`: its arguments and its last words."""
+"""`mlpot train` with its arguments: reads the configuration, trains, prints the result."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from mlpot.cli.training_display import TrainingDisplay, describe_errors
 from mlpot.config import TrainConfig, parse_duration
 from mlpot.config.train_file import read_train_config
 from mlpot.errors import ConfigError
+from mlpot.running.stopping import UNFINISHED_STATUS
 from mlpot.training.committee.members import train_members
-from mlpot.training.display import describe_errors
 from mlpot.training.run import train
-
-# An unfinished run must not look finished to a shell script, nor like a failure: EX_TEMPFAIL, "try again later".
-UNFINISHED_STATUS = 75
 
 
 def train_command(
@@ -24,12 +22,12 @@ def train_command(
     resume: bool,
     max_time: str | None,
 ) -> int:
-    """Read the configuration, train, and say how it ended.
+    """Read the configuration, train, and print the result.
 
     Parameters
     ----------
     source : Path or None
-        See `config_file.read_config`.
+        See `mlpot.config.train_file.read_train_config`.
     options : nested mapping
         Values of command-line options, by section; None where an option was not given.
     overrides : sequence of str
@@ -52,12 +50,13 @@ def train_command(
     committee = config.training.committee
     if committee is not None and committee.kind == "deep" and committee.member is None:
         return _train_deep(config, resume, longest, console)
-    result = train(config, resume=resume, max_time=longest, console=console)
+    with TrainingDisplay(console) as display:
+        result = train(config, resume=resume, max_time=longest, observer=display)
     place = f"epoch {result.epochs}, step {result.steps}, {result.wall_time:.0f} s"
     if result.stopped is not None:
         console.print(
             f"stopped ({result.stopped}) at {place}; the checkpoint and the model so far are in {result.folder}\n"
-            f"go on with: mlpot train {result.folder} --resume",
+            f"continue with: mlpot train {result.folder} --resume",
             highlight=False,
             soft_wrap=True,
         )
@@ -68,10 +67,10 @@ def train_command(
 
 
 def _train_deep(config: TrainConfig, resume: bool, max_time: float | None, console: Console) -> int:
-    model = train_members(config, resume=resume, max_time=max_time, console=console)
+    model = train_members(config, resume=resume, max_time=max_time, observer=TrainingDisplay(console))
     if model is None:
         folder = config.run.output
-        console.print(f"stopped; go on with: the same command and --resume; members are in {folder}", highlight=False)
+        console.print(f"stopped; continue with the same command and --resume; members are in {folder}", highlight=False)
         return UNFINISHED_STATUS
     console.print(f"done: {model}", highlight=False, soft_wrap=True)
     return 0

@@ -1,4 +1,4 @@
-"""The densities of the training set in a trained model."""
+"""Largest densities of the training set in a trained model."""
 
 import pytest
 import torch
@@ -9,20 +9,20 @@ from mlpot.model.density_gate import UNBOUNDED
 from mlpot.model_file.torchscript import potential_from_file
 from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training import train
-from mlpot.training.init_from import starting_potential
+from mlpot.training.init_from import pretrained_potential
 
 LAYERS = {"n_layers": 2, "message_channels": 4}
 
 
 @pytest.fixture(scope="module")
 def trained(data_file, tmp_path_factory):
-    """Model of two layers that was trained on all of the data for a moment."""
+    """Model of two layers that was trained on all of the data for two epochs."""
     folder = tmp_path_factory.mktemp("known") / "run"
     data = {"validation": 0.0}
     return train(small_config(data_file, folder, data=data, model=LAYERS, training={"epochs": 2})).model
 
 
-def test_they_are_the_largest_of_each_element_and_layer(trained):
+def test_densities_are_the_largest_of_each_element_and_layer(trained):
     potential = potential_from_file(trained).double()
     largest = torch.zeros(2, 2, dtype=torch.float64)
     for atoms in emt_structures(30):
@@ -31,11 +31,11 @@ def test_they_are_the_largest_of_each_element_and_layer(trained):
         for element in range(2):
             own = torch.cat([largest[:, element : element + 1], squares[:, graph.species == element]], 1)
             largest[:, element] = own.amax(1)
-    noted = torch.stack([layer.max_density for layer in potential.layers])
-    torch.testing.assert_close(noted, largest, rtol=1e-4, atol=0)  # noted in float32
+    stored = torch.stack([layer.max_density for layer in potential.layers])
+    torch.testing.assert_close(stored, largest, rtol=1e-4, atol=0)  # stored in float32
 
 
-def test_only_other_places_are_heard_less(trained):
+def test_the_gate_acts_only_beyond_the_training_set(trained):
     potential, everything = potential_from_file(trained).double(), potential_from_file(trained).double()
     everything.disable_gate()
     atoms = emt_structures(30)[0]
@@ -49,8 +49,8 @@ def test_only_other_places_are_heard_less(trained):
     assert differences[1] > 1e-3
 
 
-def test_a_training_that_begins_from_it_hears_everything(trained):
+def test_a_pretrained_potential_has_no_gate(trained):
     known = potential_from_file(trained)
-    again = starting_potential(trained, known.config, known.atomic_numbers)
+    again = pretrained_potential(trained, known.config, known.atomic_numbers)
     for layer in again.layers:
         assert (layer.max_density == UNBOUNDED).all()
