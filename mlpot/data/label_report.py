@@ -41,7 +41,7 @@ class LabelReport:
     _open: dict[tuple[str, str], tuple[Finding, list[int]]] = field(default_factory=dict, repr=False)
 
     def add(self, finding: Finding) -> None:
-        """Note a finding about one frame; those of one kind are joined, with the first one's message."""
+        """Add a finding about one frame; those of one kind are joined, with the first one's message."""
         key = (finding.severity, finding.kind)
         _, frames = self._open.setdefault(key, (finding, []))
         frames.extend(finding.frames)

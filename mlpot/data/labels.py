@@ -1,7 +1,7 @@
 """Which key of a frame is which label: named keys, the calculator, or the usual names; and a report of it.
 
-`LabelFinder` turns ASE atoms into a `LabelledStructure` and remembers in a `LabelReport` what it found, what was
-missing and what it left aside.
+`LabelFinder` turns ASE atoms into a `LabelledStructure` and records in a `LabelReport` the labels found, missing
+and not used.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from mlpot.data.structure import LabelledStructure
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What a data set holds; ranges are (lowest, highest), None where a label does not occur.
+    """Content of a data set; ranges are (lowest, highest), None where a label does not occur.
 
     Attributes
     ----------

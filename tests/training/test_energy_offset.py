@@ -1,4 +1,4 @@
-"""What all energies of a training set share as an error is gone after a training; little else changes."""
+"""The mean error of the energies of a training set is removed after training; little else changes."""
 
 import copy
 

@@ -63,10 +63,10 @@ def test_all_zero_labels_give_a_scale_of_one():
     assert energy_scale(SampleSet(data, CU_AU, 3.5), [0.0, 0.0]) == 1.0
 
 
-def test_samples_made_anew_equal_those_kept(structures, samples):
-    anew = SampleSet(structures, CU_AU, 3.5, in_memory=False)
-    kept, made = samples.batch([2, 5]), anew.batch([2, 5])
-    assert anew.counts == samples.counts
+def test_samples_made_again_equal_those_in_memory(structures, samples):
+    remade = SampleSet(structures, CU_AU, 3.5, in_memory=False)
+    kept, made = samples.batch([2, 5]), remade.batch([2, 5])
+    assert remade.counts == samples.counts
     assert torch.equal(kept.graph.edge_vectors, made.graph.edge_vectors)
     assert all(torch.equal(a, b) for a, b in zip(kept[1:], made[1:], strict=True))
 
