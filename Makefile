@@ -11,7 +11,7 @@ PLUGIN_SOURCES := $(CPP) $(wildcard plugins/*/*.cmake plugins/*/*.py)
 PYTEST := OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 
 .DELETE_ON_ERROR:
-.PHONY: help environment quickstart test faults sanitize check lint format types wheel clean
+.PHONY: help environment quickstart test slow faults sanitize check lint format types wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || cat Makefile
@@ -19,8 +19,11 @@ help: ## list the targets
 quickstart: .venv/.installed ## train a potential on DFT data, use it with ASE and LAMMPS, write a report
 	"$(BIN)/mlpot" quickstart --output "$(OUTPUT)"
 
-test: .venv/.engine ## run the default test suite
-	$(PYTEST)
+test: .venv/.engine ## run the default test suite; COVERAGE=1: with the coverage of lines and branches
+	$(PYTEST) $(if $(COVERAGE),--cov)
+
+slow: .venv/.engine ## run the tests that take minutes
+	$(PYTEST) -m "slow and not gpu and not dft and not slurm"
 
 faults: .venv/.installed ## kill, hang and starve calculations of active learning: none may be lost
 	$(PYTEST) -m faults tests/active_learning
