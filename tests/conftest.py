@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from mlpot.config import ModelConfig
 from mlpot.model import Potential
 from mlpot.model_file.torchscript import save_model
 
+settings.register_profile("any machine", deadline=None)  # the speed of a processor is not what is tested
+settings.load_profile("any machine")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")  # ranks of LAMMPS share the processor with other tests
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children

@@ -13,7 +13,7 @@ import mlpot
 from mlpot.errors import ConfigError, DataError, EngineError, ModelFileError
 from mlpot.neighbors.matscipy import neighbor_list
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+quick = settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 @pytest.fixture(scope="module")

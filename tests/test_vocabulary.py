@@ -9,7 +9,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # What it is called now stands in docs/glossary.md. Words that also have a plain meaning are not listed.
 REPLACED = [
-    *["familiarity", "hears?", "heard", "hear_everything", "note_densities", "known_densities", "loudest", "faded", "fades"],
+    *[
+        "familiarity",
+        "hears?",
+        "heard",
+        "hear_everything",
+        "note_densities",
+        "known_densities",
+        "loudest",
+        "faded",
+        "fades",
+    ],
     *["HAND_OVER", "symmetric_couplings", "Wishes", "certainty", "seal", "sealed", "MLPOT_INSTRUCTIONS", "AtomsAnswer"],
     *["ProbeAnswer", "MembersAnswer", "forces_spread", "twin", "known_frame", "bare_frame", "NeighborRows", "SkinRows"],
     *["Keeper", "FitConfig", "taught", "Judge", "thinks", "quiet_time", "rungs?", "max_losses", "take_in", "praise"],

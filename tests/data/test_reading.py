@@ -124,7 +124,7 @@ def test_what_cannot_be_read(tmp_path):
         read_structures(tmp_path / "set.db")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(atoms=any_structure(), energy=st.floats(-1e5, 1e5), seed=st.integers(0, 99))
 def test_any_structure_survives_extended_xyz(atoms, energy, seed, tmp_path_factory):
     path = tmp_path_factory.mktemp("xyz") / "set.extxyz"

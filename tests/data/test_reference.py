@@ -26,7 +26,7 @@ def atom(symbol, energy):
     return LabelledStructure(Atoms(symbol, [[0, 0, 0]]), energy=energy)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=3, max_size=20))
 def test_least_squares_recovers_them_or_is_refused(compositions):
     molecules = [molecule(*counts) for counts in compositions]

@@ -23,7 +23,7 @@ def dimers(n, **info):
     ]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(n=st.integers(10, 80), seed=st.integers(-(2**31), 2**31), shuffle=st.randoms(use_true_random=False))
 def test_parts_are_complete_disjoint_and_do_not_depend_on_the_order(n, seed, shuffle):
     structures = dimers(n)
@@ -41,7 +41,7 @@ def test_the_seed_matters():
     assert split(dimers(50), FRACTIONS, 1) != split(dimers(50), FRACTIONS, 2)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000))
 def test_copies_stay_together(seed):
     parts = split(dimers(20) * 3, FRACTIONS, seed)

@@ -40,7 +40,7 @@ def assert_random_model_is_exact(folder, fields, seed):
 any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=any_folder)
+@settings(max_examples=25, suppress_health_check=any_folder)
 @given(fields=architectures(dearest=12), seed=st.integers(0, 2**31))
 def test_random_models_on_random_structures(tmp_path, fields, seed):
     assert_random_model_is_exact(tmp_path, fields, seed)
@@ -55,7 +55,7 @@ def test_cubes_of_the_highest_degrees(lmax, tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=any_folder)
+@settings(max_examples=400, suppress_health_check=any_folder)
 @given(fields=architectures(dearest=16), seed=st.integers(0, 2**31))
 def test_thousands_of_random_structures(tmp_path, fields, seed):
     assert_random_model_is_exact(tmp_path, fields, seed)

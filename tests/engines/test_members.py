@@ -59,7 +59,7 @@ def assert_same(got, expected, limit):
 any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=any_folder)
+@settings(max_examples=12, suppress_health_check=any_folder)
 @given(
     kind=st.sampled_from(sorted(KIND)),
     fields=architectures(dearest=8),

@@ -50,7 +50,7 @@ def scale_of(results):
     return 1.0 + results.forces.abs().max().item() + results.virial.abs().max().item()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(name=st.sampled_from(list(EAGER)), atoms=structures())
 def test_members_are_the_separately_exported_models(files, name, atoms):
     committee, singles = files[name]
@@ -63,7 +63,7 @@ def test_members_are_the_separately_exported_models(files, name, atoms):
             torch.testing.assert_close(got[index], wanted, atol=1e-12 * scale_of(expected), rtol=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(name=st.sampled_from(list(EAGER)), atoms=structures())
 def test_the_prediction_is_the_mean_of_the_members(files, name, atoms):
     committee, _ = files[name]
@@ -73,7 +73,7 @@ def test_the_prediction_is_the_mean_of_the_members(files, name, atoms):
         torch.testing.assert_close(got.mean(0), wanted, atol=1e-12 * scale_of(expected), rtol=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(name=st.sampled_from(list(EAGER)), atoms=structures())
 def test_scripted_equals_eager(files, name, atoms):
     committee, _ = files[name]

@@ -32,7 +32,7 @@ def strained(atoms, strain):
     return moved
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(list(POTENTIALS)), atoms=structures(), seed=st.integers(0, 1000))
 def test_forces_and_virial_are_derivatives(name, atoms, seed):
     potential, rng = POTENTIALS[name], np.random.default_rng(seed)

@@ -39,7 +39,7 @@ def size_of(prediction):
     return 1.0 + max(part.abs().max().item() for part in prediction if part is not None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(list(POTENTIALS)), atoms=structures(), seed=st.integers(0, 1000))
 def test_rotation_inversion_translation_permutation(name, atoms, seed):
     potential, rng = POTENTIALS[name], np.random.default_rng(seed)
@@ -56,7 +56,7 @@ def test_rotation_inversion_translation_permutation(name, atoms, seed):
     assert_close(result.atomic_virials, turn @ reference.atomic_virials[order] @ turn.T, scale)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(name=st.sampled_from(list(POTENTIALS)), atoms=structures(kinds=("triclinic", "tiny cell", "one atom, periodic")))
 def test_supercell_is_extensive(name, atoms):
     potential = POTENTIALS[name]
@@ -66,7 +66,7 @@ def test_supercell_is_extensive(name, atoms):
     assert_close(twice.virial, 2 * once.virial, size_of(twice))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(name=st.sampled_from(list(POTENTIALS)), atoms=structures(), other=structures())
 def test_batch_equals_single_structures(name, atoms, other):
     potential = POTENTIALS[name]
@@ -129,7 +129,7 @@ def test_third_atom_enters_the_cutoff_smoothly(potential):
     assert abs(curvature) < 2e-2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(name=st.sampled_from(list(POTENTIALS)), atoms=structures())
 def test_stages_equal_forward(name, atoms):
     potential = POTENTIALS[name]

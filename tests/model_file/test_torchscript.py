@@ -39,7 +39,7 @@ def content(models):
     return models["vector messages"][1].path.read_bytes()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(name=st.sampled_from(list(ARCHITECTURES)), atoms=structures())
 def test_eager_equals_reloaded(models, name, atoms):
     potential, loaded = models[name]

@@ -41,7 +41,7 @@ def ordered(i, j, D):
     return np.lexsort((np.round(D[:, 2], 6), np.round(D[:, 1], 6), np.round(D[:, 0], 6), j, i))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(atoms=structures(max_atoms=6), cutoff=st.floats(1.0, 5.0))
 def test_equals_brute_force(atoms, cutoff):
     i, j, D, S = neighbor_list(atoms, cutoff)

@@ -44,7 +44,7 @@ def table(rows):
 
 
 @of_matscipy
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(boxes())
 def test_finds_what_matscipy_finds(box):
     atoms, cutoff = box
@@ -54,7 +54,7 @@ def test_finds_what_matscipy_finds(box):
 
 @pytest.mark.slow
 @of_matscipy
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=20_000)
 @given(boxes())
 def test_finds_what_matscipy_finds_always(box):
     atoms, cutoff = box

@@ -50,7 +50,7 @@ def walkers(draw):
     return atoms, rng, draw(st.sampled_from([0.2, 0.8, 2.0]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(walkers())
 def test_random_displacements_with_cell_changes_equal_a_new_list(make, walker):
     atoms, rng, skin = walker

@@ -27,6 +27,6 @@ def test_a_clone_as_the_working_folder_does_not_hide_the_plugin(tmp_path):
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "lammps_plugin")
     shutil.copytree(Path(mlpot.__file__).parent, tmp_path / "mlpot", ignore=ignored)
     result = subprocess.run([sys.executable, "-c", SHADOWED], cwd=tmp_path, capture_output=True, text=True, check=True)
-    package, folder = result.stdout.split()
+    package, folder = result.stdout.splitlines()
     assert package == str(tmp_path / "mlpot")
     assert folder == lammps.plugin_directory()

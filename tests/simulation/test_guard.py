@@ -294,7 +294,7 @@ def test_what_makes_no_sense_is_refused(silicon, model_file):
         mlpot.Guard(silicon(model_file), max_sigma=1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(structures(), st.floats(0.1, 1.0))
 def test_overlaps_are_those_of_a_fresh_neighbor_list(atoms, closest):
     search = OverlapSearch(closest)

@@ -15,7 +15,7 @@ from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training.native import NativeDerivatives, choose_derivatives
 from potentials import ARCHITECTURES, random_potential
 
-REUSE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REUSE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda name: name.replace(" ", "-"))

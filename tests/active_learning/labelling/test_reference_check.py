@@ -8,6 +8,8 @@ from mlpot.active_learning.config import ExecutorSettings, LabelSettings
 from mlpot.active_learning.labelling.driver import label_waiting
 from mlpot.active_learning.labelling.reference_check import ReferenceCheck
 
+pytestmark = pytest.mark.faults
+
 
 def run(store, settings, count=2, **executor):
     identity = add_jobs(store, settings, count)

@@ -47,7 +47,7 @@ def test_a_hot_crystal_is_cut_along_its_lattice_too():
     assert f"{len(part.atoms)} of 1000 atoms around atom 123" in part.summary(len(frame))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 2**31), st.booleans())
 @example(56543, False)  # two atoms of the environment near opposite faces of the first box
 def test_the_environment_of_the_uncertain_atom_stays_to_the_last_digit(seed, triclinic):
