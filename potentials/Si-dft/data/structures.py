@@ -233,7 +233,7 @@ def interstitials(rng: np.random.Generator) -> Iterator[Atoms]:
 
 
 def relaxed(atoms: Atoms, rng: np.random.Generator, steps: int) -> Atoms:
-    """`atoms` after `steps` capped descents of the Stillinger-Weber energy and a small rattle."""
+    """`atoms` after `steps` capped steps of steepest descent on the Stillinger-Weber energy and a small rattle."""
     moving = rattled_freely(atoms, rng, 0.05)
     moving.calc = Manybody(**StillingerWeber(Stillinger_Weber_PRB_31_5262_Si))
     for _ in range(steps):

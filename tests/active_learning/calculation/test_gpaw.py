@@ -31,7 +31,7 @@ def test_the_ladder_and_the_free_energy(store):
     atoms = bulk("Si")
     atoms.positions[1] += [0.1, 0.05, -0.02]
     found = label(store, atoms, PARAMETERS | {"maxiter": 1}, [{"maxiter": 300}])
-    assert found.rung == 1
+    assert found.attempt == 1
     assert found.energy_kind == "free_energy"
     h, energies = 0.01, []
     for sign in (1, -1):
