@@ -1,0 +1,386 @@
+"""Training set of the universal potential: generators without the teacher, files, and the shards that are committed."""
+
+import hashlib
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+
+FOLDER = Path(__file__).parents[1] / "potentials" / "universal"
+sys.path.insert(0, str(FOLDER))  # scripts with a package beside them, not a part of mlpot
+
+import label  # noqa: E402
+from held_out import LIST, is_test, read_held_out  # noqa: E402
+from universal_set import geometry, shards, structures  # noqa: E402
+from universal_set.builders import LATTICES, VACUUM, lattice, packing, substituted  # noqa: E402
+from universal_set.coverage import Coverage, histogram  # noqa: E402
+from universal_set.elements import ELEMENTS, RELATIVES  # noqa: E402
+from universal_set.labelling import LARGEST_FORCE, label_jobs  # noqa: E402
+from universal_set.recipes import Ask, Label, dynamics, relaxation, single  # noqa: E402
+from universal_set.seeds import Seeds  # noqa: E402
+
+LABELS = FOLDER / "labels"
+MANIFEST = shards.read_manifest(LABELS)["shards"]
+
+
+def crystal(atoms: Atoms, name: str, kind: str = "xtal") -> Atoms:
+    atoms.info.update(source="made/here", id=name, kind=kind)
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def seeds() -> Seeds:
+    crystals = [
+        crystal(bulk("NaCl", "rocksalt", a=5.64), "rocksalt"),
+        crystal(bulk("GaAs", "zincblende", a=5.65), "zincblende"),
+        crystal(bulk("CsCl", "cesiumchloride", a=4.12), "cesiumchloride"),
+        crystal(bulk("Cu", "fcc", a=3.6, cubic=True), "copper"),
+        crystal(bulk("MgO", "rocksalt", a=4.2), "hot", "hot"),
+        crystal(bulk("Po", "sc", a=3.3), "no label for Po"),
+        crystal(bulk("Cu", "fcc", a=3.6).repeat(4), "too large"),
+    ]
+    return Seeds(crystals, frozenset({"ClCs", "ClLi"}))
+
+
+def quiet(atoms: list[Atoms]) -> list[Label]:
+    """A teacher for whom nothing pulls."""
+    return [Label(-1.0, np.zeros((len(a), 3)), np.zeros((3, 3))) for a in atoms]
+
+
+def emt(atoms: list[Atoms]) -> list[Label]:
+    """A teacher for copper."""
+    labels = []
+    for a in atoms:
+        a.calc = EMT()
+        stress = a.get_stress(voigt=False) if a.pbc.all() else np.zeros((3, 3))
+        labels.append(Label(a.get_potential_energy(), a.get_forces(), stress))
+    return labels
+
+
+def run(recipe, teacher=emt) -> list[tuple[Atoms, Label]]:
+    return [
+        (f.atoms, f.label) for f in label_jobs({0: structures.Job("some", "here", recipe)}, teacher, lambda _: True)
+    ]
+
+
+# -- what is held out
+
+
+def test_half_of_the_formulas_are_held_out_by_their_hash():
+    held_out = LIST.read_text().split()
+    assert held_out == sorted(set(held_out))
+    assert all(is_test(formula) for formula in held_out)
+    assert all(hashlib.sha256(formula.encode()).digest()[0] % 2 == 0 for formula in held_out)
+    made_up = [f"Na{n}Cl{m}" for n in range(2, 40) for m in range(2, 40)]
+    assert 0.45 < np.mean([is_test(formula) for formula in made_up]) < 0.55
+
+
+def test_elements_are_never_held_out():
+    assert not any(is_test(symbol) for symbol in ("Si", "H", "C", "O", "Fe", "U", "Tb"))
+    assert all(sum(letter.isupper() for letter in formula) > 1 for formula in read_held_out())
+
+
+def test_reduced_formulas_do_not_depend_on_the_cell():
+    assert geometry.reduced_formula(bulk("NaCl", "rocksalt", a=5.6).repeat((1, 2, 3))) == "ClNa"
+
+
+def test_seeds_leave_out_held_out_unknown_and_large_crystals(seeds):
+    assert [a.info["id"] for a in seeds.crystals] == ["rocksalt", "zincblende", "copper", "hot"]
+    assert not seeds.allows(bulk("CsCl", "cesiumchloride", a=4.12).repeat(2))
+    assert seeds.elements[17] == 1
+    assert seeds.pairs[11, 17] == 1
+
+
+def test_calm_seeds_are_neither_hot_nor_squeezed(seeds):
+    rng = np.random.default_rng(1)
+    assert {seeds.crystal(rng).info["id"] for _ in range(60)} == {"rocksalt", "zincblende", "copper"}
+    assert "hot" in {seeds.crystal(rng, calm=False).info["id"] for _ in range(60)}
+    assert {len(seeds.crystal(rng, largest=3)) for _ in range(20)} == {2}
+
+
+def test_the_rare_comes_more_often():
+    common = [crystal(bulk("NaCl", "rocksalt", a=5.6 + 0.01 * n), f"{n}") for n in range(16)]
+    seeds = Seeds([*common, crystal(bulk("KBr", "rocksalt", a=6.6), "rare")], frozenset())
+    rng = np.random.default_rng(1)
+    share = np.mean([seeds.crystal(rng).info["id"] == "rare" for _ in range(400)])
+    assert share == pytest.approx(1 / (1 + 16 * 0.25), abs=0.06)  # 16 crystals, each a fourth of the weight
+    pairs = [seeds.pair(rng) for _ in range(3000)]
+    assert sum(2 in pair for pair in pairs) < 0.5 * sum(37 in pair for pair in pairs)  # helium and rubidium
+
+
+# -- generators
+
+
+@pytest.mark.parametrize("kind", list(structures.MAKERS))
+def test_structures_of_each_kind_are_sane(seeds, kind):
+    for shard in range(3):
+        index = [k for k, _ in structures.order_of_kinds()].index(kind)
+        frames = label_jobs({index: structures.make_job(seeds, shard, index)}, quiet, seeds.allows)
+        assert frames
+        for frame in frames:
+            assert frame.kind == kind
+            assert 1 <= len(frame.atoms) <= 40
+            assert np.isfinite(frame.atoms.positions).all()
+            assert geometry.closest_contact(frame.atoms) > 0.45
+            assert set(frame.atoms.numbers) <= set(ELEMENTS)
+            assert frame.atoms.pbc.all() == (kind not in ("cluster", "molecule", "atom", "trimer", "dimer"))
+            assert geometry.reduced_formula(frame.atoms) not in seeds.held_out
+
+
+def test_a_job_comes_again_and_others_differ(seeds):
+    def positions(shard, index):
+        return next(structures.make_job(seeds, shard, index).recipe).structures[0].positions
+
+    index = [kind for kind, _ in structures.order_of_kinds()].index("hot")
+    np.testing.assert_array_equal(positions(3, index), positions(3, index))
+    assert not np.array_equal(positions(3, index), positions(4, index))
+
+
+def test_every_part_of_a_shard_is_balanced():
+    order = [kind for kind, _ in structures.order_of_kinds()]
+    assert {kind: order.count(kind) for kind in structures.PLAN} == structures.PLAN
+    for start in range(0, len(order) - 100, 100):
+        for kind, count in structures.PLAN.items():
+            assert abs(order[start : start + 100].count(kind) - 100 * count / len(order)) <= 2
+
+
+def test_every_pair_and_every_element_has_its_turn():
+    assert sorted(map(sorted, structures.PAIRS_IN_TURN)) == sorted(
+        map(sorted, itertools.combinations_with_replacement(ELEMENTS, 2))
+    )
+
+
+def test_a_held_out_dimer_becomes_a_trimer(seeds):
+    ranks = {tuple(sorted(pair)): rank for rank, pair in enumerate(structures.PAIRS_IN_TURN)}
+    for pair, size in {(3, 17): 3, (3, 9): 2}.items():  # LiCl is held out, LiF is not
+        draw = structures.Draw(seeds, np.random.default_rng(1), ranks[pair])
+        _, recipe = structures.dimer(draw)
+        assert {len(a) for a in next(recipe).structures} == {size}
+
+
+@pytest.mark.parametrize("name", LATTICES)
+def test_nearest_neighbors_of_lattices_are_as_far_as_asked(name):
+    np.testing.assert_allclose(geometry.nearest_distances(lattice(name, 29, 2.5)), 2.5, rtol=1e-6)
+
+
+def test_thermal_displacements_have_the_energy_of_their_temperature():
+    atoms = bulk("NaCl", "rocksalt", a=5.64).repeat(2)
+    values, modes = geometry.stiffness(atoms)
+    rng = np.random.default_rng(1)
+    energies = []
+    for _ in range(100):
+        ways = (geometry.thermal(atoms, rng, 50.0).positions - atoms.positions).ravel()
+        energies.append(0.5 * (values * (modes.T @ ways) ** 2).sum())
+    assert np.mean(energies) == pytest.approx(1.5 * len(atoms) * units.kB * 50.0, rel=0.05)
+
+
+def test_stiff_bonds_move_less():
+    rng = np.random.default_rng(1)
+    water = molecule("H2O")
+    copper = bulk("Cu", "fcc", a=3.6).repeat(2)
+
+    def spread(atoms, first, second):
+        return np.std([geometry.thermal(atoms, rng, 300).get_distance(first, second, mic=True) for _ in range(100)])
+
+    assert spread(water, 0, 1) < 0.8 * spread(copper, 0, 1)
+
+
+def test_displacements_stop_before_atoms_meet():
+    atoms = bulk("Cu", "fcc", a=3.6).repeat(2)
+    for seed in range(5):
+        assert geometry.closest_contact(geometry.rattled(atoms, np.random.default_rng(seed), 1.0)) >= 0.6
+
+
+def test_supercells_are_compact():
+    atoms = geometry.repeated(bulk("NaCl", "rocksalt", a=5.64, cubic=True), 16)
+    assert len(atoms) == 16
+    assert len(geometry.repeated(bulk("NaCl", "rocksalt", a=5.64), 14)) == 16
+
+
+def test_anions_stay_anions(seeds):
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        atoms = substituted(bulk("NaCl", "rocksalt", a=5.64), seeds, rng)
+        assert not (9 in atoms.numbers[:1] and atoms.numbers[1] != 9)  # fluorine only where chlorine was
+    assert RELATIVES[17] == (9, 35, 53)
+
+
+def test_packings_are_pushed_apart():
+    atoms = packing(np.array([11, 17] * 8), 16 * 22.0, np.random.default_rng(1))
+    assert geometry.closest_contact(atoms) > 0.75
+    assert atoms.get_volume() == pytest.approx(16 * 22.0)
+
+
+def test_slabs_have_vacuum(seeds):
+    _, recipe = structures.surface(structures.Draw(seeds, np.random.default_rng(1), 0))
+    atoms = next(recipe).structures[0]
+    heights = np.sort(atoms.get_scaled_positions(wrap=False)[:, 2]) * atoms.cell.lengths()[2]
+    assert atoms.cell.lengths()[2] - np.ptp(heights) > VACUUM - 1.5
+
+
+# -- recipes and labelling
+
+
+def test_relaxations_go_down_to_the_equilibrium():
+    start = geometry.rattled(bulk("Cu", "fcc", a=3.75).repeat(2), np.random.default_rng(1), 0.1)
+    frames = run(relaxation(start, 8, move_cell=True))
+    energies = [label.energy for _, label in frames]
+    assert (np.diff(energies) < 0).all()
+    assert np.abs(frames[-1][1].forces).max() < 0.4 * np.abs(frames[0][1].forces).max()
+    assert np.abs(frames[-1][1].stress).max() < 0.5 * np.abs(frames[0][1].stress).max()
+
+
+def test_dynamics_conserves_its_energy_and_keeps_its_frames():
+    asked = []
+
+    def teacher(atoms):
+        asked.extend(atoms)
+        return emt(atoms)
+
+    frames = run(dynamics(bulk("Cu", "fcc", a=3.6).repeat(2), np.random.default_rng(1), 600.0, 3), teacher)
+    assert len(frames) == 3
+    assert len(asked) == 13
+    potential = np.array([a.get_potential_energy() for a in asked])
+    steps = np.diff([a.positions for a in asked], axis=0) / (5.0 * units.fs)
+    kinetic = [0.5 * 30.0 * ((v + w) ** 2).sum() / 4 for v, w in itertools.pairwise(steps)]
+    assert np.ptp(potential[1:-1] + kinetic) < 0.1 * np.ptp(potential) + 0.02
+
+
+def test_a_path_ends_with_its_first_unusable_label():
+    def violent_at_last(atoms, calls=itertools.count()):  # noqa: B008
+        size = LARGEST_FORCE * 2 if next(calls) == 2 else 1.0
+        return [Label(0.0, np.full((len(a), 3), size), np.zeros((3, 3))) for a in atoms]
+
+    assert len(run(relaxation(bulk("Cu", "fcc", a=3.6).repeat(2), 6), violent_at_last)) == 2
+    nothing = run(single(bulk("Cu")), lambda atoms: [Label(np.nan, np.zeros((1, 3)), np.zeros((3, 3)))])
+    assert nothing == []
+
+
+def test_held_out_formulas_and_what_is_not_kept_are_left_out():
+    def recipe():
+        yield Ask([bulk("Cu"), bulk("Ag")])
+        yield Ask([bulk("Cu")], keep=False)
+
+    frames = label_jobs({5: structures.Job("some", "here", recipe())}, quiet, lambda a: "Ag" not in a.symbols)
+    assert [(str(f.atoms.symbols), f.job, f.frame) for f in frames] == [("Cu", 5, 0)]
+
+
+def test_a_shard_that_was_stopped_goes_on(seeds, tmp_path, monkeypatch):
+    monkeypatch.setattr(label, "PLAN", {"some": 8})
+    monkeypatch.setattr(label, "JOBS_PER_PART", 4)
+    in_one_go = label.label_shard(0, seeds, quiet, tmp_path / "one", np.inf)
+
+    def stopped(atoms):
+        if list(tmp_path.glob("two/*/*.npz.xz")):
+            raise KeyboardInterrupt
+        return quiet(atoms)
+
+    with pytest.raises(KeyboardInterrupt):
+        label.label_shard(0, seeds, stopped, tmp_path / "two", np.inf)
+    assert len(list((tmp_path / "two").rglob("*.npz.xz"))) == 1
+    assert label.label_shard(0, seeds, quiet, tmp_path / "two", 0.0) is None  # no time left
+    resumed = label.label_shard(0, seeds, quiet, tmp_path / "two", np.inf)
+    assert [frame.atoms for frame in resumed] == [frame.atoms for frame in in_one_go]
+    assert len({frame.job for frame in resumed}) == 8
+
+
+# -- shards
+
+
+@pytest.fixture
+def frames() -> list[shards.Labelled]:
+    rng = np.random.default_rng(1)
+    made = []
+    for n in range(40):
+        atoms = molecule("CH3OH") if n % 4 == 0 else geometry.strained(bulk("NaCl", "rocksalt", a=5.6), rng, 0.1)
+        atoms = shards.rounded(geometry.rattled(atoms.repeat(2) if atoms.pbc.all() else atoms, rng, 0.1))
+        stress = rng.normal(0, 0.1, (3, 3)) * atoms.pbc.all()
+        label = Label(rng.normal(-100, 50), rng.normal(0, 3, (len(atoms), 3)), (stress + stress.T) / 2)
+        made.append(shards.Labelled(atoms, label, f"kind{n % 3}", f"source:{n // 2}", n // 2, n % 2))
+    return made
+
+
+def test_shards_give_back_what_they_were_given(frames, tmp_path):
+    shards.write_shard(tmp_path / "0.npz.xz", frames)
+    again = shards.read_shard(tmp_path / "0.npz.xz")
+    assert [f[2:] for f in again] == [f[2:] for f in frames]
+    for before, after in zip(frames, again, strict=True):
+        np.testing.assert_array_equal(after.atoms.numbers, before.atoms.numbers)
+        np.testing.assert_array_equal(after.atoms.pbc, before.atoms.pbc)
+        np.testing.assert_allclose(after.atoms.positions, before.atoms.positions, atol=1e-12)
+        np.testing.assert_allclose(after.atoms.cell.array, before.atoms.cell.array, atol=1e-12)
+        np.testing.assert_allclose(after.label.energy, before.label.energy, atol=0.51e-5)
+        np.testing.assert_allclose(after.label.forces, before.label.forces, atol=0.51e-4)
+        np.testing.assert_allclose(after.label.stress, before.label.stress, atol=0.51e-6)
+    shards.write_shard(tmp_path / "1.npz.xz", again)
+    assert (tmp_path / "1.npz.xz").read_bytes() == (tmp_path / "0.npz.xz").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.npz.xz", "1.npz.xz"]
+
+
+def test_structures_become_those_of_ase(frames):
+    methanol, salt = frames[0].to_ase(), frames[1].to_ase()
+    assert salt.get_stress().shape == (6,)
+    assert "stress" not in methanol.calc.results
+    assert methanol.info == {"kind": "kind0", "source": "source:0", "job": 0, "frame": 0}
+
+
+def test_values_that_do_not_fit_are_refused(frames, tmp_path):
+    far = frames[0]._replace(label=frames[0].label._replace(energy=1e6))
+    with pytest.raises(ValueError, match="expected values that fit into 31 bits"):
+        shards.write_shard(tmp_path / "0.npz.xz", [far])
+
+
+def test_a_changed_shard_is_told_apart(frames, tmp_path):
+    for n in range(2):
+        path = tmp_path / f"{n}.npz.xz"
+        shards.write_shard(path, frames[n:])
+        shards.enter(tmp_path, path, frames[n:], {"shard": n})
+    assert [len(part) for part in shards.read_labels(tmp_path)] == [40, 39]
+    shards.write_shard(tmp_path / "1.npz.xz", frames)
+    with pytest.raises(ValueError, match=r"1.npz.xz to have the SHA-256"):
+        list(shards.read_labels(tmp_path))
+
+
+def test_counts_of_what_labels_cover(frames):
+    coverage = Coverage()
+    coverage.add(frames)
+    assert coverage.elements["condensed"] == {11: 30, 17: 30}
+    assert coverage.pairs["isolated"] == {(1, 6): 10, (1, 8): 10, (6, 8): 10}
+    assert coverage.atoms[1] == 40
+    assert len(coverage.pressures) == 30
+    assert sum(coverage.pairs_seen("condensed")) == 30
+    assert len(coverage.pairs_seen("condensed")) == 89 * 88 // 2
+    assert histogram([0, 1, 1.5, 2, 9], (1.0, 2.0)) == [("below 1", 1), ("1 to 2", 2), ("2 and more", 2)]
+
+
+# -- the committed labels
+
+
+def test_committed_shards_are_those_of_the_manifest():
+    assert sorted(path.name for path in LABELS.glob("*.npz.xz")) == sorted(MANIFEST)
+    held_out = shards.sha256(LIST)
+    for name, entry in MANIFEST.items():
+        assert shards.sha256(LABELS / name) == entry["sha256"]
+        assert entry["bytes"] == (LABELS / name).stat().st_size < 5e6
+        assert entry["held_out_sha256"] == held_out
+        assert entry["version"] <= structures.VERSION
+    assert sum(entry["bytes"] for entry in MANIFEST.values()) < 40e6
+
+
+@pytest.mark.parametrize("name", sorted(MANIFEST)[:1] + sorted(MANIFEST)[-1:])
+def test_committed_labels_are_sane(name):
+    held_out = read_held_out()
+    frames = shards.read_shard(LABELS / name)
+    assert len(frames) == MANIFEST[name]["structures"]
+    assert sum(len(frame.atoms) for frame in frames) == MANIFEST[name]["atoms"]
+    assert {frame.kind for frame in frames} <= set(structures.MAKERS)
+    for frame in frames:
+        assert geometry.reduced_formula(frame.atoms) not in held_out
+        assert np.linalg.norm(frame.label.forces, axis=1).max() < 1.001 * LARGEST_FORCE
+        np.testing.assert_allclose(frame.label.forces.sum(axis=0), 0, atol=0.02)
+        assert (not frame.atoms.pbc.all()) <= (not frame.label.stress.any())
