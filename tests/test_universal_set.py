@@ -16,7 +16,7 @@ sys.path.insert(0, str(FOLDER))  # scripts with a package beside them, not a par
 
 import label  # noqa: E402
 from held_out import LIST, is_test, read_held_out  # noqa: E402
-from universal_set import geometry, shards, structures  # noqa: E402
+from universal_set import geometry, kinds, shards, structures  # noqa: E402
 from universal_set.builders import LATTICES, VACUUM, lattice, packing, substituted  # noqa: E402
 from universal_set.coverage import Coverage, histogram  # noqa: E402
 from universal_set.elements import ELEMENTS, RELATIVES  # noqa: E402
@@ -116,10 +116,11 @@ def test_the_rare_comes_more_often():
 # -- generators
 
 
-@pytest.mark.parametrize("kind", list(structures.MAKERS))
+@pytest.mark.parametrize("kind", list(kinds.MAKERS))
 def test_structures_of_each_kind_are_sane(seeds, kind):
-    for shard in range(3):
-        index = [k for k, _ in structures.order_of_kinds()].index(kind)
+    version = next(version for version, plan in structures.PLANS.items() if kind in plan.jobs)
+    for shard in range(structures.PLANS[version].first_shard, structures.PLANS[version].first_shard + 3):
+        index = [k for k, _ in structures.order_of_kinds(version)].index(kind)
         frames = label_jobs({index: structures.make_job(seeds, shard, index)}, quiet, seeds.allows)
         assert frames
         for frame in frames:
@@ -136,30 +137,48 @@ def test_a_job_comes_again_and_others_differ(seeds):
     def positions(shard, index):
         return next(structures.make_job(seeds, shard, index).recipe).structures[0].positions
 
-    index = [kind for kind, _ in structures.order_of_kinds()].index("hot")
+    index = [kind for kind, _ in structures.order_of_kinds(1)].index("hot")
     np.testing.assert_array_equal(positions(3, index), positions(3, index))
     assert not np.array_equal(positions(3, index), positions(4, index))
 
 
-def test_every_part_of_a_shard_is_balanced():
-    order = [kind for kind, _ in structures.order_of_kinds()]
-    assert {kind: order.count(kind) for kind in structures.PLAN} == structures.PLAN
+@pytest.mark.parametrize("version", structures.PLANS)
+def test_every_part_of_a_shard_is_balanced(version):
+    order = [kind for kind, _ in structures.order_of_kinds(version)]
+    jobs = structures.PLANS[version].jobs
+    assert {kind: order.count(kind) for kind in jobs} == jobs
     for start in range(0, len(order) - 100, 100):
-        for kind, count in structures.PLAN.items():
+        for kind, count in jobs.items():
             assert abs(order[start : start + 100].count(kind) - 100 * count / len(order)) <= 2
 
 
+def test_kinds_that_take_turns_go_on_where_the_version_before_ended():
+    for (_, before), (_, after) in itertools.pairwise(sorted(structures.PLANS.items())):
+        for kind, begun in after.begun.items():
+            n_shards = after.first_shard - before.first_shard
+            assert begun == before.begun.get(kind, 0) + n_shards * before.jobs[kind]
+        assert structures.version_of(after.first_shard - 1) < structures.version_of(after.first_shard)
+
+
 def test_every_pair_and_every_element_has_its_turn():
-    assert sorted(map(sorted, structures.PAIRS_IN_TURN)) == sorted(
+    assert sorted(map(sorted, kinds.PAIRS_IN_TURN)) == sorted(
         map(sorted, itertools.combinations_with_replacement(ELEMENTS, 2))
     )
 
 
+def test_pairs_without_crystals_come_first(seeds):
+    assert len(set(seeds.rarest_pairs)) == 89 * 88 // 2
+    seen = [seeds.pairs[pair] for pair in seeds.rarest_pairs]
+    noble = [any(z in (2, 10, 18, 36, 54) for z in pair) for pair in seeds.rarest_pairs]
+    assert noble == sorted(noble)
+    assert (np.diff(seen[: noble.index(True)]) >= 0).all()
+
+
 def test_a_held_out_dimer_becomes_a_trimer(seeds):
-    ranks = {tuple(sorted(pair)): rank for rank, pair in enumerate(structures.PAIRS_IN_TURN)}
+    ranks = {tuple(sorted(pair)): rank for rank, pair in enumerate(kinds.PAIRS_IN_TURN)}
     for pair, size in {(3, 17): 3, (3, 9): 2}.items():  # LiCl is held out, LiF is not
-        draw = structures.Draw(seeds, np.random.default_rng(1), ranks[pair])
-        _, recipe = structures.dimer(draw)
+        draw = kinds.Draw(seeds, np.random.default_rng(1), ranks[pair])
+        _, recipe = kinds.dimer(draw)
         assert {len(a) for a in next(recipe).structures} == {size}
 
 
@@ -217,7 +236,7 @@ def test_packings_are_pushed_apart():
 
 
 def test_slabs_have_vacuum(seeds):
-    _, recipe = structures.surface(structures.Draw(seeds, np.random.default_rng(1), 0))
+    _, recipe = kinds.surface(kinds.Draw(seeds, np.random.default_rng(1), 0))
     atoms = next(recipe).structures[0]
     heights = np.sort(atoms.get_scaled_positions(wrap=False)[:, 2]) * atoms.cell.lengths()[2]
     assert atoms.cell.lengths()[2] - np.ptp(heights) > VACUUM - 1.5
@@ -271,7 +290,7 @@ def test_held_out_formulas_and_what_is_not_kept_are_left_out():
 
 
 def test_a_shard_that_was_stopped_goes_on(seeds, tmp_path, monkeypatch):
-    monkeypatch.setattr(label, "PLAN", {"some": 8})
+    monkeypatch.setattr(label, "PLANS", {1: structures.Plan(0, {"some": 8})})
     monkeypatch.setattr(label, "JOBS_PER_PART", 4)
     in_one_go = label.label_shard(0, seeds, quiet, tmp_path / "one", np.inf)
 
@@ -368,7 +387,7 @@ def test_committed_shards_are_those_of_the_manifest():
         assert shards.sha256(LABELS / name) == entry["sha256"]
         assert entry["bytes"] == (LABELS / name).stat().st_size < 5e6
         assert entry["held_out_sha256"] == held_out
-        assert entry["version"] <= structures.VERSION
+        assert entry["version"] == structures.version_of(entry["shard"])
     assert sum(entry["bytes"] for entry in MANIFEST.values()) < 40e6
 
 
@@ -378,7 +397,7 @@ def test_committed_labels_are_sane(name):
     frames = shards.read_shard(LABELS / name)
     assert len(frames) == MANIFEST[name]["structures"]
     assert sum(len(frame.atoms) for frame in frames) == MANIFEST[name]["atoms"]
-    assert {frame.kind for frame in frames} <= set(structures.MAKERS)
+    assert {frame.kind for frame in frames} <= set(kinds.MAKERS)
     for frame in frames:
         assert geometry.reduced_formula(frame.atoms) not in held_out
         assert np.linalg.norm(frame.label.forces, axis=1).max() < 1.001 * LARGEST_FORCE

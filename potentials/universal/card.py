@@ -14,8 +14,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from universal_set.coverage import FORCES, OFTEN, PRESSURES, VOLUMES, Coverage, histogram
 from universal_set.elements import ELEMENTS
+from universal_set.kinds import MAKERS
 from universal_set.shards import read_labels, read_manifest
-from universal_set.structures import MAKERS
 
 LABELS = Path(__file__).parent / "labels"
 N_THIN = 20  # elements in the list of what is thin

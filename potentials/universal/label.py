@@ -4,7 +4,7 @@
 
 Writes ``labels/NNNN.npz.xz`` and enters each finished shard into ``labels/manifest.json``. What is done of an
 unfinished shard lies in the folder ``work`` in parts, so that little is lost; the same structures come again whenever a
-shard is made with the same version of the generators, seeds and held-out formulas. Needs what
+shard is made with the same seeds and held-out formulas. Needs what
 ``universal_set/teacher.py`` names.
 """
 
@@ -18,17 +18,22 @@ from held_out import LIST, read_held_out
 from universal_set.labelling import label_jobs
 from universal_set.seeds import Seeds, read_frames
 from universal_set.shards import Labelled, enter, read_manifest, read_shard, sha256, write_shard
-from universal_set.structures import PLAN, VERSION, make_job
+from universal_set.structures import PLANS, make_job, version_of
 
 HERE = Path(__file__).parent
 JOBS_PER_PART = 60
 
 
+def part_folder(work: Path, shard: int) -> Path:
+    """Folder of the parts of an unfinished shard."""
+    return work / f"v{version_of(shard)}-{shard:04d}"
+
+
 def label_shard(shard: int, seeds: Seeds, teacher: Any, work: Path, deadline: float) -> list[Labelled] | None:  # noqa: ANN401
     """All labels of a shard, part by part from `work` where they are there; None when time is over first."""
-    folder = work / f"v{VERSION}-{shard:04d}"
+    folder = part_folder(work, shard)
     folder.mkdir(parents=True, exist_ok=True)
-    n_jobs = sum(PLAN.values())
+    n_jobs = sum(PLANS[version_of(shard)].jobs.values())
     frames: list[Labelled] = []
     for start in range(0, n_jobs, JOBS_PER_PART):
         path = folder / f"{start:04d}.npz.xz"
@@ -66,7 +71,6 @@ def main() -> None:
     seeds = Seeds(read_frames(arguments.seeds), read_held_out())
     teacher = Teacher(torch_form(arguments.weights, arguments.work))
     made_with = {
-        "version": VERSION,
         "teacher": arguments.weights.stem,
         "teacher_sha256": sha256(arguments.weights),
         "seeds_sha256": sha256(arguments.seeds),
@@ -81,8 +85,8 @@ def main() -> None:
         if frames is None:
             break
         write_shard(path, frames)
-        enter(arguments.labels, path, frames, {"shard": shard, **made_with})
-        shutil.rmtree(arguments.work / f"v{VERSION}-{shard:04d}")
+        enter(arguments.labels, path, frames, {"shard": shard, "version": version_of(shard), **made_with})
+        shutil.rmtree(part_folder(arguments.work, shard))
         print(f"{path.name}: {len(frames)} structures, {path.stat().st_size} bytes", flush=True)
 
 

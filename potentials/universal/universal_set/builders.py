@@ -13,6 +13,7 @@ LATTICES = ("fcc", "bcc", "hcp", "diamond", "sc")
 _CELL_OVER_BOND = {"fcc": 2**0.5, "bcc": 2 / 3**0.5, "hcp": 1.0, "diamond": 4 / 3**0.5, "sc": 1.0}
 VACUUM = 9.0  # A, between a slab and its images, beyond the teacher's cutoff
 THINNEST_SLAB = 5.0  # A
+MOLECULAR_ATOMS = 32  # at most, of a box of molecules
 
 
 def lattice(name: str, number: int, distance: float) -> Atoms:
@@ -35,8 +36,8 @@ def with_elements(atoms: Atoms, new: dict[int, int]) -> Atoms:
     return result
 
 
-def substituted(crystal: Atoms, seeds: Seeds, rng: np.random.Generator) -> Atoms:
-    """Prototype with other elements: a rare pair on two of its sites, or each element by a relative.
+def substitution(crystal: Atoms, seeds: Seeds, rng: np.random.Generator) -> dict[int, int]:
+    """Other elements for a prototype: a rare pair on two of its sites, or a relative of each element.
 
     A pair goes to the sites of two elements in the order of electronegativity, so that anions stay anions.
     """
@@ -50,7 +51,64 @@ def substituted(crystal: Atoms, seeds: Seeds, rng: np.random.Generator) -> Atoms
     for z in old:
         if z not in new:
             new[z] = int(rng.choice(RELATIVES[z])) if rng.random() < odds else z
-    return with_elements(crystal, new)
+    return new
+
+
+def substituted(crystal: Atoms, seeds: Seeds, rng: np.random.Generator) -> Atoms:
+    """Prototype with other elements, see `substitution`."""
+    return with_elements(crystal, substitution(crystal, seeds, rng))
+
+
+def binary(crystal: Atoms, pair: tuple[int, int]) -> Atoms:
+    """Prototype of two elements with two others in the order of electronegativity."""
+    old = sorted({int(z) for z in crystal.numbers}, key=ELECTRONEGATIVITY.__getitem__)
+    return with_elements(crystal, dict(zip(old, sorted(pair, key=ELECTRONEGATIVITY.__getitem__), strict=True)))
+
+
+def interface(crystal: Atoms, seeds: Seeds, rng: np.random.Generator) -> Atoms:
+    """Coherent interfaces: a supercell of two to four cells along one axis, half of it with other elements."""
+    count = 4 if 4 * len(crystal) <= LARGEST else 2
+    repeats = [1, 1, 1]
+    repeats[int(rng.integers(3))] = count
+    atoms = crystal.repeat(tuple(repeats))
+    upper = np.arange(len(atoms)) >= len(atoms) // 2  # cells come one after the other along the axis
+    new = substitution(crystal, seeds, rng)
+    before = RADII[atoms.numbers].mean()
+    atoms.numbers[upper] = [new[int(z)] for z in atoms.numbers[upper]]
+    return scaled(atoms, (RADII[atoms.numbers].mean() / before) ** 3)
+
+
+def molecular(rng: np.random.Generator) -> Atoms:
+    """Molecules of one or two kinds of the G2 set, turned at random, at about the density of their liquids."""
+    kinds = [molecule(str(name)) for name in rng.choice(g2.names, 2)]
+    kinds = kinds[: 1 + (rng.random() < 0.5)]
+    chosen: list[Atoms] = []
+    while sum(map(len, chosen)) + len(kinds[len(chosen) % len(kinds)]) <= MOLECULAR_ATOMS:
+        chosen.append(kinds[len(chosen) % len(kinds)].copy())
+    numbers = np.concatenate([part.numbers for part in chosen])
+    volume = float((4 / 3 * np.pi * (RADII[numbers] + 0.8) ** 3).sum()) * rng.uniform(1.1, 1.8)
+    for growth in 1.1 ** np.arange(20):
+        atoms = _placed(chosen, np.cbrt(volume * growth), rng)
+        if atoms is not None:
+            return atoms
+    raise RuntimeError(f"no place for {numbers.size} atoms of molecules in {volume * growth:.0f} A^3")
+
+
+def _placed(molecules: list[Atoms], edge: float, rng: np.random.Generator) -> Atoms | None:
+    """Molecules at random in a cubic cell of `edge` A, no two closer than their radii and 0.9 A; None if it is full."""
+    atoms = Atoms(cell=[edge] * 3, pbc=True)
+    for new in molecules:
+        for _ in range(100):
+            turn, _ = np.linalg.qr(rng.normal(0, 1, (3, 3)))
+            positions = (new.positions - new.positions.mean(axis=0)) @ turn + edge * rng.random(3)
+            ways = positions[:, None] - atoms.positions[None]
+            distances = np.linalg.norm(ways - edge * np.round(ways / edge), axis=-1)
+            if (distances > RADII[new.numbers][:, None] + RADII[atoms.numbers][None] + 0.9).all():
+                atoms += Atoms(numbers=new.numbers, positions=positions)
+                break
+        else:
+            return None
+    return atoms
 
 
 def alloy(seeds: Seeds, rng: np.random.Generator) -> Atoms:

@@ -14,6 +14,7 @@ from universal_set.elements import ELEMENTS, NOBLE_GASES
 from universal_set.geometry import reduced_formula
 
 LARGEST = 40  # atoms
+ORDER_SEED = 1  # of lists that are walked through in a random order
 
 
 def read_frames(path: Path) -> list[Atoms]:
@@ -47,6 +48,7 @@ class Seeds:
         self._crystal_odds = _normalized([self._rarity(a) for a in self.crystals])
         self._element_odds = _normalized([(1 + self.elements[z]) ** -0.5 for z in ELEMENTS])
         self._all_pairs = list(combinations(ELEMENTS, 2))
+        self.rarest_pairs = self._by_rarity()
         self._pair_odds = _normalized([self._pair_weight(pair) for pair in self._all_pairs])
 
     def _rarity(self, atoms: Atoms) -> float:
@@ -58,6 +60,12 @@ class Seeds:
         """Rarity of a pair; noble gases form few compounds and count a fifth."""
         noble = sum(z in NOBLE_GASES for z in pair)
         return (1 + self.pairs[pair]) ** -0.5 * 0.2**noble
+
+    def _by_rarity(self) -> list[tuple[int, int]]:
+        """All pairs of different elements, the rarest first, but those with noble gases at the end."""
+        mixed = np.random.default_rng(ORDER_SEED).permutation(self._all_pairs).tolist()
+        pairs = [(int(first), int(second)) for first, second in mixed]
+        return sorted(pairs, key=lambda pair: (sum(z in NOBLE_GASES for z in pair), self.pairs[pair]))
 
     def allows(self, atoms: Atoms) -> bool:
         """Whether the formula of `atoms` is not held out."""
