@@ -119,7 +119,8 @@ def test_the_rare_comes_more_often():
 @pytest.mark.parametrize("kind", list(kinds.MAKERS))
 def test_structures_of_each_kind_are_sane(seeds, kind):
     version = next(version for version, plan in structures.PLANS.items() if kind in plan.jobs)
-    for shard in range(structures.PLANS[version].first_shard, structures.PLANS[version].first_shard + 3):
+    first = structures.PLANS[version].first_shard
+    for shard in (first, first + 1):
         index = [k for k, _ in structures.order_of_kinds(version)].index(kind)
         frames = label_jobs({index: structures.make_job(seeds, shard, index)}, quiet, seeds.allows)
         assert frames
@@ -127,7 +128,8 @@ def test_structures_of_each_kind_are_sane(seeds, kind):
             assert frame.kind == kind
             assert 1 <= len(frame.atoms) <= 40
             assert np.isfinite(frame.atoms.positions).all()
-            assert geometry.closest_contact(frame.atoms) > 0.45
+            if kind not in ("dynamics", "pressed"):  # nothing keeps moving atoms apart here
+                assert geometry.closest_contact(frame.atoms) > 0.45
             assert set(frame.atoms.numbers) <= set(ELEMENTS)
             assert frame.atoms.pbc.all() == (kind not in ("cluster", "molecule", "atom", "trimer", "dimer"))
             assert geometry.reduced_formula(frame.atoms) not in seeds.held_out
@@ -138,8 +140,8 @@ def test_a_job_comes_again_and_others_differ(seeds):
         return next(structures.make_job(seeds, shard, index).recipe).structures[0].positions
 
     index = [kind for kind, _ in structures.order_of_kinds(1)].index("hot")
-    np.testing.assert_array_equal(positions(3, index), positions(3, index))
-    assert not np.array_equal(positions(3, index), positions(4, index))
+    np.testing.assert_array_equal(positions(0, index), positions(0, index))
+    assert not np.array_equal(positions(0, index), positions(1, index))
 
 
 @pytest.mark.parametrize("version", structures.PLANS)
@@ -391,7 +393,7 @@ def test_committed_shards_are_those_of_the_manifest():
     assert sum(entry["bytes"] for entry in MANIFEST.values()) < 40e6
 
 
-@pytest.mark.parametrize("name", sorted(MANIFEST)[:1] + sorted(MANIFEST)[-1:])
+@pytest.mark.parametrize("name", sorted({min(MANIFEST), max(MANIFEST)}))
 def test_committed_labels_are_sane(name):
     held_out = read_held_out()
     frames = shards.read_shard(LABELS / name)

@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from universal_set import builders
-from universal_set.elements import ELEMENTS, bond_length, crystal_distance
+from universal_set.elements import ELEMENTS, NOBLE_GASES, bond_length, crystal_distance
 from universal_set.geometry import rattled, repeated, scaled, strained, thermal
 from universal_set.recipes import Recipe, dynamics, relaxation, relaxed_then_warm, single
 from universal_set.seeds import ORDER_SEED, Seeds
@@ -188,7 +188,7 @@ def binary(draw: Draw) -> tuple[str, Recipe]:
     pair = draw.seeds.rarest_pairs[draw.rank % len(draw.seeds.rarest_pairs)]
     while True:
         crystal = draw.seeds.crystal(draw.rng, 12)
-        if len(set(crystal.numbers)) == 2:
+        if len(set(crystal.numbers)) == 2 and not set(crystal.numbers) & set(NOBLE_GASES):  # too open as prototypes
             atoms = builders.binary(crystal, pair)
             if draw.seeds.allows(atoms):
                 break
