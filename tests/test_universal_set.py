@@ -23,6 +23,7 @@ from universal_set.elements import ELEMENTS, RELATIVES  # noqa: E402
 from universal_set.labelling import LARGEST_FORCE, label_jobs  # noqa: E402
 from universal_set.recipes import Ask, Label, dynamics, relaxation, single  # noqa: E402
 from universal_set.seeds import Seeds  # noqa: E402
+from universal_set.split import is_validation  # noqa: E402
 
 LABELS = FOLDER / "labels"
 MANIFEST = shards.read_manifest(LABELS)["shards"]
@@ -365,6 +366,18 @@ def test_a_changed_shard_is_told_apart(frames, tmp_path):
     shards.write_shard(tmp_path / "1.npz.xz", frames)
     with pytest.raises(ValueError, match=r"1.npz.xz to have the SHA-256"):
         list(shards.read_labels(tmp_path))
+
+
+def test_validation_shares_no_formula_with_training(frames):
+    salts = []
+    for first, second in itertools.product(ELEMENTS[::3], ELEMENTS[1::3]):
+        atoms = geometry.repeated(bulk("NaCl", "rocksalt", a=5.6), 4)
+        atoms.numbers = np.resize([first, second], len(atoms))
+        salts.append(frames[1]._replace(atoms=atoms))
+    chosen = [is_validation(salt, 0.1) for salt in salts]
+    assert 0.07 < np.mean(chosen) < 0.13
+    assert chosen == [is_validation(salt._replace(atoms=salt.atoms.repeat(2), job=7), 0.1) for salt in salts]
+    assert not is_validation(frames[1]._replace(kind="element"), 1.0)
 
 
 def test_counts_of_what_labels_cover(frames):
