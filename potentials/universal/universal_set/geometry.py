@@ -118,9 +118,13 @@ def rattled(atoms: Atoms, rng: np.random.Generator, width: float) -> Atoms:
 
 
 def thermal(atoms: Atoms, rng: np.random.Generator, temperature: float) -> Atoms:
-    """Copy with displacements as the elastic network has them at `temperature` K, classically."""
+    """Copy with displacements as the elastic network has them at `temperature` K, classically.
+
+    They are random numbers times the inverse square root of the Hessian, which does not depend on how LAPACK chooses
+    among modes of one stiffness: structures come again on other machines.
+    """
     values, modes = stiffness(atoms)
-    amplitudes = rng.normal(0, 1, values.size) * np.sqrt(units.kB * temperature / values)
+    amplitudes = modes.T @ rng.normal(0, 1, values.size) * np.sqrt(units.kB * temperature / values)
     return displaced(atoms, (modes @ amplitudes).reshape(-1, 3))
 
 

@@ -1,7 +1,8 @@
 """Which structures a shard is made of. Everything random in job `index` of a shard comes from its own seed.
 
 A shard has so many jobs of each kind, in a fixed and well mixed order, so that every part of it is balanced. Its number
-decides the version: from some shard on, a later version with another plan holds.
+decides the version: from some shard on, a later version with another plan holds. Shards before the first plan are of
+version 1, whose thermal displacements were not the same on every machine: their labels stay, but cannot be made again.
 """
 
 from collections.abc import Mapping
@@ -26,28 +27,6 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    1: Plan(
-        first_shard=0,
-        jobs={
-            "near": 230,
-            "thermal": 140,
-            "relaxed": 60,
-            "dynamics": 32,
-            "hot": 45,
-            "volume": 45,
-            "swapped": 60,
-            "alloy": 24,
-            "element": 54,
-            "defect": 36,
-            "slab": 36,
-            "packing": 22,
-            "cluster": 24,
-            "molecule": 36,
-            "atom": 12,
-            "trimer": 30,
-            "dimer": 500,
-        },
-    ),
     2: Plan(
         first_shard=2,
         jobs={
@@ -88,7 +67,10 @@ class Job(NamedTuple):
 
 def version_of(shard: int) -> int:
     """Version of the plan that holds for a shard."""
-    return max(version for version, plan in PLANS.items() if plan.first_shard <= shard)
+    known = [version for version, plan in PLANS.items() if plan.first_shard <= shard]
+    if not known:
+        raise ValueError(f"expected a shard from {min(p.first_shard for p in PLANS.values())} on, got {shard}")
+    return max(known)
 
 
 def order_of_kinds(version: int) -> list[tuple[str, int]]:
