@@ -307,7 +307,7 @@ def test_held_out_formulas_and_what_is_not_kept_are_left_out():
 def test_a_shard_that_was_stopped_goes_on(seeds, tmp_path, monkeypatch):
     monkeypatch.setattr(label, "PLANS", {2: structures.Plan(0, {"some": 8})})
     monkeypatch.setattr(label, "JOBS_PER_PART", 4)
-    in_one_go = label.label_shard(2, seeds, quiet, tmp_path / "one", np.inf)
+    in_one_go, n_jobs = label.label_shard(2, seeds, quiet, tmp_path / "one", np.inf)
 
     def stopped(atoms):
         if list(tmp_path.glob("two/*/*.npz.xz")):
@@ -317,10 +317,11 @@ def test_a_shard_that_was_stopped_goes_on(seeds, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         label.label_shard(2, seeds, stopped, tmp_path / "two", np.inf)
     assert len(list((tmp_path / "two").rglob("*.npz.xz"))) == 1
-    assert label.label_shard(2, seeds, quiet, tmp_path / "two", 0.0) is None  # no time left
-    resumed = label.label_shard(2, seeds, quiet, tmp_path / "two", np.inf)
+    half, n_half = label.label_shard(2, seeds, quiet, tmp_path / "two", 0.0)  # no time left
+    assert ({frame.job for frame in half}, n_half) == ({0, 1, 2, 3}, 4)
+    resumed, _ = label.label_shard(2, seeds, quiet, tmp_path / "two", np.inf)
     assert [frame.atoms for frame in resumed] == [frame.atoms for frame in in_one_go]
-    assert len({frame.job for frame in resumed}) == 8
+    assert len({frame.job for frame in resumed}) == n_jobs == 8
 
 
 # -- shards

@@ -29,23 +29,28 @@ def part_folder(work: Path, shard: int) -> Path:
     return work / f"v{version_of(shard)}-{shard:04d}"
 
 
-def label_shard(shard: int, seeds: Seeds, teacher: Any, work: Path, deadline: float) -> list[Labelled] | None:  # noqa: ANN401
-    """All labels of a shard, part by part from `work` where they are there; None when time is over first."""
+def jobs_of(shard: int) -> int:
+    """Count the jobs of a whole shard."""
+    return sum(PLANS[version_of(shard)].jobs.values())
+
+
+def label_shard(shard: int, seeds: Seeds, teacher: Any, work: Path, deadline: float) -> tuple[list[Labelled], int]:  # noqa: ANN401
+    """Label a shard until `deadline` and count the jobs done; parts come from `work` where they are there."""
     folder = part_folder(work, shard)
     folder.mkdir(parents=True, exist_ok=True)
-    n_jobs = sum(PLANS[version_of(shard)].jobs.values())
+    n_jobs = jobs_of(shard)
     frames: list[Labelled] = []
     for start in range(0, n_jobs, JOBS_PER_PART):
         path = folder / f"{start:04d}.npz.xz"
         if not path.exists():
             if time.time() > deadline:
-                return None
+                return frames, start
             began = time.perf_counter()
             jobs = {n: make_job(seeds, shard, n) for n in range(start, min(start + JOBS_PER_PART, n_jobs))}
             write_shard(path, label_jobs(jobs, teacher, seeds.allows))
             print(f"shard {shard} jobs {start}+ {time.perf_counter() - began:.0f} s", flush=True)
         frames += read_shard(path)
-    return frames
+    return frames, n_jobs
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -55,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, required=True, help="weights of the teacher, .nqx")
     parser.add_argument("--shards", default="0:1", help="first:last+1, of those that are not in the manifest")
     parser.add_argument("--hours", type=float, default=1e6, help="begin no part after so many hours")
+    parser.add_argument("--close", action="store_true", help="write the last shard as it is when time is over")
     parser.add_argument("--labels", type=Path, default=HERE / "labels", help="folder of the shards")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder of unfinished shards")
     return parser.parse_args()
@@ -81,11 +87,13 @@ def main() -> None:
         path = arguments.labels / f"{shard:04d}.npz.xz"
         if path.name in read_manifest(arguments.labels)["shards"]:
             continue
-        frames = label_shard(shard, seeds, teacher, arguments.work, deadline)
-        if frames is None:
+        frames, n_jobs = label_shard(shard, seeds, teacher, arguments.work, deadline)
+        if not frames or (n_jobs < jobs_of(shard) and not arguments.close):
             break
         write_shard(path, frames)
-        enter(arguments.labels, path, frames, {"shard": shard, "version": version_of(shard), **made_with})
+        enter(
+            arguments.labels, path, frames, {"shard": shard, "version": version_of(shard), "jobs": n_jobs, **made_with}
+        )
         shutil.rmtree(part_folder(arguments.work, shard))
         print(f"{path.name}: {len(frames)} structures, {path.stat().st_size} bytes", flush=True)
 
