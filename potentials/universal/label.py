@@ -1,11 +1,10 @@
 """Label structures with the teacher, shard by shard. Stop it at will: the same command goes on.
 
-    python potentials/universal/label.py --seeds seeds.extxyz.xz --weights nequix-oam-1-pft.nqx --shards 0:10
+    python potentials/universal/label.py --seeds seeds.extxyz.xz --weights nequix-oam-1-pft.nqx --shards 2:10
 
 Writes ``labels/NNNN.npz.xz`` and enters each finished shard into ``labels/manifest.json``. What is done of an
 unfinished shard lies in the folder ``work`` in parts, so that little is lost; the same structures come again whenever a
-shard is made with the same seeds and held-out formulas. Needs what
-``universal_set/teacher.py`` names.
+shard is made with the same seeds and held-out formulas. Needs what ``universal_set/teacher.py`` names.
 """
 
 import argparse
@@ -53,12 +52,22 @@ def label_shard(shard: int, seeds: Seeds, teacher: Any, work: Path, deadline: fl
     return frames, n_jobs
 
 
+def origin(weights: Path, seeds: Path) -> dict[str, str]:
+    """Say from which files labels come."""
+    return {
+        "teacher": weights.stem,
+        "teacher_sha256": sha256(weights),
+        "seeds_sha256": sha256(seeds),
+        "held_out_sha256": sha256(LIST),
+    }
+
+
 def parse_arguments() -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=Path, required=True, help="seed crystals, .extxyz.xz")
     parser.add_argument("--weights", type=Path, required=True, help="weights of the teacher, .nqx")
-    parser.add_argument("--shards", default="0:1", help="first:last+1, of those that are not in the manifest")
+    parser.add_argument("--shards", required=True, help="first:last+1, of those that are not in the manifest")
     parser.add_argument("--hours", type=float, default=1e6, help="begin no part after so many hours")
     parser.add_argument("--close", action="store_true", help="write the last shard as it is when time is over")
     parser.add_argument("--labels", type=Path, default=HERE / "labels", help="folder of the shards")
@@ -76,12 +85,7 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     seeds = Seeds(read_frames(arguments.seeds), read_held_out())
     teacher = Teacher(torch_form(arguments.weights, arguments.work))
-    made_with = {
-        "teacher": arguments.weights.stem,
-        "teacher_sha256": sha256(arguments.weights),
-        "seeds_sha256": sha256(arguments.seeds),
-        "held_out_sha256": sha256(LIST),
-    }
+    sources = origin(arguments.weights, arguments.seeds)
     first, end = map(int, arguments.shards.split(":"))
     for shard in range(first, end):
         path = arguments.labels / f"{shard:04d}.npz.xz"
@@ -91,9 +95,8 @@ def main() -> None:
         if not frames or (n_jobs < jobs_of(shard) and not arguments.close):
             break
         write_shard(path, frames)
-        enter(
-            arguments.labels, path, frames, {"shard": shard, "version": version_of(shard), "jobs": n_jobs, **made_with}
-        )
+        made_with = {"shard": shard, "version": version_of(shard), "jobs": n_jobs, **sources}
+        enter(arguments.labels, path, frames, made_with)
         shutil.rmtree(part_folder(arguments.work, shard))
         print(f"{path.name}: {len(frames)} structures, {path.stat().st_size} bytes", flush=True)
 
