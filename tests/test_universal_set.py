@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from e3nn import o3
 
 FOLDER = Path(__file__).parents[1] / "potentials" / "universal"
 sys.path.insert(0, str(FOLDER))  # scripts with a package beside them, not a part of mlpot
@@ -21,6 +23,7 @@ from universal_set.builders import LATTICES, VACUUM, lattice, packing, substitut
 from universal_set.coverage import Coverage, histogram  # noqa: E402
 from universal_set.elements import ELEMENTS, RELATIVES  # noqa: E402
 from universal_set.labelling import LARGEST_FORCE, label_jobs  # noqa: E402
+from universal_set.products import Messages  # noqa: E402
 from universal_set.recipes import Ask, Label, dynamics, relaxation, single  # noqa: E402
 from universal_set.seeds import Seeds  # noqa: E402
 from universal_set.split import is_validation  # noqa: E402
@@ -302,6 +305,32 @@ def test_held_out_formulas_and_what_is_not_kept_are_left_out():
 
     frames = label_jobs({5: structures.Job("some", "here", recipe())}, quiet, lambda a: "Ag" not in a.symbols)
     assert [(str(f.atoms.symbols), f.job, f.frame) for f in frames] == [("Cu", 5, 0)]
+
+
+def test_fast_messages_are_those_of_e3nn():
+    torch.manual_seed(1)
+    features, harmonics = o3.Irreps("8x0e + 4x1o + 2x2e"), o3.Irreps.spherical_harmonics(3)
+    pairs = itertools.product(enumerate(features), enumerate(harmonics))
+    paths = [(i, j, ir) for (i, (_, f)), (j, (_, h)) in pairs for ir in f * h if ir.l < 4]
+    results = o3.Irreps([(features[i].mul, ir) for i, _, ir in paths])
+    order = torch.randperm(len(paths)).tolist()  # of the paths, hence of their weights
+    product = o3.TensorProduct(
+        features,
+        harmonics,
+        results,
+        [(paths[n][0], paths[n][1], n, "uvu", True) for n in order],
+        shared_weights=False,
+        internal_weights=False,
+    )
+    senders, receivers = torch.randint(5, (2, 40))
+    x, y, weights = torch.randn(5, features.dim), torch.randn(40, harmonics.dim), torch.randn(40, product.weight_numel)
+    expected = torch.zeros(5, results.dim).index_add(0, receivers, product(x[senders], y, weights))
+    wanted = torch.randperm(len(paths)).tolist()
+    messages = Messages(product, wanted)
+    found = messages(x, senders, receivers, y, weights[:, messages.weight_order])
+    torch.testing.assert_close(
+        found, torch.cat([expected[:, results.slices()[n]] for n in wanted], 1), atol=2e-5, rtol=0
+    )
 
 
 def test_a_shard_that_was_stopped_goes_on(seeds, tmp_path, monkeypatch):
