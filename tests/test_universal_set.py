@@ -158,6 +158,13 @@ def test_every_part_of_a_shard_is_balanced(version):
             assert abs(order[start : start + 100].count(kind) - 100 * count / len(order)) <= 2
 
 
+def test_kinds_that_take_turns_go_on_where_the_version_before_ended():
+    for before, after in itertools.pairwise(structures.PLANS.values()):
+        n_shards = after.first_shard - before.first_shard
+        for kind in ("element", "atom", "dimer"):
+            assert after.begun[kind] == before.begun[kind] + n_shards * before.jobs[kind]
+
+
 def test_shards_without_a_plan_are_refused():
     first = min(plan.first_shard for plan in structures.PLANS.values())
     assert structures.version_of(first) == min(structures.PLANS)
@@ -286,6 +293,13 @@ def test_dynamics_conserves_its_energy_and_keeps_its_frames():
     steps = np.diff([a.positions for a in asked], axis=0) / (5.0 * units.fs)
     kinetic = [0.5 * 30.0 * ((v + w) ** 2).sum() / 4 for v, w in itertools.pairwise(steps)]
     assert np.ptp(potential[1:-1] + kinetic) < 0.1 * np.ptp(potential) + 0.02
+
+
+def test_atoms_far_apart_relax_to_nowhere():
+    gas = Atoms("Cu2", positions=[(0, 0, 0), (8, 8, 8)], cell=[16] * 3, pbc=True)
+    frames = run(relaxation(gas, 3, move_cell=True), quiet)
+    assert len(frames) == 1
+    assert np.isfinite(frames[0][0].positions).all()
 
 
 def test_a_path_ends_with_its_first_unusable_label():

@@ -15,6 +15,7 @@ SPRING = 60.0  # eV A: k d^3
 FADING = 4.0  # decay of a spring with the distance beyond the nearest neighbours, in units of that distance
 BENDING = 0.1  # stiffness across a bond over that along it
 SOFTEST = 0.3  # eV/A^2, floor of the stiffness of any mode
+SOFTEST_BULK = 1e-3  # eV/A^3, where no two atoms are neighbors
 REACH = 5.5  # A, of springs
 ISOLATED_MARGIN = 8.0  # A, around what is not periodic, beyond the teacher's cutoff
 
@@ -75,9 +76,9 @@ def stiffness(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bulk_stiffness(atoms: Atoms) -> float:
-    """Three times the bulk modulus of the elastic network, eV/A^3: pressure over linear strain."""
+    """Three times the bulk modulus of the elastic network, eV/A^3 and not below SOFTEST_BULK: pressure over strain."""
     _, _, vectors, constants = springs(atoms)
-    return float((constants * (vectors**2).sum(1)).sum() / (6 * atoms.get_volume()))
+    return max(SOFTEST_BULK, float((constants * (vectors**2).sum(1)).sum() / (6 * atoms.get_volume())))
 
 
 def scaled(atoms: Atoms, ratio: float) -> Atoms:

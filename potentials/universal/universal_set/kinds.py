@@ -13,7 +13,7 @@ from ase import Atoms
 
 from universal_set import builders
 from universal_set.elements import ELEMENTS, NOBLE_GASES, bond_length, crystal_distance
-from universal_set.geometry import rattled, repeated, scaled, strained, thermal
+from universal_set.geometry import closest_contact, rattled, repeated, scaled, strained, thermal
 from universal_set.recipes import Recipe, dynamics, relaxation, relaxed_then_warm, single
 from universal_set.seeds import ORDER_SEED, Seeds
 
@@ -197,6 +197,21 @@ def binary(draw: Draw) -> tuple[str, Recipe]:
     return source_of(crystal), relaxed_then_warm(atoms, draw.rng, 4, (300.0, 1000.0))
 
 
+def compound(draw: Draw) -> tuple[str, Recipe]:
+    """Like `binary`, but with atoms that touch: prototypes of open crystals made a gas of others there."""
+    pair = draw.seeds.rarest_pairs[draw.rank % len(draw.seeds.rarest_pairs)]
+    while True:
+        crystal = draw.seeds.crystal(draw.rng, 12)
+        if len(set(crystal.numbers)) == 2:
+            atoms = builders.binary(crystal, pair)
+            contact = closest_contact(atoms)
+            if draw.seeds.allows(atoms) and contact < np.inf:
+                break
+    atoms = scaled(atoms, (draw.rng.uniform(0.8, 1.0) / contact) ** 3)
+    atoms = rattled(strained(repeated(atoms, 6), draw.rng, 0.01), draw.rng, 0.03)
+    return source_of(crystal), relaxed_then_warm(atoms, draw.rng, 4, (300.0, 1000.0))
+
+
 def interface(draw: Draw) -> tuple[str, Recipe]:
     """Coherent interface, warm, and two steps of relaxation."""
     crystal = draw.seeds.crystal(draw.rng, 16)
@@ -232,6 +247,7 @@ MAKERS: dict[str, Callable[[Draw], tuple[str, Recipe]]] = {
     "dimer": dimer,
     "pressed": pressed,
     "binary": binary,
+    "compound": compound,
     "interface": interface,
     "molecular": molecular,
 }

@@ -26,33 +26,34 @@ class Plan(NamedTuple):
     )  # jobs of a kind in all shards of earlier versions, for kinds that take turns
 
 
+_USUAL = {
+    "near": 76,
+    "thermal": 46,
+    "relaxed": 16,
+    "dynamics": 8,
+    "pressed": 4,
+    "hot": 12,
+    "volume": 13,
+    "swapped": 14,
+    "alloy": 8,
+    "element": 14,
+    "defect": 11,
+    "slab": 11,
+    "interface": 7,
+    "packing": 7,
+    "molecular": 7,
+    "cluster": 8,
+    "molecule": 10,
+    "atom": 3,
+    "trimer": 10,
+    "dimer": 160,
+}
 PLANS = {
-    2: Plan(
-        first_shard=2,
-        jobs={
-            "near": 76,
-            "thermal": 46,
-            "relaxed": 16,
-            "dynamics": 8,
-            "pressed": 4,
-            "hot": 12,
-            "volume": 13,
-            "swapped": 14,
-            "binary": 40,
-            "alloy": 8,
-            "element": 14,
-            "defect": 11,
-            "slab": 11,
-            "interface": 7,
-            "packing": 7,
-            "molecular": 7,
-            "cluster": 8,
-            "molecule": 10,
-            "atom": 3,
-            "trimer": 10,
-            "dimer": 160,
-        },
-        begun={"element": 108, "atom": 24, "dimer": 1000},
+    2: Plan(first_shard=2, jobs=_USUAL | {"binary": 40}, begun={"element": 108, "atom": 24, "dimer": 1000}),
+    3: Plan(
+        first_shard=7,
+        jobs=_USUAL | {"compound": 40},
+        begun={"element": 178, "atom": 39, "dimer": 1800, "compound": 200},
     ),
 }
 
