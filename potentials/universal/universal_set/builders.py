@@ -17,7 +17,7 @@ MOLECULAR_ATOMS = 32  # at most, of a box of molecules
 
 
 def lattice(name: str, number: int, distance: float) -> Atoms:
-    """Primitive cell of an elemental lattice with nearest neighbours at `distance` A."""
+    """Primitive cell of an elemental lattice with nearest neighbors at `distance` A."""
     a = distance * _CELL_OVER_BOND[name]
     ratio = {"c": a * (8 / 3) ** 0.5} if name == "hcp" else {}
     atoms = bulk("X", name, a=a, **ratio)
@@ -163,12 +163,12 @@ def packing(numbers: np.ndarray, volume: float, rng: np.random.Generator) -> Ato
 def cluster(crystal: Atoms, rng: np.random.Generator) -> Atoms:
     """Cut the 3 to 14 atoms around one atom of a crystal into free space."""
     size = int(rng.integers(3, 15))
-    centres, others, vectors, distances = neighbors(crystal, 8.0)
-    centre = int(rng.integers(len(crystal)))
-    near = np.flatnonzero(centres == centre)
+    centers, others, vectors, distances = neighbors(crystal, 8.0)
+    center = int(rng.integers(len(crystal)))
+    near = np.flatnonzero(centers == center)
     near = near[np.argsort(distances[near], kind="stable")[: size - 1]]
     positions = np.concatenate([np.zeros((1, 3)), vectors[near]])
-    return Atoms(numbers=np.append(crystal.numbers[centre], crystal.numbers[others[near]]), positions=positions)
+    return Atoms(numbers=np.append(crystal.numbers[center], crystal.numbers[others[near]]), positions=positions)
 
 
 def defective(crystal: Atoms, rng: np.random.Generator) -> Atoms:

@@ -10,7 +10,7 @@ from ase.data import atomic_numbers, covalent_radii
 ELEMENTS = (*range(1, 84), *range(89, 95))  # atomic numbers: H to Bi, Ac to Pu
 RADII = covalent_radii  # A, by atomic number
 MOLECULAR = {1, 7, 8, 9, 16, 17, 34, 35, 53}  # whose covalent radius is too short for a lattice
-NOBLE_GASES = {2: 2.95, 10: 3.10, 18: 3.75, 36: 4.00, 54: 4.35}  # A, nearest neighbours of their crystals
+NOBLE_GASES = {2: 2.95, 10: 3.10, 18: 3.75, 36: 4.00, 54: 4.35}  # A, nearest neighbors of their crystals
 
 # fmt: off
 _PAULING = (
@@ -35,7 +35,7 @@ METALS = tuple(z for z in ELEMENTS if ELECTRONEGATIVITY[z] < 2.45 and z not in (
 
 
 def _relatives() -> dict[int, tuple[int, ...]]:
-    """Elements that may stand for each element: its column, or its neighbours in the rows of metals."""
+    """Elements that may stand for each element: its column, or its neighbors in the rows of metals."""
     families = [[atomic_numbers[symbol] for symbol in family.split()] for family in _FAMILIES]
     return {z: tuple(other for other in family if other != z) for family in families for z in family}
 
@@ -49,6 +49,6 @@ def bond_length(first: int, second: int) -> float:
 
 
 def crystal_distance(number: int, rng: np.random.Generator) -> float:
-    """Guess of the distance of nearest neighbours in a crystal of one element, in A; wide for molecular ones."""
+    """Guess of the distance of nearest neighbors in a crystal of one element, in A; wide for molecular ones."""
     spread = rng.uniform(0.85, 1.5 if number in MOLECULAR else 1.12)
     return spread * NOBLE_GASES.get(number, bond_length(number, number))

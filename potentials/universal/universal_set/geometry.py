@@ -1,7 +1,7 @@
 """Changes of structures at no cost: strains, volumes, thermal displacements, and how close atoms are.
 
 Thermal displacements and the steps of relaxations rest on a crude elastic network: springs of k = 60 / d^3 eV/A^2
-(d in A) between neighbours, which fade beyond the nearest ones. It is right within a factor of two from Na to diamond
+(d in A) between neighbors, which fade beyond the nearest ones. It is right within a factor of two from Na to diamond
 and O-H, so that stiff bonds move less than soft ones.
 """
 
@@ -12,7 +12,7 @@ from matscipy.neighbours import neighbour_list
 from universal_set.elements import RADII
 
 SPRING = 60.0  # eV A: k d^3
-FADING = 4.0  # decay of a spring with the distance beyond the nearest neighbours, in units of that distance
+FADING = 4.0  # decay of a spring with the distance beyond the nearest neighbors, in units of that distance
 BENDING = 0.1  # stiffness across a bond over that along it
 SOFTEST = 0.3  # eV/A^2, floor of the stiffness of any mode
 SOFTEST_BULK = 1e-3  # eV/A^3, where no two atoms are neighbors
@@ -35,7 +35,7 @@ def boxed(atoms: Atoms) -> Atoms:
 
 
 def neighbors(atoms: Atoms, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Centres, neighbours, vectors (n, 3) and distances (n,) in A of all pairs within `reach` A."""
+    """Centers, neighbors, vectors (n, 3) and distances (n,) in A of all pairs within `reach` A."""
     inside = boxed(atoms)
     return neighbour_list("ijDd", positions=inside.positions, cell=inside.cell.array, pbc=inside.pbc, cutoff=reach)
 
@@ -48,7 +48,7 @@ def closest_contact(atoms: Atoms) -> float:
 
 
 def nearest_distances(atoms: Atoms) -> np.ndarray:
-    """Distance of each atom to its nearest neighbour, (n_atoms,), A; REACH where there is none nearer."""
+    """Distance of each atom to its nearest neighbor, (n_atoms,), A; REACH where there is none nearer."""
     i, _, _, distances = neighbors(atoms, REACH)
     nearest = np.full(len(atoms), REACH)
     np.minimum.at(nearest, i, distances)
@@ -56,7 +56,7 @@ def nearest_distances(atoms: Atoms) -> np.ndarray:
 
 
 def springs(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Centres, neighbours, vectors (n, 3) in A and stiffness (n,) in eV/A^2 of the elastic network."""
+    """Centers, neighbors, vectors (n, 3) in A and stiffness (n,) in eV/A^2 of the elastic network."""
     i, j, vectors, distances = neighbors(atoms, REACH)
     nearest = nearest_distances(atoms)
     usual = np.sqrt(nearest[i] * nearest[j])

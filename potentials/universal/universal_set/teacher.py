@@ -1,4 +1,4 @@
-"""Nequix (MIT licence, (c) 2025 Teddy Koker; arXiv:2508.16067, arXiv:2601.07742) as a batch labeller on a CPU.
+"""Nequix (MIT license, (c) 2025 Teddy Koker; arXiv:2508.16067, arXiv:2601.07742) as a batch labeller on a CPU.
 
 It runs through the torch form of the model: nothing is compiled again for new shapes, and batches are filled by edges.
 Needs ``pip install nequix torch==2.13.0 e3nn matscipy``; 0.2 ms an edge and core, 1.2 GB of memory.
@@ -55,7 +55,7 @@ class Teacher:
         return [labels[k] for k in range(len(structures))]
 
     def _graph(self, atoms: Atoms) -> tuple[Atoms, np.ndarray, np.ndarray, np.ndarray]:
-        """Periodic structure with centres, neighbours and shifts (n, 3) of its edges."""
+        """Periodic structure with centers, neighbors and shifts (n, 3) of its edges."""
         inside = boxed(atoms)
         edges = neighbour_list(
             "ijS", positions=inside.positions, cell=inside.cell.array, pbc=inside.pbc, cutoff=self.cutoff
