@@ -96,9 +96,7 @@ def _before_and_after(axis: Axes, rows: list[IterationRow]) -> None:
 def _calibration(axis: Axes, rows: list[IterationRow]) -> None:
     """Errors on random validation frames by the previous potential, in bins of sigma."""
     sigma, error = _pairs([row for row in rows if row.iteration > 0], "random_validation_before")
-    axis.set(
-        title="calibration, before training", xlabel="sigma, meV/A", ylabel="RMS force error, meV/A"
-    )
+    axis.set(title="calibration, before training", xlabel="sigma, meV/A", ylabel="RMS force error, meV/A")
     if len(sigma) < 2 * _BINS:
         axis.text(0.5, 0.5, "too few random validation frames yet", ha="center", transform=axis.transAxes)
         return
