@@ -36,6 +36,7 @@ from mlpot.errors import ConfigError, EngineError, MLPotError, ModelFileError
 from mlpot.model_file.manifest import Manifest, Precision
 from mlpot.model_file.registry import find_potential
 from mlpot.neighbors.matscipy import FloatArray
+from mlpot.running.fork_safe_lock import ForkSafeLock
 from mlpot.uncertainty.properties import Uncertainty
 
 FailureHook = Callable[[Atoms, MLPotError], None]
@@ -49,7 +50,8 @@ STRESSES = {"stress", "stresses", "stress_std", "stress_ensemble_std"}
 class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     """Energy, forces and stress of a potential in a `model.pt` file.
 
-    Copies (`copy`, `deepcopy`) use the same model, with their own results and neighbor list. A pickle contains the path
+    Several Python threads may use one calculator, one at a time. Copies (`copy`, `deepcopy`) use the same model, with
+    their own results and neighbor list. A pickle contains the path
     and the hash of the file, and loads the file when it is read.
 
     Parameters
@@ -67,7 +69,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         None: native on the CPU, torch on other devices. Both give the same numbers. The logger ``mlpot`` names the
         engine at level INFO.
     threads : int, optional
-        Threads of the native engine; None: ``OMP_NUM_THREADS`` if that is set, else the number of cores.
+        Threads of the native engine; None: `mlpot.running.cores.default_threads`.
 
     Attributes
     ----------
@@ -113,6 +115,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         threads: int | None = None,
     ) -> None:
         super().__init__()
+        self._lock = ForkSafeLock()
         self.atoms: Atoms | None = None
         path = Path(path).absolute()
         self.parameters = {
@@ -172,16 +175,27 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
                 "undefined. Set `atoms.pbc = True` (with vacuum where nothing repeats; stress then refers to the "
                 "volume of the whole cell), or use `get_virial(atoms)`, -dE/dstrain in eV"
             )
-        self.reset()
-        try:
-            results = self._evaluate(atoms, properties)
-        except MLPotError as error:
-            for hook in reversed(self.failure_hooks):  # the latest guard first
-                hook(atoms, error)
-            raise
-        # A copy, since the atoms of the caller change; without arrays, info and constraints.
-        self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
-        self.results = results
+        with self._lock:
+            self.reset()
+            try:
+                results = self._evaluate(atoms, properties)
+            except MLPotError as error:
+                for hook in reversed(self.failure_hooks):  # the latest guard first
+                    hook(atoms, error)
+                raise
+            # A copy, since the atoms of the caller change; without arrays, info and constraints.
+            self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc)
+            self.results = results
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:  # noqa: ANN401
+        """Compute a property, or take it from the results if they are those of `atoms`; ASE calls this."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
+
+    def calculate_properties(self, atoms: Atoms, properties: Sequence[str]) -> Properties:
+        """Results that contain `properties`; ASE calls this."""
+        with self._lock:
+            return super().calculate_properties(atoms, properties)
 
     def _evaluate(self, atoms: Atoms, properties: Sequence[str]) -> dict[str, Any]:
         requested: set[Property] = self._uncertainty.request(properties)
@@ -229,7 +243,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         >>> calculator.get_virial(bulk("Si")).shape
         (3, 3)
         """
-        virial = self.engine.compute(atoms).virial
+        with self._lock:
+            virial = self.engine.compute(atoms).virial
         if not np.isfinite(virial).all():
             raise EngineError(f"the virial is not finite: {virial.tolist()} eV")
         return virial
@@ -269,6 +284,7 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         other = type(self).__new__(type(self))
         memo[id(self)] = other
         other.__dict__.update(self.__dict__)
+        other._lock = ForkSafeLock()
         other.parameters = dict(self.parameters)
         other.atoms = copy.deepcopy(self.atoms, memo)
         other.results = copy.deepcopy(self.results, memo)

@@ -74,12 +74,11 @@ class SpeciesIndices:
 
     def __init__(self, atomic_numbers: list[int]) -> None:
         self._known = atomic_numbers
-        self._numbers: NDArray[np.int64] | None = None
-        self._species = np.zeros(0, dtype=np.int32)
+        self._latest: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None  # atomic numbers and their indices
 
     def of(self, atoms: Atoms) -> NDArray[np.int32]:
         """Return the indices of all atoms, ``(n_atoms,)``."""
-        if self._numbers is None or not np.array_equal(self._numbers, atoms.numbers):
-            self._species = species_of(atoms, self._known).astype(np.int32)
-            self._numbers = atoms.numbers.copy()
-        return self._species
+        latest = self._latest
+        if latest is None or not np.array_equal(latest[0], atoms.numbers):
+            self._latest = latest = atoms.numbers.copy(), species_of(atoms, self._known).astype(np.int32)
+        return latest[1]

@@ -7,7 +7,6 @@ runs on the CPU and has no second derivatives.
 
 import importlib.metadata
 import importlib.util
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import Manifest, Precision
 from mlpot.neighbors.matscipy import neighbor_list, species_of
 from mlpot.neighbors.native import NativeVerletList
+from mlpot.running.cores import default_threads, warn_of_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,13 +50,14 @@ class NativeEngine:
         Arithmetic in float32 or float64; by default that of the training. Positions, edge vectors, energies and
         their sums are float64 in both.
     threads : int, optional
-        Threads over the atoms; by default `default_threads`.
+        Threads over the atoms; by default `mlpot.running.cores.default_threads`.
     skin : float, A
         Margin of the neighbor list.
 
     Attributes
     ----------
     threads : int
+        Fewer than requested where the system refuses to create them; results are the same.
 
     Raises
     ------
@@ -82,11 +83,13 @@ class NativeEngine:
         bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
         self.path = bundle.path
         self.manifest: Manifest = bundle.manifest
-        self.threads = default_threads() if threads is None else threads
+        requested = default_threads() if threads is None else threads
         try:
-            self._engine = CompiledEngine(bundle.content, str(self.path), precision or "", self.threads)
+            self._engine = CompiledEngine(bundle.content, str(self.path), precision or "", requested)
         except RuntimeError as error:
             raise ModelFileError(str(error)) from error
+        self.threads: int = self._engine.n_threads
+        warn_of_threads(requested, self.threads)
         self.name: str = self._engine.name
         self.precision: Precision = self._engine.precision
         self._start(skin)
@@ -197,22 +200,3 @@ def _installed_package() -> Path | None:
         if distribution.version == mlpot.__version__ and folder.is_dir() and str(folder) not in mlpot.__path__:
             return folder
     return None
-
-
-def default_threads() -> int:
-    """Default number of threads: ``OMP_NUM_THREADS``, else the number of cores that the process may use."""
-    variable = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if variable.isdigit() and int(variable) > 0:
-        return int(variable)
-    if not hasattr(os, "sched_getaffinity"):  # macOS
-        return os.cpu_count() or 1
-    cores = {_core_of(processor) for processor in os.sched_getaffinity(0)}
-    return max(len(cores), 1)
-
-
-def _core_of(processor: int) -> str:
-    """Physical core of a logical processor; the logical processors of one core have the same arithmetic units."""
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").read_text()
-    except OSError:
-        return str(processor)

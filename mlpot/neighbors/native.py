@@ -6,11 +6,10 @@ size of the pairs stay in C++. The search finds the same pairs as `matscipy.neig
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ase import Atoms
 
 from mlpot.errors import DataError
-from mlpot.neighbors.matscipy import COINCIDENT, refuse_coincident, search_cell
+from mlpot.neighbors.matscipy import COINCIDENT, FloatArray, refuse_coincident, search_cell
 from mlpot.neighbors.verlet import VerletCriterion
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class NativeVerletList:
         # Margin for pairs exactly at the cutoff; the engine checks them.
         self._radius = (cutoff + skin) * (1.0 + 1e-9)
         self._list: NeighborList | None = None
-        self._cell = np.zeros((3, 3))
+        self._cell: FloatArray | None = None  # that the images of the list are placed in
         self.n_builds = 0
 
     def of(self, atoms: Atoms) -> "NeighborList":
@@ -50,7 +49,7 @@ class NativeVerletList:
         """
         if self._list is None or not self._criterion.covers(atoms):
             self._list = self._build(atoms)
-        elif (atoms.cell.array != self._cell).any():
+        elif self._cell is None or (atoms.cell.array != self._cell).any():
             self._place(self._list, atoms)
         if self._criterion.closest < 2.0 * COINCIDENT:
             closest_distance(self._list, atoms)
@@ -58,15 +57,17 @@ class NativeVerletList:
 
     def _build(self, atoms: Atoms) -> "NeighborList":
         self._criterion.forget()
-        neighbors = native_neighbor_list(atoms, self._radius)
+        neighbors = self._list = native_neighbor_list(atoms, self._radius)
         self._place(neighbors, atoms)
         self._criterion.restart(atoms, closest_distance(neighbors, atoms))
         self.n_builds += 1
         return neighbors
 
     def _place(self, neighbors: "NeighborList", atoms: Atoms) -> None:
-        self._cell = atoms.cell.array.copy()
-        neighbors.place_images(self._cell)
+        self._cell = None  # until they are placed
+        cell = atoms.cell.array.copy()
+        neighbors.place_images(cell)
+        self._cell = cell
 
 
 def native_neighbor_list(atoms: Atoms, cutoff: float) -> "NeighborList":

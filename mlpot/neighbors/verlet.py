@@ -172,8 +172,9 @@ class VerletList:
     def _vectors(self, positions: FloatArray, cell: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Vectors of all stored pairs, (n_pairs, 3), A, and their squared lengths, (n_pairs,), A^2."""
         if self._offset_cell is None or not np.array_equal(self._offset_cell, cell):
-            self._offset_cell = cell.copy()
+            self._offset_cell = None  # until they are computed
             self._offsets = self._shifts @ cell
+            self._offset_cell = cell.copy()
         vectors = positions.take(self._edge_index[1], axis=0)
         vectors -= positions.take(self._edge_index[0], axis=0)
         vectors += self._offsets

@@ -21,6 +21,7 @@ from mlpot.model import Potential, Prediction, evaluate
 from mlpot.model.derivatives import assemble
 from mlpot.model.graph import Graph
 from mlpot.model_file.torchscript import in_double, plain_tensors
+from mlpot.running.cores import warn_of_threads
 from mlpot.training.folding import folded_tables
 
 Derivatives = Callable[..., Prediction]
@@ -79,6 +80,7 @@ class NativeDerivatives:
             raise EngineError(f"training.engine native runs on the cpu, got device {weight.device}: use engine torch")
         precision = "double" if weight.dtype == torch.float64 else "mixed"
         self._trainer = Trainer(_description(potential), plain_tensors(in_double(potential)), precision, threads)
+        warn_of_threads(threads, self._trainer.n_threads)
         self._coefficients = [
             torch.from_numpy(self._trainer.polynomial_coefficients(index)).to(weight.dtype)
             for index in range(potential.n_layers)

@@ -24,7 +24,7 @@
 
 #include <stddef.h>
 
-#define MLPOT_ENGINE_API_VERSION 4
+#define MLPOT_ENGINE_API_VERSION 5
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +60,7 @@ typedef struct {
   int has_distance;      /* there is a feature distance to the training set */
   int calibrated;        /* force_uncertainty gives error bars */
   int energy_calibrated; /* energy_uncertainty gives an error bar */
+  int n_threads;         /* fewer than requested where the system refuses to create them */
 } mlpot_description;
 
 typedef struct {

@@ -168,6 +168,7 @@ class JsonReader {
     const std::size_t end = text.find_first_not_of("+-.0123456789eE", position);
     std::istringstream stream(text.substr(position, end - position));
     stream.imbue(std::locale::classic());
+    stream.exceptions(std::ios::badbit);    // passes on std::bad_alloc
     double value;
     if (!(stream >> value) || stream.peek() != std::istringstream::traits_type::eof())
       fail("expected a value");

@@ -87,7 +87,8 @@ Manifest read_manifest(const ModelFile &file)
                                 : ": upgrade mlpot"));
 }
 
-mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision)
+mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision,
+                           int n_threads)
 {
   const ErrorBars &bars = manifest.error_bars;
   return {engine,
@@ -100,7 +101,8 @@ mlpot_description describe(const Manifest &manifest, const char *engine, const c
           bars.n_members,
           bars.has_distance,
           bars.forces_calibrated(),
-          bars.energy_calibrated()};
+          bars.energy_calibrated(),
+          n_threads};
 }
 
 }    // namespace mlpot

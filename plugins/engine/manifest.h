@@ -50,7 +50,8 @@ struct Manifest {
 Manifest read_manifest(const ModelFile &file);
 
 /* Description for the host; points into its arguments. */
-mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision);
+mlpot_description describe(const Manifest &manifest, const char *engine, const char *precision,
+                           int n_threads);
 
 using Compute =
     std::function<void(const mlpot_atoms &, const mlpot_communicator &, mlpot_result &)>;

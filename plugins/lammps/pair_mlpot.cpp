@@ -153,6 +153,7 @@ void PairMLPot::load_model(const std::string &name)
   const std::string best = device == "cpu" ? "native" : "torch";
   stop_if_any_failed(create_engine(engine_name == "auto" ? best : engine_name, path));
   log_model(path);
+  warn_threads();
 }
 
 /* ----------------------------------------------------------------------

@@ -116,6 +116,7 @@ class PairMLPot : public Pair {
   std::string create_engine(const std::string &, const std::string &);
   void map_species(const std::string &);
   void log_model(const std::string &) const;
+  void warn_threads() const;
   void set_units();
   void check_neighbor_list() const;
   bool misses_bonded() const;

@@ -38,6 +38,7 @@ add_library(mlpotplugin MODULE
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_failure.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_messages.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_restart.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_threads.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_uncertainty.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/compute_mlpot_uncertainty.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/fix_mlpot_frames.cpp"

@@ -26,6 +26,7 @@ template <typename T> class ModelEvaluator : public Evaluator {
                mlpot_result &result) override;
   double bytes() const override;
   int n_descriptors() const override;
+  int n_threads() const override { return pool.n_threads(); }
 
  private:
   std::vector<std::unique_ptr<Tables<T>>> tables;    // [member]

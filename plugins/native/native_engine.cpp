@@ -65,7 +65,7 @@ void NativeEngine::load(const ModelFile &file, int n_threads)
 
 mlpot_description NativeEngine::describe() const
 {
-  return mlpot::describe(file_manifest, name.c_str(), precision.c_str());
+  return mlpot::describe(file_manifest, name.c_str(), precision.c_str(), evaluator->n_threads());
 }
 
 /* Throws if the model file lacks what a requested result needs. */

@@ -35,6 +35,7 @@ class Evaluator {
                        mlpot_result &result) = 0;
   virtual double bytes() const = 0;
   virtual int n_descriptors() const = 0;
+  virtual int n_threads() const = 0;    // that could be created
 };
 
 class NativeEngine : public Engine {

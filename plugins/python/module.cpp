@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
 
    mlpot._native: the native engine for Python. Checks all arguments, since the engine trusts its host, and
-   releases the interpreter lock while it computes. */
+   releases the interpreter lock while it computes.
 
+   Arguments are no std::string or std::vector: nanobind converts into these where an exception ends the process, also
+   one for lack of memory. */
+
+#include "evaluation.h"
 #include "model/parameters.h"
 #include "native_engine.h"
 #include "neighbors/neighbor_list.h"
@@ -18,6 +22,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -38,10 +43,12 @@ template <typename... Sizes> auto zeros(double *&data, Sizes... sizes)
 {
   std::size_t size = 1;
   for (const std::size_t n : {static_cast<std::size_t>(sizes)...}) size *= n;
-  data = new double[size]();
+  auto values = std::make_unique<double[]>(size);
+  data = values.get();
   nb::capsule owner(data, [](void *p) noexcept {
     delete[] static_cast<double *>(p);
   });
+  values.release();
   return nb::ndarray<nb::numpy, double>(data, {static_cast<std::size_t>(sizes)...}, owner);
 }
 
@@ -90,26 +97,25 @@ std::tuple<double, int, int> closest_pair(const mlpot::NeighborList &list,
 /* One row for each pair. */
 nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborList &list)
 {
-  auto *values = new std::vector<mlpot::Image>;
-  const nb::capsule owner(values, [](void *p) noexcept {
+  auto images = std::make_unique<std::vector<mlpot::Image>>();
+  for (std::size_t k = 0; k < list.n_pairs(); k++) images->push_back(list.image(k));
+  const nb::capsule owner(images.get(), [](void *p) noexcept {
     delete static_cast<std::vector<mlpot::Image> *>(p);
   });
-  for (std::size_t k = 0; k < list.n_pairs(); k++) values->push_back(list.image(k));
-  return nb::ndarray<nb::numpy, int>(values->data(), {values->size(), 3}, owner);
+  return {images.release()->data(), {list.n_pairs(), 3}, owner};
 }
 
 class PythonEngine {
  public:
-  PythonEngine(const nb::bytes &content, const std::string &path, const std::string &precision,
-               int n_threads) :
-      engine({path.c_str(), precision.c_str(), "cpu", 0, n_threads},
+  PythonEngine(const nb::bytes &content, const char *path, const char *precision, int n_threads) :
+      engine({path, precision, "cpu", 0, n_threads},
              mlpot::ModelFile(path, std::string(content.c_str(), content.size())))
   {
   }
 
   /* The fields of mlpot.engines.results.Results, the requested properties included. */
   nb::dict evaluate(const Vector<int> &species, const Vectors<double> &positions,
-                    const mlpot::NeighborList &list, const std::vector<std::string> &properties)
+                    const mlpot::NeighborList &list, const nb::list &properties)
   {
     check(species, positions, list);
     const std::size_t n = species.shape(0);
@@ -120,8 +126,8 @@ class PythonEngine {
     results["atomic_energies"] = zeros(result.atomic_energies, n);
     results["forces"] = zeros(result.forces, n, 3);
     results["virial"] = zeros(virial, 3, 3);
-    for (const std::string &name : properties)
-      results[name.c_str()] = allocate(name, n, result, atoms.descriptors);
+    for (const nb::handle name : properties)
+      results[name] = allocate(nb::cast<const char *>(name), n, result, atoms.descriptors);
     compute(atoms, result);
     if (results.contains("neighborhood_distances"))
       results["neighborhood_distances"] = neighborhood_distances(n, result.distance_sums);
@@ -137,6 +143,8 @@ class PythonEngine {
     const mlpot_description model = describe();
     return std::vector<int>(model.atomic_numbers, model.atomic_numbers + model.n_elements);
   }
+
+  int n_threads() const { return describe().n_threads; }
 
   double memory_usage() const { return engine.memory_usage(); }
 
@@ -171,7 +179,7 @@ class PythonEngine {
   void compute(const mlpot::NativeAtoms &atoms, mlpot_result &result)
   {
     const nb::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex);
+    const Evaluation evaluation(mutex);
     result.failed_atom = -1;
     try {
       engine.compute_alone(atoms, result);
@@ -228,23 +236,25 @@ NB_MODULE(_native, module)
                    })
       .def_prop_ro("images", &images_of, nb::rv_policy::automatic);
   nb::class_<PythonEngine>(module, "NativeEngine")
-      .def(nb::init<const nb::bytes &, const std::string &, const std::string &, int>(),
-           nb::arg("content"), nb::arg("path"), nb::arg("precision") = "", nb::arg("n_threads") = 1)
+      .def(nb::init<const nb::bytes &, const char *, const char *, int>(), nb::arg("content"),
+           nb::arg("path"), nb::arg("precision") = "", nb::arg("n_threads") = 1)
       .def("evaluate", &PythonEngine::evaluate, nb::arg("species"), nb::arg("positions"),
-           nb::arg("neighbors"), nb::arg("properties") = std::vector<std::string>())
+           nb::arg("neighbors"), nb::arg("properties") = nb::list())
       .def_prop_ro("atomic_numbers", &PythonEngine::atomic_numbers)
       .def_prop_ro("name",
                    [](const PythonEngine &engine) {
-                     return std::string(engine.describe().engine);
+                     return engine.describe().engine;
                    })
       .def_prop_ro("precision",
                    [](const PythonEngine &engine) {
-                     return std::string(engine.describe().precision);
+                     return engine.describe().precision;
                    })
       .def_prop_ro("cutoff",
                    [](const PythonEngine &engine) {
                      return engine.describe().cutoff;
                    })
+      .def_prop_ro("n_threads", &PythonEngine::n_threads)
       .def("memory_usage", &PythonEngine::memory_usage);
+  Evaluation::let_fork_wait();
   add_training(module);
 }

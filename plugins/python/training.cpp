@@ -4,6 +4,7 @@
 
 #include "training.h"
 
+#include "evaluation.h"
 #include "training/trainer.h"
 
 #include <nanobind/ndarray.h>
@@ -11,6 +12,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -104,7 +106,7 @@ void check(const Batch &batch, int n_species)
 
 class PythonTrainer {
  public:
-  PythonTrainer(const nb::bytes &manifest, const nb::bytes &tensors, const std::string &precision,
+  PythonTrainer(const nb::bytes &manifest, const nb::bytes &tensors, const char *precision,
                 int n_threads) :
       PythonTrainer(mlpot::read_parameters({manifest.c_str(), manifest.size()},
                                            {tensors.c_str(), tensors.size()}),
@@ -112,24 +114,27 @@ class PythonTrainer {
   {
   }
 
+  int n_threads() const { return trainer->n_threads(); }
   std::vector<std::size_t> array_sizes() const { return trainer->array_sizes(); }
 
   /* [node][coupling] */
   nb::ndarray<nb::numpy, double> polynomial_coefficients(int layer) const
   {
     if (layer < 0 || layer >= n_layers) refuse("there is no such layer");
-    auto *values = new std::vector<double>(trainer->polynomial_coefficients(layer));
-    nb::capsule owner(values, [](void *p) noexcept {
+    auto coefficients =
+        std::make_unique<std::vector<double>>(trainer->polynomial_coefficients(layer));
+    nb::capsule owner(coefficients.get(), [](void *p) noexcept {
       delete static_cast<std::vector<double> *>(p);
     });
+    std::vector<double> *values = coefficients.release();
     const std::size_t n_couplings = trainer->n_couplings(layer);
     return nb::ndarray<nb::numpy, double>(values->data(),
                                           {values->size() / n_couplings, n_couplings}, owner);
   }
 
-  void evaluate(const std::vector<Array> &arrays, Vector<const int> species,
-                Vector<const std::int64_t> first, Vector<const int> neighbor,
-                Vectors<const double> vectors, Vector<double> energies, Vectors<double> gradients)
+  void evaluate(const nb::list &arrays, Vector<const int> species, Vector<const std::int64_t> first,
+                Vector<const int> neighbor, Vectors<const double> vectors, Vector<double> energies,
+                Vectors<double> gradients)
   {
     const Batch batch = {species, first, neighbor, vectors};
     check(batch, n_species);
@@ -140,7 +145,7 @@ class PythonTrainer {
     result.failed_atom = -1;
     result.atomic_energies = energies.data();
     const nb::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex);
+    const Evaluation evaluation(mutex);
     try {
       trainer->evaluate(tables, edges.atoms({}, rows_of(batch, gradients.data(), 3)), result);
     } catch (const std::runtime_error &) {
@@ -148,10 +153,10 @@ class PythonTrainer {
     }
   }
 
-  void differentiate(const std::vector<Array> &arrays, Vector<const int> species,
+  void differentiate(const nb::list &arrays, Vector<const int> species,
                      Vector<const std::int64_t> first, Vector<const int> neighbor,
                      Vectors<const double> vectors, Vector<const double> energy_seeds,
-                     Vectors<const double> edge_seeds, const std::vector<Array> &results)
+                     Vectors<const double> edge_seeds, const nb::list &results)
   {
     const Batch batch = {species, first, neighbor, vectors};
     check(batch, n_species);
@@ -160,7 +165,7 @@ class PythonTrainer {
     const auto places = pointers<void *>(results);
     const Neighbors edges(batch);
     const nb::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex);
+    const Evaluation evaluation(mutex);
     trainer->differentiate(tables, edges.atoms(rows_of(batch, edge_seeds.data(), 3), {}),
                            energy_seeds.data(), places);
   }
@@ -184,7 +189,7 @@ class PythonTrainer {
       refuse("expected a value for each atom and a row for each edge");
   }
 
-  template <typename Pointer> std::vector<Pointer> pointers(const std::vector<Array> &arrays) const
+  template <typename Pointer> std::vector<Pointer> pointers(const nb::list &arrays) const
   {
     const std::vector<std::size_t> sizes = trainer->array_sizes();
     if (arrays.size() != sizes.size())
@@ -193,9 +198,10 @@ class PythonTrainer {
     const auto expected = in_double ? nb::dtype<double>() : nb::dtype<float>();
     std::vector<Pointer> result;
     for (std::size_t k = 0; k < sizes.size(); k++) {
-      if (arrays[k].size() != sizes[k] || arrays[k].dtype() != expected)
+      const auto array = nb::cast<Array>(arrays[k]);
+      if (array.size() != sizes[k] || array.dtype() != expected)
         refuse("array " + std::to_string(k) + " has a wrong size or type");
-      result.push_back(arrays[k].data());
+      result.push_back(array.data());
     }
     return result;
   }
@@ -208,8 +214,9 @@ void add_training(nb::module_ &module)
   // the autograd graph of a loss holds a trainer and may outlive the interpreter
   nb::set_leak_warnings(false);
   nb::class_<PythonTrainer>(module, "Trainer")
-      .def(nb::init<const nb::bytes &, const nb::bytes &, const std::string &, int>(),
-           nb::arg("manifest"), nb::arg("tensors"), nb::arg("precision"), nb::arg("n_threads"))
+      .def(nb::init<const nb::bytes &, const nb::bytes &, const char *, int>(), nb::arg("manifest"),
+           nb::arg("tensors"), nb::arg("precision"), nb::arg("n_threads"))
+      .def_prop_ro("n_threads", &PythonTrainer::n_threads)
       .def_prop_ro("array_sizes", &PythonTrainer::array_sizes)
       .def("polynomial_coefficients", &PythonTrainer::polynomial_coefficients, nb::arg("layer"))
       .def("evaluate", &PythonTrainer::evaluate)

@@ -117,7 +117,7 @@ void TorchEngine::load_module(const ModelFile &file)
 
 mlpot_description TorchEngine::describe() const
 {
-  return mlpot::describe(manifest_, "torch " TORCH_VERSION, precision.c_str());
+  return mlpot::describe(manifest_, "torch " TORCH_VERSION, precision.c_str(), n_threads);
 }
 
 void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,

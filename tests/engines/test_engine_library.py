@@ -41,6 +41,7 @@ class Description(Structure):
         ("has_distance", c_int),
         ("calibrated", c_int),
         ("energy_calibrated", c_int),
+        ("n_threads", c_int),
     ]
 
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -27,14 +26,13 @@ template <typename T> class AlignedArray {
     std::fill_n(values.get(), size, T{});
   }
 
-  /* Memory for `size` values, uninitialized. */
+  /* Memory for `size` values, uninitialized. Without enough memory the array stays as it is. */
   void reserve(std::size_t size)
   {
     if (size <= capacity_) return;
     const std::size_t bytes = (size * sizeof(T) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    values.reset(static_cast<T *>(std::aligned_alloc(ALIGNMENT, bytes)));
-    capacity_ = values ? size : 0;
-    if (!values) throw std::bad_alloc();
+    values.reset(static_cast<T *>(::operator new(bytes, std::align_val_t(ALIGNMENT))));
+    capacity_ = size;
   }
 
   T *data() { return values.get(); }
@@ -44,7 +42,7 @@ template <typename T> class AlignedArray {
 
  private:
   struct Free {
-    void operator()(T *pointer) const { std::free(pointer); }
+    void operator()(T *pointer) const { ::operator delete(pointer, std::align_val_t(ALIGNMENT)); }
   };
   std::unique_ptr<T[], Free> values;
   std::size_t capacity_ = 0;

@@ -26,19 +26,21 @@ void WorkspaceMemory<N>::prepare(const ModelTables<Real<N>> &model, int n_member
   const int edges = n_neighbors + groups * lanes;
   if (edges <= view.capacity) return;
   constexpr int UNIT = 16;
-  view.capacity = (edges + edges / 4 + UNIT - 1) / UNIT * UNIT;
+  const int capacity = (edges + edges / 4 + UNIT - 1) / UNIT * UNIT;
   memory = AlignedArray<char>();
-  used = 0;
-  cut_all(model, n_members, lanes);
+  view = {};    // if the memory is not enough, the next call starts from here
+  cut_all(model, n_members, capacity, lanes);
   memory.reserve(used);
-  used = 0;
-  cut_all(model, n_members, lanes);
+  cut_all(model, n_members, capacity, lanes);
+  view.capacity = capacity;
 }
 
 template <typename N>
-void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_members, int lanes)
+void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_members, int capacity,
+                                 int lanes)
 {
-  const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
+  used = 0;
+  const std::size_t edges = capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels;
   cut(view.groups, model.n_species);
   for (double **array : {&view.x, &view.y, &view.z}) cut(*array, 2 * edges);
@@ -60,15 +62,15 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
     cut(*array, MAX_COMPONENTS * channels);
   for (N **array : {&view.hidden, &view.activated, &view.silu_derivative})
     cut(*array, model.hidden_width);
-  if (std::is_same_v<N, Real<N>>) cut_ensemble_arrays(model, n_members, lanes);
-  if (model.n_layers > 1) cut_message_arrays(model);
+  if (std::is_same_v<N, Real<N>>) cut_ensemble_arrays(model, n_members, capacity, lanes);
+  if (model.n_layers > 1) cut_message_arrays(model, capacity);
 }
 
 template <typename N>
 void WorkspaceMemory<N>::cut_ensemble_arrays(const ModelTables<Real<N>> &model, int n_members,
-                                             int lanes)
+                                             int capacity, int lanes)
 {
-  const std::size_t edges = view.capacity, harmonics = model.n_harmonics();
+  const std::size_t edges = capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels, deviations = model.n_deviations;
   cut(view.ensemble.descriptors, model.descriptor_width);
   for (N **array : {&view.ensemble.whitened, &view.ensemble.difference})
@@ -88,9 +90,10 @@ void WorkspaceMemory<N>::cut_ensemble_arrays(const ModelTables<Real<N>> &model, 
   cut(view.ensemble.distance_adjoint, members * edges);
 }
 
-template <typename N> void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model)
+template <typename N>
+void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model, int capacity)
 {
-  const std::size_t edges = view.capacity, degrees = model.lmax + 1, width = model.message_width();
+  const std::size_t edges = capacity, degrees = model.lmax + 1, width = model.message_width();
   const std::size_t pairs =
       static_cast<std::size_t>(model.n_message_degrees) * model.message_channels;
   cut(view.messages.radial, degrees * edges * pairs);

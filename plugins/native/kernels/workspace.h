@@ -23,9 +23,10 @@ template <typename N> class WorkspaceMemory {
   std::size_t used = 0;
 
   template <typename V> void cut(V *&place, std::size_t size);
-  void cut_all(const ModelTables<Real<N>> &model, int n_members, int lanes);
-  void cut_ensemble_arrays(const ModelTables<Real<N>> &model, int n_members, int lanes);
-  void cut_message_arrays(const ModelTables<Real<N>> &model);
+  void cut_all(const ModelTables<Real<N>> &model, int n_members, int capacity, int lanes);
+  void cut_ensemble_arrays(const ModelTables<Real<N>> &model, int n_members, int capacity,
+                           int lanes);
+  void cut_message_arrays(const ModelTables<Real<N>> &model, int capacity);
 };
 
 }    // namespace mlpot

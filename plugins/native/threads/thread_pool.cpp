@@ -7,13 +7,16 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace mlpot {
 
 struct ThreadPool::Team {
-  std::vector<std::thread> threads;
+  const int n_parts;
+  std::vector<std::thread> threads;    // besides the calling one
   std::mutex mutex;
   std::condition_variable start, done;
   const std::function<void(int)> *work = nullptr;
@@ -22,12 +25,18 @@ struct ThreadPool::Team {
   bool stopping = false;
   std::exception_ptr failure;
 
-  explicit Team(int n_threads)
+  explicit Team(int n_parts) : n_parts(n_parts)
   {
-    for (int index = 1; index < n_threads; index++)
-      threads.emplace_back([this, index] {
-        wait_for_work(index);
-      });
+    threads.reserve(n_parts - 1);
+    try {
+      while (size() < n_parts)
+        threads.emplace_back([this, index = size()] {
+          wait_for_work(index);
+        });
+    } catch (
+        const std::system_error &) {    // limits such as ulimit -u: those that exist do the work
+    } catch (const std::bad_alloc &) {
+    }
   }
 
   ~Team()
@@ -40,6 +49,8 @@ struct ThreadPool::Team {
     for (std::thread &thread : threads) thread.join();
   }
 
+  int size() const { return static_cast<int>(threads.size()) + 1; }
+
   void run(const std::function<void(int)> &action)
   {
     {
@@ -50,7 +61,7 @@ struct ThreadPool::Team {
       round++;
     }
     start.notify_all();
-    guarded(0);
+    work_on_parts(0);
     std::unique_lock<std::mutex> lock(mutex);
     done.wait(lock, [this] {
       return running == 0;
@@ -69,16 +80,21 @@ struct ThreadPool::Team {
       if (stopping) return;
       seen = round;
       lock.unlock();
-      guarded(index);
+      work_on_parts(index);
       lock.lock();
       if (--running == 0) done.notify_one();
     }
   }
 
-  void guarded(int index)
+  void work_on_parts(int thread)
+  {
+    for (int part = thread; part < n_parts; part += size()) guarded(part);
+  }
+
+  void guarded(int part)
   {
     try {
-      (*work)(index);
+      (*work)(part);
     } catch (...) {
       const std::lock_guard<std::mutex> lock(mutex);
       if (!failure) failure = std::current_exception();
@@ -86,7 +102,10 @@ struct ThreadPool::Team {
   }
 };
 
-ThreadPool::ThreadPool(int n) : n_threads(n > 1 ? n : 1), process(0) {}
+ThreadPool::ThreadPool(int n_threads) : n_parts(n_threads > 1 ? n_threads : 1)
+{
+  if (n_parts > 1) start();
+}
 
 ThreadPool::~ThreadPool()
 {
@@ -94,14 +113,22 @@ ThreadPool::~ThreadPool()
   if (process != getpid()) team.release();
 }
 
+void ThreadPool::start()
+{
+  team.release();
+  team = std::make_unique<Team>(n_parts);
+  process = getpid();
+}
+
+int ThreadPool::n_threads() const
+{
+  return team ? team->size() : 1;
+}
+
 void ThreadPool::run(const std::function<void(int)> &action)
 {
-  if (n_threads == 1) return action(0);
-  if (process != getpid()) {
-    team.release();
-    team = std::make_unique<Team>(n_threads);
-    process = getpid();
-  }
+  if (n_parts == 1) return action(0);
+  if (process != getpid()) start();
   team->run(action);
 }
 

@@ -34,6 +34,8 @@ namespace {
     {
     }
 
+    int n_threads() const override { return pool.n_threads(); }
+
     std::vector<std::size_t> array_sizes() const override
     {
       std::vector<std::size_t> sizes;

@@ -19,6 +19,8 @@ class Trainer {
  public:
   virtual ~Trainer() = default;
 
+  virtual int n_threads() const = 0;    // that could be created
+
   /* Sizes of the arrays of folded.h, which are float in mixed precision, else double. */
   virtual std::vector<std::size_t> array_sizes() const = 0;
 

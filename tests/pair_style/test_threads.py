@@ -1,0 +1,54 @@
+"""Threads of the engine in LAMMPS: those that cannot be created, and more than there are processors."""
+
+import os
+import subprocess
+
+import injected_failures
+import numpy as np
+import pytest
+from lammps_systems import boxed, write_data
+
+from mlpot import lammps
+
+pytestmark = pytest.mark.lammps
+
+SCRIPT = """
+units metal
+read_data start.data
+pair_style mlpot
+pair_coeff * * "{model}" H O Si
+thermo_modify format float %.17g
+run 0
+"""
+
+
+def run(folder, model, ranks, threads, environment=None):
+    """Energy and log of a run; `environment` is that of the ranks."""
+    write_data(folder / "start.data", boxed(6.0 * np.eye(3), 6, np.random.default_rng(1)))
+    (folder / "in.lammps").write_text(SCRIPT.format(model=model))
+    variables = lammps.environment(threads) | (environment or {})
+    command = lammps.command(folder / "in.lammps", ranks=ranks)
+    done = subprocess.run(command, cwd=folder, env=variables, check=False, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    (header,) = (n for n, line in enumerate(lines) if line.split()[:1] == ["Step"])
+    return lines[header + 1].split(), done.stdout
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_threads_that_cannot_be_created(tmp_path, deep_model_file, ranks):
+    failing = {"LD_PRELOAD": str(injected_failures.build(tmp_path)), "MLPOT_MOST_THREADS": "0"}
+    expected, log = run(tmp_path, deep_model_file, ranks, threads=3)
+    assert "the system refuses" not in log
+    got, log = run(tmp_path, deep_model_file, ranks, threads=3, environment=failing)
+    assert log.count("Pair style mlpot runs on 1 of 3 threads: the system refuses to create more") == 1
+    assert got == expected
+
+
+def test_more_threads_than_processors(tmp_path, model_file):
+    processors = len(os.sched_getaffinity(0))
+    _, log = run(tmp_path, model_file, ranks=1, threads=processors)
+    assert "processors of a node" not in log
+    for ranks, threads in ((1, 2 * processors), (2, processors)):
+        _, log = run(tmp_path, model_file, ranks, threads)
+        assert log.count(f"{2 * processors} threads of all ranks share {processors} processors of a node") == 1
