@@ -52,7 +52,7 @@ namespace MLPOT_ISA {
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
       product<N>(model.n_harmonics(), group.count, radial_columns<N>(model),
-                 {work.harmonics + group.first, work.capacity, 1},
+                 {work.harmonics, work.capacity, 1, group.first},
                  work.radial_rows + group.first * width, width, density_of_group(model, g, work),
                  width);
     }
@@ -100,17 +100,35 @@ namespace MLPOT_ISA {
     return task.weights->mix_t + block * model.n_channels * model.radial_width;
   }
 
+  /* mix_species_adjoint for COUNT groups at once, from group g on. */
+  template <typename T, int COUNT>
+  inline void mix_groups_adjoint(const Task<T> &task, int g, const T *atomic_basis_adjoint, int row,
+                                 T *out)
+  {
+    const ModelTables<T> &model = *task.model;
+    const int columns = radial_columns<T>(model), channels = model.n_channels;
+    for (int l = 0; l <= model.lmax; l++) {
+      const T *weights[COUNT];
+      T *to[COUNT];
+      for (int v = 0; v < COUNT; v++) {
+        weights[v] = transposed_mix(task, g + v, l);
+        to[v] = out + (g + v) * adjoint_size(model) + l * l * columns;
+      }
+      products<T, COUNT>(2 * l + 1, channels, columns, {atomic_basis_adjoint + l * l * row, row, 1},
+                         weights, model.radial_width, to, columns);
+    }
+  }
+
   /* atomic_basis_adjoint, a row per harmonic -> adjoint of the sums over the neighbors, [group][adjoint_size] */
   template <typename T>
   inline void mix_species_adjoint(const Task<T> &task, const Edges &edges,
                                   const T *atomic_basis_adjoint, int row, T *out)
   {
-    const ModelTables<T> &model = *task.model;
-    const int columns = radial_columns<T>(model), channels = model.n_channels;
-    for (int g = 0; g < edges.n_groups; g++, out += adjoint_size(model))
-      for (int l = 0; l <= model.lmax; l++)
-        product<T>(2 * l + 1, channels, columns, {atomic_basis_adjoint + l * l * row, row, 1},
-                   transposed_mix(task, g, l), model.radial_width, out + l * l * columns, columns);
+    int g = 0;
+    for (; g + 3 <= edges.n_groups; g += 3)
+      mix_groups_adjoint<T, 3>(task, g, atomic_basis_adjoint, row, out);
+    if (g + 2 == edges.n_groups) mix_groups_adjoint<T, 2>(task, g, atomic_basis_adjoint, row, out);
+    if (g + 1 == edges.n_groups) mix_groups_adjoint<T, 1>(task, g, atomic_basis_adjoint, row, out);
   }
 
   /* For ROWS harmonics and COLUMNS vectors of edges: adjoints of the harmonics, sum_n adjoint_(lm, n) R_n, and
@@ -127,15 +145,15 @@ namespace MLPOT_ISA {
       for (int k = 0; k < ROWS * COLUMNS; k++) {
         const int row = k / COLUMNS, v = k % COLUMNS, place = n * stride + e + v * LANES;
         const T factor = adjoint[(lm + row) * columns + n];
-        values[row][v] += factor * load(work.radial + place);
-        derivatives[row][v] += factor * load(work.radial_derivative + place);
+        values[row][v] += factor * load_anywhere(work.radial + place);
+        derivatives[row][v] += factor * load_anywhere(work.radial_derivative + place);
       }
     }
     MLPOT_UNROLL
     for (int k = 0; k < ROWS * COLUMNS; k++) {
       const int row = k / COLUMNS, v = k % COLUMNS, place = (lm + row) * stride + e + v * LANES;
-      store<T>(out.harmonics + place, values[row][v]);
-      totals[v] += derivatives[row][v] * load(work.harmonics + place);
+      store_anywhere<T>(out.harmonics + place, values[row][v]);
+      totals[v] += derivatives[row][v] * load_anywhere(work.harmonics + place);
     }
   }
 
@@ -163,9 +181,11 @@ namespace MLPOT_ISA {
       lm += rows;
     }
     MLPOT_UNROLL
-    for (int v = 0; v < COLUMNS; v++) store<T>(out.distance + e + v * Simd<T>::LANES, totals[v]);
+    for (int v = 0; v < COLUMNS; v++)
+      store_anywhere<T>(out.distance + e + v * Simd<T>::LANES, totals[v]);
   }
 
+  /* The last vector of a group reaches into the next one, which writes there later. */
   template <typename T>
   inline void sum_neighbors_adjoint(const Task<T> &task, const Edges &edges, const T *adjoint,
                                     const EdgeAdjoint<T> &out)
@@ -176,10 +196,11 @@ namespace MLPOT_ISA {
     const Workspace<T> &work = *task.workspace;
     for (int g = 0; g < edges.n_groups; g++, adjoint += adjoint_size(model)) {
       const Group group = work.groups[g];
+      const int last = group.first + group.count;
       int e = group.first;
-      for (; e + COLUMNS * LANES <= group.last; e += COLUMNS * LANES)
+      for (; e + (COLUMNS - 1) * LANES < last; e += COLUMNS * LANES)
         adjoint_of_edges<T, COLUMNS>(model, work, e, adjoint, out);
-      for (; e < group.last; e += LANES) adjoint_of_edges<T, 1>(model, work, e, adjoint, out);
+      for (; e < last; e += LANES) adjoint_of_edges<T, 1>(model, work, e, adjoint, out);
     }
   }
 

@@ -97,7 +97,7 @@ namespace MLPOT_ISA {
     sums[2 * static_cast<std::size_t>(center) + 1] += 1.0;
     for (int e = 0; e < edges.n_edges; e++) {
       const double x = work.r[e] / task.model->cutoff, weight = 1.0 - x * x;
-      if (work.list_slot[e] < 0 || !(weight > 0.0)) continue;    // the square may be infinite
+      if (!(weight > 0.0)) continue;    // the square may be infinite
       double *sum = sums + 2 * static_cast<std::size_t>(work.index[e]);
       sum[0] += weight * square;
       sum[1] += weight;

@@ -21,11 +21,11 @@ namespace MLPOT_ISA {
 
   /* dE/dr_ij, [x, y, z][edge], from the adjoints of harmonics and distances */
   template <int LMAX, typename T>
-  void edge_gradients(int n_edges, const EdgeAdjoint<T> &adjoint, const Workspace<T> &work, T *out)
+  void edge_gradients(int n, const EdgeAdjoint<T> &adjoint, const Workspace<T> &work, T *out)
   {
     using V = Vector<T>;
     const int stride = work.capacity;
-    for (int e = 0; e < n_edges; e += Simd<T>::LANES) {
+    for (int e = 0; e < n; e += Simd<T>::LANES) {
       const V x = load(work.ux + e), y = load(work.uy + e), z = load(work.uz + e);
       const V inverse = load(work.inverse + e);
       V gx, gy, gz;
@@ -53,7 +53,10 @@ namespace MLPOT_ISA {
         edge_gradients<0>, edge_gradients<1>, edge_gradients<2>, edge_gradients<3>,
         edge_gradients<4>, edge_gradients<5>, edge_gradients<6>};
     const Workspace<T> &work = *task.workspace;
-    OF_DEGREES[task.model->lmax](edges.n_edges, adjoint, work, gradients_of(work, r));
+    T *out = gradients_of(work, r);
+    OF_DEGREES[task.model->lmax](edges.n_filled, adjoint, work, out);
+    for (int a = 0; a < 3; a++)    // the adjoints of empty edges were not computed
+      for (int e = edges.n_edges; e < edges.n_filled; e++) out[a * work.capacity + e] = T(0);
   }
 
   inline void add_edge_virial(const double *r, const double *g, int i, int j, Sums &sums)
@@ -81,40 +84,75 @@ namespace MLPOT_ISA {
     g[2] += derivative * work.z[e];
   }
 
-  /* Forces and virials of the edges. */
-  template <typename T> void add_forces(const Task<T> &task, const Edges &edges, int center)
+  /* The same for a vector of edges. */
+  template <typename T>
+  inline void edge_gradient(const Workspace<T> &work, int e, bool has_zbl, Vector<double> *g)
+  {
+    for (int a = 0; a < 3; a++)
+      g[a] = load_doubles(gradients_of(work, MEAN) + a * work.capacity + e);
+    if (!has_zbl) return;
+    const Vector<double> derivative = load(work.zbl_derivative + e) / load(work.r + e);
+    g[0] += derivative * load(work.x + e);
+    g[1] += derivative * load(work.y + e);
+    g[2] += derivative * load(work.z + e);
+  }
+
+  /* Force on the center; the virial is added to that of the sums. */
+  template <typename T>
+  inline void sum_gradients(const Workspace<T> &work, int n_filled, bool has_zbl, double *force,
+                            double *virial)
+  {
+    Vector<double> forces[3] = {}, virials[9] = {};
+    for (int e = 0; e < n_filled; e += Simd<double>::LANES) {
+      const Vector<double> r[3] = {load(work.x + e), load(work.y + e), load(work.z + e)};
+      Vector<double> g[3];
+      edge_gradient(work, e, has_zbl, g);
+      MLPOT_UNROLL
+      for (int a = 0; a < 3; a++) forces[a] += g[a];
+      MLPOT_UNROLL
+      for (int k = 0; k < 9; k++) virials[k] += r[k / 3] * g[k % 3];
+    }
+    for (int a = 0; a < 3; a++) force[a] = sum<double>(forces[a]);
+    for (int k = 0; k < 9; k++) virial[k] -= sum<double>(virials[k]);
+  }
+
+  /* Forces on the neighbors, and what is requested for each atom or edge. */
+  template <typename T>
+  inline void add_to_neighbors(const Task<T> &task, int n_edges, bool has_zbl, int center)
   {
     const Workspace<T> &work = *task.workspace;
     Sums &sums = *task.sums;
-    const bool has_zbl = edges.has_zbl && task.layer == 0;
     double *gradients = task.neighborhood.edge_gradients ? task.neighborhood.edge_gradients[center]
                                                          : nullptr;
-    double fx = 0.0, fy = 0.0, fz = 0.0, virial[9] = {};
     const bool per_atom = sums.atomic_virials || sums.centroid_virials;
-    for (int e = 0; e < edges.n_edges; e++) {
-      const double r[3] = {work.x[e], work.y[e], work.z[e]};
+    for (int e = 0; e < n_edges; e++) {
       double g[3];
       edge_gradient(work, e, has_zbl, g);
-      fx += g[0];
-      fy += g[1];
-      fz += g[2];
-      for (int a = 0; a < 3; a++)
-        for (int b = 0; b < 3; b++) virial[3 * a + b] += r[a] * g[b];
       if (sums.forces) {
         double *force = sums.forces + 3 * static_cast<std::size_t>(work.index[e]);
         for (int a = 0; a < 3; a++) force[a] -= g[a];
       }
-      if (per_atom) add_edge_virial(r, g, center, work.index[e], sums);
-      if (gradients && work.list_slot[e] >= 0)
+      if (per_atom) {
+        const double r[3] = {work.x[e], work.y[e], work.z[e]};
+        add_edge_virial(r, g, center, work.index[e], sums);
+      }
+      if (gradients)
         for (int a = 0; a < 3; a++) gradients[3 * work.list_slot[e] + a] += g[a];
     }
-    for (int k = 0; k < 9; k++) sums.virial[k] -= virial[k];
-    if (!std::isfinite(fx + fy + fz)) fail(sums, center, false);
+  }
+
+  /* Forces and virials of the edges. */
+  template <typename T> void add_forces(const Task<T> &task, const Edges &edges, int center)
+  {
+    Sums &sums = *task.sums;
+    const bool has_zbl = edges.has_zbl && task.layer == 0;
+    double f[3];
+    sum_gradients(*task.workspace, edges.n_filled, has_zbl, f, sums.virial);
+    if (!std::isfinite(f[0] + f[1] + f[2])) fail(sums, center, false);
+    add_to_neighbors(task, edges.n_edges, has_zbl, center);
     if (!sums.forces) return;
     double *force = sums.forces + 3 * static_cast<std::size_t>(center);
-    force[0] += fx;
-    force[1] += fy;
-    force[2] += fz;
+    for (int a = 0; a < 3; a++) force[a] += f[a];
   }
 
 }    // namespace MLPOT_ISA

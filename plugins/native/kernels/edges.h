@@ -3,14 +3,15 @@
    The edges of one center: neighbors of its list that lie inside the cutoff, their geometry, radial
    functions and harmonics.
 
-   Edges are grouped by species. Each group is padded to whole vectors by empty edges of the length of the
-   cutoff along z, whose radial functions and derivatives are zero. */
+   Edges are sorted by species. The last vector is filled up by empty edges of the length of the cutoff along z,
+   whose radial functions and derivatives are zero; loops over vectors compute them, loops over edges do not. */
 
 #ifndef MLPOT_EDGES_H
 #define MLPOT_EDGES_H
 
 #include "kernels/harmonics.h"
 #include "kernels/kernel.h"
+#include "kernels/lanes.h"
 #include "kernels/zbl.h"
 
 #include <cmath>
@@ -19,15 +20,19 @@ namespace mlpot {
 namespace MLPOT_ISA {
 
   struct Edges {
-    int n_groups, n_edges;    // n_edges with empty ones
-    bool has_zbl;             // some edge lies inside the ZBL switching radius
+    int n_groups, n_edges, n_filled;    // n_filled: with the empty ones
+    bool has_zbl;                       // some edge lies inside the ZBL switching radius
   };
 
-  /* Neighbors inside the cutoff, into x, y, z, index, list_slot, in the order of the list. Positions that are
-     not finite are kept, so that they show in the result. */
+  /* Neighbors inside the cutoff in the order of the list, into x, y, z, index, list_slot, from `first` on. Positions
+     that are not finite are kept, so that they show in the result. */
   template <typename N>
-  inline int collect(const Neighborhood &host, int center, double cutoff, Workspace<N> &work)
+  inline int collect(const Neighborhood &host, int center, double cutoff, int first,
+                     const Workspace<N> &work)
   {
+    double *x_in = work.x + first, *y_in = work.y + first, *z_in = work.z + first;
+    int *index = work.index + first, *list_slot = work.list_slot + first;
+    const int n_neighbors = host.n_neighbors[center], mask = host.neighbor_mask;
     const double *ri = host.positions + 3 * static_cast<std::size_t>(center);
     const double limit = cutoff * cutoff;
     const int *slots = host.neighbors[center];
@@ -35,8 +40,8 @@ namespace MLPOT_ISA {
     const int *image = host.images ? host.images[center] : nullptr;
     const double xi = ri[0], yi = ri[1], zi = ri[2];
     int n = 0;
-    for (int k = 0; k < host.n_neighbors[center]; k++) {
-      const int j = slots[k] & host.neighbor_mask;
+    for (int k = 0; k < n_neighbors; k++) {
+      const int j = slots[k] & mask;
       const double *rj = host.positions + 3 * static_cast<std::size_t>(j);
       double x = rj[0] - xi, y = rj[1] - yi, z = rj[2] - zi;
       if (offsets) {
@@ -45,11 +50,11 @@ namespace MLPOT_ISA {
         y += offset[1];
         z += offset[2];
       }
-      work.x[n] = x;
-      work.y[n] = y;
-      work.z[n] = z;
-      work.index[n] = j;
-      work.list_slot[n] = k;
+      x_in[n] = x;
+      y_in[n] = y;
+      z_in[n] = z;
+      index[n] = j;
+      list_slot[n] = k;
       n += !(x * x + y * y + z * z >= limit) & (host.species[j] >= 0);
     }
     return n;
@@ -61,68 +66,69 @@ namespace MLPOT_ISA {
   }
 
   template <typename N>
-  inline void fill_up(int center, double cutoff, int first, int last, Workspace<N> &work)
+  inline void fill_up(double cutoff, int first, int last, const Workspace<N> &work)
   {
-    for (int k = first; k < last; k++) {
-      work.x[k] = work.y[k] = 0.0;
-      work.z[k] = cutoff;
-      work.index[k] = center;
-      work.list_slot[k] = -1;
+    for (int e = first; e < last; e++) {
+      work.x[e] = work.y[e] = 0.0;
+      work.z[e] = cutoff;
     }
   }
 
-  /* Stable sort of n edges by species, one pass per species. */
+  /* Groups of n edges, whose neighbors are `index`, in order of their first; the group of each edge into `order`. */
   template <typename N>
-  inline void sort_by_species(const Neighborhood &host, int center, double cutoff, int n,
-                              Edges &edges, Workspace<N> &work)
+  inline int find_groups(const Neighborhood &host, int n, const int *index,
+                         const Workspace<N> &work)
   {
-    double *x = work.x + work.capacity, *y = work.y + work.capacity, *z = work.z + work.capacity;
-    int *index = work.index + work.capacity, *list_slot = work.list_slot + work.capacity;
+    int n_groups = 0, first = 0;
+    for (int k = 0; k < n; k++) work.group_of[host.species[index[k]]] = -1;
     for (int k = 0; k < n; k++) {
-      x[k] = work.x[k];
-      y[k] = work.y[k];
-      z[k] = work.z[k];
-      index[k] = work.index[k];
-      list_slot[k] = work.list_slot[k];
-      work.order[k] = host.species[index[k]];
-    }
-    int place = 0;
-    for (int start = 0; start < n; start++) {
-      const int species = work.order[start];
-      if (species < 0) continue;
-      Group &group = work.groups[edges.n_groups++];
-      group.species = species;
-      group.first = place;
-      for (int k = start; k < n; k++) {
-        if (work.order[k] != species) continue;
-        work.order[k] = -1;
-        work.x[place] = x[k];
-        work.y[place] = y[k];
-        work.z[place] = z[k];
-        work.list_slot[place] = list_slot[k];
-        work.index[place++] = index[k];
+      int &group = work.group_of[host.species[index[k]]];
+      if (group < 0) {
+        group = n_groups++;
+        work.groups[group] = {host.species[index[k]], 0, 0};
       }
-      group.count = place - group.first;
-      group.last = group.first + whole_vectors<N>(group.count);
-      fill_up(center, cutoff, place, group.last, work);
-      place = group.last;
+      work.groups[group].count++;
+      work.order[k] = group;
     }
-    edges.n_edges = place;
+    for (int g = 0; g < n_groups; g++) {
+      work.groups[g].first = first;
+      first += work.groups[g].count;
+    }
+    return n_groups;
   }
 
-  /* One group, or one for each species. */
+  /* Stable sort by species of n edges that lie behind the capacity. */
   template <typename N>
-  inline void group_edges(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
-                          bool by_species, int n, Edges &edges, Workspace<N> &work)
+  inline int sort_by_species(const Neighborhood &host, int n, const Workspace<N> &work)
   {
-    edges.n_groups = edges.n_edges = 0;
-    if (n == 0) return;
-    if (by_species && model.n_species > 1)
-      return sort_by_species(host, center, model.cutoff, n, edges, work);
-    edges.n_groups = 1;
-    edges.n_edges = whole_vectors<N>(n);
-    work.groups[0] = {0, 0, edges.n_edges, n};
-    fill_up(center, model.cutoff, n, edges.n_edges, work);
+    const int *index = work.index + work.capacity, *list_slot = work.list_slot + work.capacity;
+    const int n_groups = find_groups(host, n, index, work);
+    const double *x = work.x + work.capacity, *y = work.y + work.capacity,
+                 *z = work.z + work.capacity;
+    for (int g = 0; g < n_groups; g++) work.group_of[g] = work.groups[g].first;
+    for (int k = 0; k < n; k++) {
+      const int place = work.group_of[work.order[k]]++;
+      work.x[place] = x[k];
+      work.y[place] = y[k];
+      work.z[place] = z[k];
+      work.index[place] = index[k];
+      work.list_slot[place] = list_slot[k];
+    }
+    return n_groups;
+  }
+
+  /* Edges in one group, or in one for each species. */
+  template <typename N>
+  inline void find_edges(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
+                         bool by_species, Edges &edges, const Workspace<N> &work)
+  {
+    const bool sorted = by_species && model.n_species > 1;
+    const int n = collect(host, center, model.cutoff, sorted ? work.capacity : 0, work);
+    edges.n_edges = n;
+    edges.n_filled = whole_vectors<N>(n);
+    edges.n_groups = sorted ? sort_by_species(host, n, work) : n > 0;
+    if (!sorted) work.groups[0] = {0, 0, n};
+    fill_up(model.cutoff, n, edges.n_filled, work);
   }
 
   template <typename T> inline void unit_vectors(int n, double cutoff, Workspace<T> &work)
@@ -147,11 +153,12 @@ namespace MLPOT_ISA {
 
   /* The same with the derivatives along `directions`, [list slot][3]. */
   template <typename T>
-  inline void unit_vectors(int n, double cutoff, const double *directions, Workspace<Dual<T>> &work)
+  inline void unit_vectors(const Edges &edges, double cutoff, const double *directions,
+                           Workspace<Dual<T>> &work)
   {
     constexpr double NONE[3] = {0.0, 0.0, 0.0};
-    for (int e = 0; e < n; e++) {
-      const double *v = work.list_slot[e] < 0 ? NONE : directions + 3 * work.list_slot[e];
+    for (int e = 0; e < edges.n_filled; e++) {
+      const double *v = e < edges.n_edges ? directions + 3 * work.list_slot[e] : NONE;
       const double x = work.x[e], y = work.y[e], z = work.z[e];
       const double r = std::sqrt(x * x + y * y + z * z), inverse = 1.0 / r;
       const double ux = x * inverse, uy = y * inverse, uz = z * inverse;
@@ -274,7 +281,7 @@ namespace MLPOT_ISA {
       reduce_density(model.n_radial, e, pair, work);
       if constexpr (!Simd<N>::DUAL) {
         if (!edges.has_zbl)
-          for (int k = 0; k < edges.n_edges; k++) work.zbl_derivative[k] = 0.0;
+          for (int k = 0; k < edges.n_filled; k++) work.zbl_derivative[k] = 0.0;
         work.zbl_derivative[e] = pair.derivative;
       }
       edges.has_zbl = true;
@@ -298,12 +305,25 @@ namespace MLPOT_ISA {
     OF_DEGREES[lmax](n_edges, work);
   }
 
-  /* Transposes [radial][edge] to [edge][radial]. */
+  /* Transposes [radial][edge] to [edge][radial], in blocks of whole vectors. */
   template <typename N>
   inline void to_rows(int n_radial, int width, int n_edges, const N *columns, int capacity, N *rows)
   {
-    for (int e = 0; e < n_edges; e++)
-      for (int n = 0; n < n_radial; n++) put(rows, e * width + n, at(columns, n * capacity + e));
+    using T = Real<N>;
+    constexpr int LANES = Simd<N>::LANES, PARTS = sizeof(N) / sizeof(T);
+    for (int part = 0; part < PARTS; part++)    // values, tangents
+      for (int e = 0; e < n_edges; e += LANES)
+        for (int n = 0; n < n_radial; n += LANES) {
+          const T *from = reinterpret_cast<const T *>(columns + n * capacity + e) + part * LANES;
+          T *to = reinterpret_cast<T *>(rows + e * width + n) + part * LANES;
+          Vector<T> block[LANES];
+          MLPOT_UNROLL
+          for (int k = 0; k < LANES; k++)
+            block[k] = n + k < n_radial ? load(from + PARTS * k * capacity) : Vector<T>{};
+          transpose<T>(block);
+          MLPOT_UNROLL
+          for (int k = 0; k < LANES; k++) store<T>(to + PARTS * k * width, block[k]);
+        }
   }
 
   /* Computes all edge arrays of `center`; returns the ZBL energy. */
@@ -311,14 +331,13 @@ namespace MLPOT_ISA {
   inline double prepare_edges(const ModelTables<Real<N>> &model, const Neighborhood &host,
                               int center, bool by_species, Edges &edges, Workspace<N> &work)
   {
-    const int n = collect(host, center, model.cutoff, work);
-    group_edges(model, host, center, by_species, n, edges, work);
+    find_edges(model, host, center, by_species, edges, work);
     if constexpr (Simd<N>::DUAL)
-      unit_vectors(edges.n_edges, model.cutoff, host.tangents[center], work);
+      unit_vectors(edges, model.cutoff, host.tangents[center], work);
     else
-      unit_vectors(edges.n_edges, model.cutoff, work);
-    radial_functions(model, edges.n_edges, work);
-    harmonics(model.lmax, edges.n_edges, work);
+      unit_vectors(edges.n_filled, model.cutoff, work);
+    radial_functions(model, edges.n_filled, work);
+    harmonics(model.lmax, edges.n_filled, work);
     edges.has_zbl = false;
     const double energy = model.charge ? add_zbl(model, host, center, edges, work) : 0.0;
     to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,

@@ -135,9 +135,9 @@ struct Neighborhood {
   double *const *edge_gradients;    // [atom] -> [list slot][3]: dE/dr_ij is added; may be null
 };
 
-/* Edges [first, last) to neighbors of one species, in whole vectors; the first `count` are real. */
+/* Edges to neighbors of one species. */
 struct Group {
-  int species, first, last, count;
+  int species, first, count;
 };
 
 /* Density gate of a center: f, and (df/dA) / A for its atomic basis A. */
@@ -162,6 +162,7 @@ template <typename N> struct MessageWorkspace {
   N *radial, *radial_derivative;    // [l1][edge][l2, message channel]
   N *backward;                      // [edge][component, message channel]; duals only
   N *density;                       // [lm][component, message channel]
+  N *arranged;                      // its adjoint in another order; not of duals
   N *coupled;                       // [L M][path, message channel]
   N *adjoint;    // [mean or deviation][component, message channel]: of the center
 };
@@ -170,11 +171,12 @@ template <typename N> struct MessageWorkspace {
 template <typename N> struct Workspace {
   int capacity;    // edges
   Group *groups;
+  int *group_of;        // [species]
   double *x, *y, *z;    // twice the capacity, as index and list_slot
   double *r, *zbl_derivative;
   double *radial_tangent;    // of r; duals only
   int *index, *order;
-  int *list_slot;    // place in the neighbor list of the center; -1: empty edge
+  int *list_slot;    // place in the neighbor list of the center
   N *ux, *uy, *uz, *inverse;
   N *one_minus_x;                              // 1 - r / cutoff
   N *harmonics;                                // [lm][edge]

@@ -152,6 +152,59 @@ namespace MLPOT_ISA {
     product_of<N, ADD>(rows, n, columns, a, w, w_row, c, c_row);
   }
 
+  /* A vector of columns of each of COUNT products c[v] = a w[v]; numbers of a are read once for all. */
+  template <typename T, typename Kind, int ROWS, int COUNT>
+  inline void products_block(int n, const Matrix<T> &a, const T *const *w, std::ptrdiff_t w_row,
+                             T *const *c, std::ptrdiff_t c_row, int column)
+  {
+    typename Kind::V sums[ROWS * COUNT] = {};
+    const T *from[COUNT];
+    MLPOT_UNROLL
+    for (int v = 0; v < COUNT; v++) from[v] = w[v] + column;
+    for (int k = 0; k < n; k++) {
+      MLPOT_UNROLL
+      for (int place = 0; place < ROWS * COUNT; place++)
+        multiply_add<T>(sums[place], a(place / COUNT, k),
+                        Kind::read(from[place % COUNT] + k * w_row));
+    }
+    MLPOT_UNROLL
+    for (int place = 0; place < ROWS * COUNT; place++)
+      Kind::write(c[place % COUNT] + place / COUNT * c_row + column, sums[place]);
+  }
+
+  /* As many rows as there are, up to MOST. */
+  template <typename T, int MOST, int COUNT>
+  inline void products_rows(int rows, int n, int columns, const Matrix<T> &a, const T *const *w,
+                            std::ptrdiff_t w_row, T *const *c, std::ptrdiff_t c_row)
+  {
+    constexpr int LANES = Simd<T>::LANES;
+    if (rows == MOST) {
+      int column = 0;
+      for (; column + LANES <= columns; column += LANES)
+        products_block<T, Whole<T>, MOST, COUNT>(n, a, w, w_row, c, c_row, column);
+      if (column < columns)
+        products_block<T, Halved<T>, MOST, COUNT>(n, a, w, w_row, c, c_row, column);
+    } else if constexpr (MOST > 1)
+      products_rows<T, MOST - 1, COUNT>(rows, n, columns, a, w, w_row, c, c_row);
+  }
+
+  /* COUNT products c[v] = a w[v] of matrices of the same size. */
+  template <typename T, int COUNT>
+  void products(int rows, int n, int columns, Matrix<T> a, const T *const *w, std::ptrdiff_t w_row,
+                T *const *c, std::ptrdiff_t c_row)
+  {
+    constexpr int MOST = MLPOT_REGISTERS > 16 ? 7 : 4;
+    T *to[COUNT];
+    for (int v = 0; v < COUNT; v++) to[v] = c[v];
+    for (int n_blocks = (rows + MOST - 1) / MOST; n_blocks > 0; n_blocks--) {
+      const int block = (rows + n_blocks - 1) / n_blocks;
+      products_rows<T, MOST, COUNT>(block, n, columns, a, w, w_row, to, c_row);
+      rows -= block;
+      a.skip_rows(block);
+      for (int v = 0; v < COUNT; v++) to[v] += block * c_row;
+    }
+  }
+
   /* c += tangent of a w */
   template <typename T>
   void add_gradient(int rows, int n, int columns, const Matrix<Dual<T>> &a, const Dual<T> *w,

@@ -8,6 +8,7 @@
 #define MLPOT_MESSAGE_DENSITY_H
 
 #include "kernels/density.h"
+#include "kernels/lanes.h"
 
 namespace mlpot {
 namespace MLPOT_ISA {
@@ -167,60 +168,121 @@ namespace MLPOT_ISA {
                       work.messages.radial_derivative + l1 * work.capacity * pair_width(model));
   }
 
-  /* Contributions of the degrees FIRST to LAST of an edge's harmonics to the adjoints of its message (added),
-     harmonics and distance. The adjoint of the density is read once for all of these degrees. */
-  template <typename T, int FIRST, int LAST>
+  /* Rearranges COUNT components of the adjoint of the density from COMPONENT on, [lm][component, channel], into
+     [vector of channels][lm][component], so that the sums over edges read it at fixed distances. */
+  template <typename T, int COMPONENT, int COUNT>
+  inline void arrange_components(const ModelTables<T> &model, const Workspace<T> &work)
+  {
+    constexpr int LANES = Simd<T>::LANES;
+    const int channels = model.message_channels, width = model.message_width();
+    const int n_harmonics = model.n_harmonics();
+    const T *from = work.messages.density + COMPONENT * channels;
+    T *to = work.messages.arranged + COMPONENT * n_harmonics * channels;
+    for (int c = 0; c < channels; c += LANES)
+      for (int lm = 0; lm < n_harmonics; lm++)
+        for (int v = 0; v < COUNT; v++, to += LANES)
+          store<T>(to, load(from + lm * width + v * channels + c));
+  }
+
+  /* Contributions of COUNT components of the message of an edge, from COMPONENT on, and of the degrees FIRST to LAST
+     of its harmonics to the adjoints of the message (added), the harmonics and the distance. The adjoint of the
+     density and the harmonics are read once for all components and uses. */
+  template <typename T, int FIRST, int LAST, int COMPONENT, int COUNT>
   inline void edge_of_messages_adjoint(const Task<T> &task, int e, T *adjoints_in,
                                        const EdgeAdjoint<T> &out)
   {
+    constexpr int LANES = Simd<T>::LANES;
     constexpr int BEFORE = FIRST * FIRST, HARMONICS = (LAST + 1) * (LAST + 1) - BEFORE;
     const ModelTables<T> &model = *task.model;
     const Workspace<T> &work = *task.workspace;
-    const int channels = model.message_channels, width = model.message_width();
-    const int pairs = pair_width(model), stride = work.capacity * pairs;
-    const std::size_t row = message_row(task, work.index[e]);
-    const T *message = task.state.messages_in + row, *harmonics = work.harmonics + e;
+    const int channels = model.message_channels, pairs = pair_width(model);
+    const std::size_t row = message_row(task, work.index[e]) + COMPONENT * channels;
+    const T *message = task.state.messages_in + row;
     T *message_adjoint = adjoints_in + row;
-    Vector<T> totals[HARMONICS] = {}, distance_total = {};
-    int x = 0;
-    for (int m = 0; m < model.message_components(); m++)
-      for (int c = 0; c < channels; c += Simd<T>::LANES, x += Simd<T>::LANES) {
-        const int place = e * pairs + degree_of(m) * channels + c;
-        const Vector<T> value = load(message + x);
-        Vector<T> total = load(message_adjoint + x);
-        MLPOT_UNROLL
-        for (int l = FIRST; l <= LAST; l++) {
-          const Vector<T> radial = load(work.messages.radial + l * stride + place);
-          const Vector<T> weighted = radial * value;
-          Vector<T> weighted_adjoint = {};
-          MLPOT_UNROLL
-          for (int lm = l * l; lm < (l + 1) * (l + 1); lm++) {
-            const Vector<T> adjoint = load(work.messages.density + lm * width + x);
-            weighted_adjoint += harmonics[lm * work.capacity] * adjoint;
-            totals[lm - BEFORE] += weighted * adjoint;
-          }
-          total += weighted_adjoint * radial;
-          distance_total +=
-              weighted_adjoint * value * load(work.messages.radial_derivative + l * stride + place);
-        }
-        store<T>(message_adjoint + x, total);
-      }
+    const int n_harmonics = model.n_harmonics();
+    const T *adjoint =
+        work.messages.arranged + COMPONENT * n_harmonics * channels + BEFORE * COUNT * LANES;
+    T harmonics[HARMONICS];
     MLPOT_UNROLL
     for (int k = 0; k < HARMONICS; k++)
-      out.harmonics[(BEFORE + k) * work.capacity + e] = sum<T>(totals[k]);
-    out.distance[e] = (FIRST > 0 ? out.distance[e] : T(0)) + sum<T>(distance_total);
+      harmonics[k] = work.harmonics[(BEFORE + k) * work.capacity + e];
+    Vector<T> totals[HARMONICS + 1] = {};    // of the harmonics and the distance
+    for (int c = 0; c < channels; c += LANES, adjoint += n_harmonics * COUNT * LANES) {
+      Vector<T> values[COUNT], sums[COUNT] = {};
+      MLPOT_UNROLL
+      for (int v = 0; v < COUNT; v++) values[v] = load(message + v * channels + c);
+      MLPOT_UNROLL
+      for (int l = FIRST; l <= LAST; l++) {
+        const int place = (l * work.capacity + e) * pairs + c;
+        const T *radial = work.messages.radial + place;
+        const T *radial_derivative = work.messages.radial_derivative + place;
+        Vector<T> weighted[COUNT], weighted_adjoint[COUNT] = {};
+        MLPOT_UNROLL
+        for (int v = 0; v < COUNT; v++)
+          weighted[v] = load(radial + degree_of(COMPONENT + v) * channels) * values[v];
+        MLPOT_UNROLL
+        for (int k = l * l - BEFORE; k < (l + 1) * (l + 1) - BEFORE; k++) {
+          MLPOT_UNROLL
+          for (int v = 0; v < COUNT; v++) {
+            const Vector<T> factor = load(adjoint + (k * COUNT + v) * LANES);
+            weighted_adjoint[v] += harmonics[k] * factor;
+            totals[k] += weighted[v] * factor;
+          }
+        }
+        MLPOT_UNROLL
+        for (int v = 0; v < COUNT; v++) {
+          const int degree = degree_of(COMPONENT + v) * channels;
+          sums[v] += weighted_adjoint[v] * load(radial + degree);
+          totals[HARMONICS] += weighted_adjoint[v] * values[v] * load(radial_derivative + degree);
+        }
+      }
+      MLPOT_UNROLL
+      for (int v = 0; v < COUNT; v++) {
+        T *sum = message_adjoint + v * channels + c;
+        store<T>(sum, load(sum) + sums[v]);
+      }
+    }
+    alignas(Vector<T>) T sums[HARMONICS + LANES];
+    sum_lanes<T, HARMONICS + 1>(totals, sums);
+    MLPOT_UNROLL
+    for (int k = 0; k < HARMONICS; k++) {
+      T &total = out.harmonics[(BEFORE + k) * work.capacity + e];
+      total = COMPONENT > 0 ? total + sums[k] : sums[k];
+    }
+    out.distance[e] = (FIRST > 0 || COMPONENT > 0 ? out.distance[e] : T(0)) + sums[HARMONICS];
+  }
+
+  /* Of all edges, in ranges of degrees whose sums stay in the registers. */
+  template <typename T, int FIRST, int LMAX, int COMPONENT, int COUNT>
+  inline void edges_of_degrees_adjoint(const Task<T> &task, int e, T *adjoints_in,
+                                       const EdgeAdjoint<T> &out)
+  {
+    constexpr int MOST = FIRST > 0 ? FIRST : MLPOT_REGISTERS > 16 ? 3 : 2;
+    constexpr int LAST = MOST < LMAX ? MOST : LMAX;
+    edge_of_messages_adjoint<T, FIRST, LAST, COMPONENT, COUNT>(task, e, adjoints_in, out);
+    if constexpr (LAST < LMAX)
+      edges_of_degrees_adjoint<T, LAST + 1, LMAX, COMPONENT, COUNT>(task, e, adjoints_in, out);
+  }
+
+  template <typename T, int LMAX, int COMPONENT, int COUNT>
+  inline void components_adjoint(const Task<T> &task, const Edges &edges, T *adjoints_in,
+                                 const EdgeAdjoint<T> &out)
+  {
+    arrange_components<T, COMPONENT, COUNT>(*task.model, *task.workspace);
+    for (int e = 0; e < edges.n_edges; e++)
+      edges_of_degrees_adjoint<T, 0, LMAX, COMPONENT, COUNT>(task, e, adjoints_in, out);
   }
 
   template <typename T, int LMAX>
   inline void edges_of_messages_adjoint(const Task<T> &task, const Edges &edges, T *adjoints_in,
                                         const EdgeAdjoint<T> &out)
   {
-    constexpr int TOGETHER = LMAX > 4 ? 3 : LMAX;    // 25 sums fit into 32 registers, 36 do not
-    for (int e = 0; e < edges.n_edges; e++) {
-      edge_of_messages_adjoint<T, 0, TOGETHER>(task, e, adjoints_in, out);
-      if constexpr (LMAX > TOGETHER)
-        edge_of_messages_adjoint<T, TOGETHER + 1, LMAX>(task, e, adjoints_in, out);
-    }
+    const int degrees = task.model->n_message_degrees;
+    if (degrees == 1)
+      components_adjoint<T, LMAX, 0, 1>(task, edges, adjoints_in, out);
+    else
+      components_adjoint<T, LMAX, 0, 4>(task, edges, adjoints_in, out);
+    if (degrees == 3) components_adjoint<T, LMAX, 4, 5>(task, edges, adjoints_in, out);
   }
 
   /* atomic_basis_adjoint -> adjoints of messages (added), harmonics and distances; after

@@ -145,6 +145,29 @@ namespace MLPOT_ISA {
   {
     *reinterpret_cast<Vector<T> *>(p) = v;
   }
+
+  /* At any place of an array of real numbers. */
+  template <typename T> struct Anywhere {
+    typedef T V __attribute__((vector_size(MLPOT_VECTOR_BYTES), may_alias, aligned(sizeof(T))));
+  };
+  template <typename T> inline Vector<T> load_anywhere(const T *p)
+  {
+    return *reinterpret_cast<const typename Anywhere<T>::V *>(p);
+  }
+  template <typename T> inline void store_anywhere(T *p, Vector<T> v)
+  {
+    *reinterpret_cast<typename Anywhere<T>::V *>(p) = v;
+  }
+
+  /* A vector of doubles from as many numbers. */
+  inline Vector<double> load_doubles(const double *p)
+  {
+    return load(p);
+  }
+  inline Vector<double> load_doubles(const float *p)
+  {
+    return __builtin_convertvector(*reinterpret_cast<const HalfVector<float> *>(p), Vector<double>);
+  }
   template <typename T> inline void store(Dual<T> *p, DualVector<T> v)
   {
     T *values = reinterpret_cast<T *>(p);

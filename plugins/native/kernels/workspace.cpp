@@ -21,9 +21,7 @@ template <typename N>
 void WorkspaceMemory<N>::prepare(const ModelTables<Real<N>> &model, int n_members, int n_neighbors,
                                  int lanes)
 {
-  // the group of each species may end with an incomplete vector of edges
-  const int groups = std::min(model.n_species, std::max(n_neighbors, 1));
-  const int edges = n_neighbors + groups * lanes;
+  const int edges = n_neighbors + lanes;    // vectors of the last group may begin at any edge
   if (edges <= view.capacity) return;
   constexpr int UNIT = 16;
   const int capacity = (edges + edges / 4 + UNIT - 1) / UNIT * UNIT;
@@ -43,6 +41,7 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   const std::size_t edges = capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels;
   cut(view.groups, model.n_species);
+  cut(view.group_of, model.n_species);
   for (double **array : {&view.x, &view.y, &view.z}) cut(*array, 2 * edges);
   for (int **array : {&view.index, &view.list_slot}) cut(*array, 2 * edges);
   cut(view.order, edges);
@@ -100,6 +99,7 @@ void WorkspaceMemory<N>::cut_message_arrays(const ModelTables<Real<N>> &model, i
   cut(view.messages.radial_derivative, degrees * edges * pairs);
   if (!std::is_same_v<N, Real<N>>) cut(view.messages.backward, edges * width);
   cut(view.messages.density, model.n_harmonics() * width);
+  if (std::is_same_v<N, Real<N>>) cut(view.messages.arranged, model.n_harmonics() * width);
   std::size_t rows = 0;
   for (int L = 0; L <= model.lmax; L++) rows += (2 * L + 1) * model.layers[1].n_paths[L];
   cut(view.messages.coupled, rows * model.message_channels);
