@@ -1,7 +1,9 @@
 """Fixtures that many tests share."""
 
 import os
+import runpy
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,9 @@ settings.register_profile("any machine", deadline=None)  # the speed of a proces
 settings.load_profile("any machine")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")  # ranks of LAMMPS share the processor with other tests
+# The tests start many processes of Python. Compiled modules are kept: each of them would compile torch and sympy again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so do its children
 
 
@@ -26,6 +31,24 @@ def _no_files_in_the_repository(tmp_path_factory):
     os.chdir(tmp_path_factory.mktemp("working-folder"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture
+def run_script(monkeypatch, capsys):
+    """Run a Python file in a folder, with arguments; returns what it prints.
+
+    In this process, where the packages are imported already. Each file has its own namespace, and its warnings are
+    errors.
+    """
+
+    def run(path, *arguments, folder):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", [str(part) for part in (path, *arguments)])
+        capsys.readouterr()
+        runpy.run_path(str(path), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -71,10 +71,11 @@ def test_lammps_of_the_readme(user_folder, ranks):
 
 @pytest.mark.lammps
 @pytest.mark.parametrize("page", [page for page in PAGES[2:] if snippets(page, "python")], ids=lambda page: page.stem)
-def test_python_of_the_docs(user_folder, page):
+def test_python_of_the_docs(user_folder, page, run_script):
     build_torch_engine.ensure()
     for snippet in snippets(page, "python"):
-        run([sys.executable, "-W", "error", "-c", snippet], user_folder)
+        (user_folder / "snippet.py").write_text(snippet)
+        run_script("snippet.py", folder=user_folder)
     if page.stem == "uncertainty":  # has made the committee that the page on LAMMPS runs
         (snippet,) = snippets(ROOT / "docs" / "lammps.md", "lammps")
         (user_folder / "in.sigma").write_text(snippet)
