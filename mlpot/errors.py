@@ -33,6 +33,10 @@ class PropertyError(MLPotError):
     """A property that cannot be computed: a structure that does not fit it, a relaxation that does not converge."""
 
 
+class OutputError(MLPotError):
+    """A file or folder for results that cannot be written: missing, of an unknown kind, or on a full disk."""
+
+
 class StoreError(MLPotError):
     """A store of active learning that cannot be read or written: another database, newer, damaged, or a full disk."""
 

@@ -187,6 +187,7 @@ class _Loop:
             finished.write()
             seconds = time.monotonic() - began
             self.store.steps.finish(self.iteration, name, number, seconds=seconds, result=finished.result)
+        self.store.database.checkpoint()
 
     def _check_stop(self) -> None:
         reason = self.request.reason()

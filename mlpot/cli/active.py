@@ -113,8 +113,23 @@ def active_export(
 
 @active_app.command("retry")
 def active_retry(path: StorePath) -> None:
-    """Let failed calculations wait again."""
+    """Let failed calculations wait again, and those whose label has changed in the file."""
     from mlpot.active_learning.store.store import Store  # each command loads only what it needs
 
     with Store(path) as store:
-        typer.echo(f"{store.jobs.retry_failed()} calculations wait again")
+        if changed := store.discard_changed_labels():
+            typer.echo(f"{changed} labels had changed in the file and are discarded")
+        typer.echo(f"{store.jobs.retry_failed() + changed} calculations wait again")
+
+
+@active_app.command("backup")
+def active_backup(
+    path: StorePath, target: Annotated[Path, typer.Argument(help="new file, *.db, must not exist")]
+) -> None:
+    """Copy a store, also while its loop runs; a copy by other means may lack the latest data or be damaged."""
+    from mlpot.active_learning.store.store import Store  # each command loads only what it needs
+
+    with Store(path) as store:
+        store.back_up(target)
+        beside = " and ".join(one.name for one in (store.model_folder, store.raw_folder) if one.is_dir())
+    typer.echo(f"{target}" + (f"; not copied: the folders {beside}" if beside else ""))

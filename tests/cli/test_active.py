@@ -11,8 +11,10 @@ from mlpot.active_learning.config import LabelSettings
 from mlpot.active_learning.labelling.driver import label_waiting
 from mlpot.active_learning.store.history import SelectionRecord
 from mlpot.active_learning.store.store import Store
+from mlpot.active_learning.train import parts_until
 from mlpot.cli.app import app
 from mlpot.data import read_structures
+from mlpot.errors import StoreError
 
 
 @pytest.fixture(autouse=True)
@@ -157,3 +159,28 @@ def test_no_store(tmp_path):
     status, output = run("status", tmp_path / "none.db")
     assert status == 1
     assert "no store" in output
+
+
+def test_a_changed_label_is_neither_exported_nor_trained_on_and_computed_again(labelled, tmp_path):
+    job = next(labelled.labelled()).job
+    labelled.database.write("UPDATE labels SET energy = energy + 1e-9 WHERE job_id = ?", (job.id,))
+    status, output = run("export", labelled.path, tmp_path / "out.extxyz")
+    assert (status, output.count("\n")) == (1, 1)
+    assert f"error: the label of job {job.id[:12]}" in output
+    assert "mlpot active retry" in output
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == []
+    with pytest.raises(StoreError, match=f"{job.id[:12]} in .* has changed"):
+        parts_until(labelled, job.settings_id, 0)
+    status, output = run("retry", labelled.path)
+    assert "1 labels had changed" in output
+    assert label_waiting(labelled, LabelSettings(code="emt")).done == 1
+    assert run("export", labelled.path, tmp_path / "out.extxyz")[0] == 0
+
+
+def test_backup(labelled, tmp_path):
+    status, output = run("backup", labelled.path, tmp_path / "copy.db")
+    assert (status, output) == (0, f"{tmp_path / 'copy.db'}; not copied: the folders run.raw\n")
+    assert run("export", tmp_path / "copy.db", tmp_path / "out.extxyz")[0] == 0
+    status, output = run("backup", labelled.path, tmp_path / "copy.db")
+    assert status == 1
+    assert "exists already" in output

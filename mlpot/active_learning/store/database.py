@@ -2,17 +2,19 @@
 
 Write-ahead log, every commit synced to the disk, foreign keys on. Several processes may write: each waits for the
 others' transactions, which are short. The log needs shared memory, so all of them must be on one machine; workers
-on other machines write result files instead.
+on other machines write result files instead. The log is moved into the file often (`Database.checkpoint`).
 """
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from mlpot.active_learning.store.migrate import MIGRATED_VERSION, migrate
+from mlpot.active_learning.store.migrate import MIGRATED_VERSIONS, migrate
 from mlpot.active_learning.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from mlpot.errors import StoreError
+from mlpot.running.atomic_write import replace_atomically
 
 BUSY_TIMEOUT = 60.0  # s
 Value = str | int | float | bytes | None
@@ -56,8 +58,8 @@ class Database:
             self._make_tables()
             application, version = self._pragma("application_id"), self._pragma("user_version")
         if application != APPLICATION_ID:
-            raise StoreError(f"{self.path} is not a store of active learning, but another SQLite file: name another")
-        if version == MIGRATED_VERSION:
+            raise StoreError(_no_store(self.path, is_empty=not self._names()))
+        if version in MIGRATED_VERSIONS:
             self._migrate()
         elif version != SCHEMA_VERSION:
             raise StoreError(
@@ -69,18 +71,23 @@ class Database:
         problems = [row[0] for row in self._connection.execute("PRAGMA quick_check(3)") if row[0] != "ok"]
         if problems:
             raise StoreError(damaged(self.path, "; ".join(problems)))
+        if self._pragma("journal_mode") == "wal":
+            self.checkpoint()
+        else:  # a backup
+            self._pragma("journal_mode = WAL")
 
     def _migrate(self) -> None:
-        """Convert a store of the previous version, all or nothing."""
+        """Convert a store of an older version, all or nothing."""
         with self.transaction():
-            if self._pragma("user_version") != MIGRATED_VERSION:
+            version = self._pragma("user_version")
+            if version == SCHEMA_VERSION:
                 return  # another process converted it
             if self._connection.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchone()[0]:
                 raise StoreError(
-                    f"{self.path} has version {MIGRATED_VERSION} of the store, and calculations in it are running: "
+                    f"{self.path} has version {version} of the store, and calculations in it are running: "
                     "let the version of mlpot that started them finish, then start again"
                 )
-            migrate(self._connection)
+            migrate(self._connection, version)
             self._pragma(f"user_version = {SCHEMA_VERSION}")
 
     def _make_tables(self) -> None:
@@ -94,9 +101,9 @@ class Database:
     def _names(self) -> list[str]:
         return [row[0] for row in self._connection.execute("SELECT name FROM sqlite_master")]
 
-    def _pragma(self, text: str) -> object:
-        row = self._connection.execute(f"PRAGMA {text}").fetchone()
-        return None if row is None else row[0]
+    def _pragma(self, text: str) -> Any:  # noqa: ANN401  # number or text
+        rows = self._connection.execute(f"PRAGMA {text}").fetchall()
+        return rows[0][0] if rows else None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -133,27 +140,48 @@ class Database:
         """Single number of a query; 0 for NULL."""
         return float(self.rows(sql, values)[0][0] or 0)
 
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file, as far as others do not read it: a copy of the file has it then."""
+        if not self._connection.in_transaction:
+            with self._errors():
+                self._pragma("wal_checkpoint(PASSIVE)")
+
+    def back_up(self, target: Path) -> None:
+        """Write a consistent copy to a file that appears when it is complete; others may go on writing meanwhile."""
+        with replace_atomically(target) as partial, self._errors(target):
+            self._connection.execute("VACUUM INTO ?", (str(partial),))
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into `StoreError`."""
+    def _errors(self, path: Path | None = None) -> Iterator[None]:
+        """Turn SQLite's errors into `StoreError`; `path` is the file that is written, if it is another."""
         try:
             yield
         except sqlite3.IntegrityError:
             raise  # an error of the program, not of the file or the machine
         except sqlite3.DatabaseError as error:
-            raise StoreError(_sentence(self.path, str(error))) from error
+            raise StoreError(_sentence(path or self.path, str(error))) from error
 
 
 def damaged(path: Path, problem: str) -> str:
     """Error message for a damaged file."""
     return (
-        f"{path} is damaged ({problem}): restore it from a copy, or recover its readable parts with "
-        f"`sqlite3 {path.name} .recover`; the raw outputs beside it are not affected"
+        f"{path} is damaged ({problem}): restore it from a backup (`mlpot active backup`), or recover its readable "
+        f"parts with `sqlite3 {path.name} .recover`; the raw outputs beside it are not affected"
     )
+
+
+def _no_store(path: Path, *, is_empty: bool) -> str:
+    """Error message for another SQLite file."""
+    if is_empty:
+        return (
+            f"{path} is not a store of active learning, but empty: a copy that was made while the store was used lacks "
+            f"what is in the file *.db-wal beside the original; copy it with `mlpot active backup`"
+        )
+    return f"{path} is not a store of active learning, but another SQLite file: name another"
 
 
 def _sentence(path: Path, problem: str) -> str:

@@ -1,4 +1,4 @@
-"""Hashes that identify a DFT calculation: of the canonical structure, of the settings, and of both.
+"""Hashes that identify a DFT calculation (of the canonical structure, of the settings, of both) and protect its label.
 
 The canonical form of a structure is rounded to 1e-8 A, the digits of extended XYZ, and DFT computes this form. So a
 structure that was exported and read again has the same hash.
@@ -7,10 +7,12 @@ structure that was exported and read again has the same hash.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 
 import numpy as np
 from ase import Atoms
 
+from mlpot.active_learning.store.records import Label
 from mlpot.data.hashing import geometry_digest
 from mlpot.data.structure import LabelledStructure
 from mlpot.errors import DataError
@@ -74,6 +76,15 @@ def canonical_json(content: Mapping[str, object]) -> str:
 def settings_id(content: Mapping[str, object]) -> str:
     """SHA-256 of the settings that determine a label, plain values, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def label_hash(job: str, label: Label) -> str:
+    """SHA-256 of a label and its job, as 64 hexadecimal digits; it shows a change of any bit of them in the file."""
+    values = {one.name: getattr(label, one.name) for one in fields(label) if one.name not in ("forces", "stress")}
+    digest = hashlib.sha256(f"{job} {canonical_json(values)}".encode())
+    for array in (label.forces, label.stress):
+        digest.update(b"none" if array is None else np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 def job_id(structure: str, settings: str) -> str:

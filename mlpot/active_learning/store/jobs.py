@@ -228,6 +228,14 @@ class JobQueue:
             (time.time(), settings),
         )
 
+    def reopen(self, identity: str, reason: str) -> None:
+        """Let a job whose label was deleted wait again."""
+        with self._database.transaction():
+            self._database.write(
+                "UPDATE jobs SET state = 'waiting', reason = NULL, changed = ? WHERE id = ?", (time.time(), identity)
+            )
+            self._history.note("restarted", reason, identity)
+
     def _end_run(self, identity: str, outcome: str, reason: str | None, seconds: float | None) -> None:
         self._database.write(
             "UPDATE runs SET ended = ?, outcome = ?, reason = ?, seconds = ? WHERE ended IS NULL AND job_id = ?",

@@ -1,16 +1,17 @@
-"""Conversion of a store of version 2, in place: other names of columns, states and of keys in JSON.
+"""Conversion of an older store, in place: version 2 has other names of columns, states and keys, 3 no hashes of labels.
 
-Structures, settings, jobs and labels keep their hashes, so that no calculation is repeated.
+Structures, settings and jobs keep their hashes, so that no calculation is repeated.
 """
 
 import json
 import sqlite3
 from typing import Any
 
-from mlpot.active_learning.store.identity import canonical_json
+from mlpot.active_learning.store.identity import canonical_json, label_hash
+from mlpot.active_learning.store.rows import LABEL_COLUMNS, label_of_row
 from mlpot.active_learning.store.schema import SCHEMA
 
-MIGRATED_VERSION = 2
+MIGRATED_VERSIONS = (2, 3)
 KEYS = {
     "bar": "force_interval",
     "control": "random_validation",
@@ -26,8 +27,26 @@ KINDS = {"walk": "trajectory", "melt": "random_packing", "control": "random_vali
 ENDINGS = {"untrusted": "uncertain"}
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Convert a store of version 2, in a transaction of the caller."""
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Convert a store of one of `MIGRATED_VERSIONS`, in a transaction of the caller."""
+    if version == 2:
+        _rename(connection)
+    _add_label_hashes(connection)
+
+
+def _add_label_hashes(connection: sqlite3.Connection) -> None:
+    """Protect the labels as they are from now on."""
+    columns = f"job_id, sequence, created, {LABEL_COLUMNS}"
+    rows = connection.execute(f"SELECT {columns} FROM labels ORDER BY sequence").fetchall()
+    connection.execute("DROP TABLE labels")
+    connection.execute(next(one for one in SCHEMA.split(";") if "CREATE TABLE labels" in one))
+    marks = ", ".join("?" * (len(columns.split(", ")) + 1))
+    new = [(*row, label_hash(row["job_id"], label_of_row(row))) for row in rows]
+    connection.executemany(f"INSERT INTO labels ({columns}, sha256) VALUES ({marks})", new)
+
+
+def _rename(connection: sqlite3.Connection) -> None:
+    """From version 2 to 3: other names."""
     for table, name in (("structures", "origin"), ("selections", "details"), ("models", "metrics")):
         rows = connection.execute(f"SELECT rowid, {name} FROM {table}").fetchall()
         changed = [(canonical_json(renamed(json.loads(text))), rowid) for rowid, text in rows]

@@ -1,7 +1,7 @@
-"""Tables of the store, version 3. Times are seconds since 1970; arrays are little-endian bytes, float64 or int64."""
+"""Tables of the store, version 4. Times are seconds since 1970; arrays are little-endian bytes, float64 or int64."""
 
 APPLICATION_ID = 0x6D6C7041
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA = """
 CREATE TABLE structures (
@@ -75,6 +75,7 @@ CREATE TABLE labels (
     code_version TEXT NOT NULL,
     raw_file TEXT,                    -- name in the folder of raw outputs
     raw_sha256 TEXT,
+    sha256 TEXT NOT NULL,             -- of the label, see `identity.label_hash`
     created REAL NOT NULL
 );
 CREATE TABLE checks (                 -- the reference structure computed again

@@ -8,23 +8,29 @@ is requested twice. A label is written in one transaction with the state of its 
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from mlpot.active_learning.store.database import Database, Row
+from mlpot.active_learning.store.database import Database
 from mlpot.active_learning.store.history import History
-from mlpot.active_learning.store.identity import canonical_atoms, canonical_json, settings_id, structure_id
+from mlpot.active_learning.store.identity import (
+    canonical_atoms,
+    canonical_json,
+    label_hash,
+    settings_id,
+    structure_id,
+)
 from mlpot.active_learning.store.jobs import JobQueue, job_of_row
 from mlpot.active_learning.store.records import Label, LabelledJob
+from mlpot.active_learning.store.rows import LABEL_COLUMNS, PBC_BITS, as_bytes, atoms_of_row, has_changed, label_of_row
 from mlpot.active_learning.store.steps import Steps
-from mlpot.data.structure import FloatArray, LabelledStructure
+from mlpot.data.structure import LabelledStructure
 from mlpot.errors import StoreError
-
-PBC_BITS = np.array([1, 2, 4])
-LABEL_COLUMNS = "energy, energy_kind, forces, stress, attempt, seconds, host, code_version, raw_file, raw_sha256"
+from mlpot.running.outputs import check_output_file
 
 
 class Store:
@@ -82,6 +88,22 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def back_up(self, target: Path) -> None:
+        """Copy the file, also while a loop runs on it; the folders beside it are not copied.
+
+        Parameters
+        ----------
+        target : Path
+            ``*.db``; must not exist.
+
+        Raises
+        ------
+        OutputError
+            Another name, a file that exists, or a folder that is missing or cannot be written.
+        """
+        check_output_file(target, (".db",), overwrite=False)
+        self.database.back_up(target)
+
     def close(self) -> None:
         """Close the file."""
         self.database.close()
@@ -125,12 +147,18 @@ class Store:
         Raises
         ------
         StoreError
-            Not in the store.
+            Not in the store, or changed in the file since it was added.
         """
         row = self.database.row("SELECT * FROM structures WHERE id = ?", (identity,))
         if row is None:
             raise StoreError(f"{self.path} has no structure {identity}")
-        return atoms_of_row(row)
+        atoms = atoms_of_row(row)
+        if structure_id(atoms) != identity:
+            raise StoreError(
+                f"structure {identity[:12]} in {self.path} has changed since it was stored: restore the store from a "
+                "backup"
+            )
+        return atoms
 
     def add_settings(self, content: Mapping[str, Any]) -> str:
         """Add settings, code and parameters as plain values, and return their hash."""
@@ -171,36 +199,61 @@ class Store:
             checked = LabelledStructure(atoms_of_row(row), label.energy, label.forces, label.stress)
             new = self._insert_label(job, label, checked)
             self.jobs.finish(job, "done" if new else "done already", label.seconds)
+        self.database.checkpoint()
         return new
 
     def _insert_label(self, job: str, label: Label, checked: LabelledStructure) -> bool:
-        stress = None if checked.stress is None else as_bytes(checked.stress)
-        forces = as_bytes(np.asarray(checked.forces))
+        energy, seconds = label.energy + 0.0, label.seconds + 0.0  # SQLite does not keep the sign of zero
+        forces = np.asarray(checked.forces)
+        stored = replace(label, energy=energy, forces=forces, stress=checked.stress, seconds=seconds)
         changed = self.database.write(
-            f"INSERT INTO labels (job_id, sequence, created, {LABEL_COLUMNS}) "
-            "SELECT ?, coalesce(max(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM labels WHERE true "
+            f"INSERT INTO labels (job_id, sequence, created, sha256, {LABEL_COLUMNS}) "
+            "SELECT ?, coalesce(max(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM labels WHERE true "
             "ON CONFLICT (job_id) DO NOTHING",  # any other value that the table refuses is an error
             (
                 job,
                 time.time(),
-                checked.energy,
-                label.energy_kind,
-                forces,
-                stress,
-                label.attempt,
-                label.seconds,
-                label.host,
-                label.code_version,
-                label.raw_file,
-                label.raw_sha256,
+                label_hash(job, stored),
+                stored.energy,
+                stored.energy_kind,
+                as_bytes(stored.forces),
+                None if stored.stress is None else as_bytes(stored.stress),
+                stored.attempt,
+                stored.seconds,
+                stored.host,
+                stored.code_version,
+                stored.raw_file,
+                stored.raw_sha256,
             ),
         )
         return changed == 1
 
     def label(self, job: str) -> Label | None:
-        """Label of a job, or None."""
-        row = self.database.row(f"SELECT {LABEL_COLUMNS} FROM labels WHERE job_id = ?", (job,))
+        """Label of a job, or None.
+
+        Raises
+        ------
+        StoreError
+            The label has changed in the file since it was added.
+        """
+        row = self.database.row(f"SELECT job_id, sha256, {LABEL_COLUMNS} FROM labels WHERE job_id = ?", (job,))
+        if row is not None and has_changed(row):
+            raise StoreError(
+                f"the label of job {job[:12]} in {self.path} has changed since it was stored: restore the store from a "
+                "backup, or discard this label with `mlpot active retry` and compute it again with `mlpot active run`"
+            )
         return None if row is None else label_of_row(row)
+
+    def discard_changed_labels(self) -> int:
+        """Delete the labels that have changed in the file, let their jobs wait again, and return their number."""
+        rows = self.database.rows(f"SELECT job_id, sha256, {LABEL_COLUMNS} FROM labels")
+        changed = [row["job_id"] for row in rows if has_changed(row)]
+        with self.database.transaction():
+            for job in changed:
+                for table in ("model_labels", "checks", "labels"):
+                    self.database.write(f"DELETE FROM {table} WHERE job_id = ?", (job,))
+                self.jobs.reopen(job, "its label had changed in the file")
+        return len(changed)
 
     def labelled(self, settings: str | None = None) -> Iterator[LabelledJob]:
         """All labels, optionally of one kind of settings, in the order in which they were added."""
@@ -241,36 +294,3 @@ class Store:
         with self.database.transaction():
             new = [self.jobs.add(one, settings, iteration=iteration, priority=priority)[1] for one in structures]
         return sum(new)
-
-
-def as_bytes(array: object) -> bytes:
-    """Array as little-endian float64."""
-    return np.ascontiguousarray(array, dtype="<f8").tobytes()
-
-
-def floats(blob: bytes, *shape: int) -> FloatArray:
-    """Array of `as_bytes`."""
-    return np.frombuffer(blob, dtype="<f8").reshape(shape).astype(np.float64)
-
-
-def atoms_of_row(row: Row) -> Atoms:
-    """Structure in a row of the table `structures`."""
-    atoms = Atoms(
-        numbers=np.frombuffer(row["numbers"], dtype="<i8"),
-        positions=floats(row["positions"], -1, 3),
-        cell=floats(row["cell"], 3, 3),
-        pbc=(row["pbc"] & PBC_BITS) > 0,
-    )
-    if row["magmoms"] is not None:
-        moments = floats(row["magmoms"], len(atoms), -1)
-        atoms.set_initial_magnetic_moments(moments[:, 0] if moments.shape[1] == 1 else moments)
-    if row["charges"] is not None:
-        atoms.set_initial_charges(floats(row["charges"], -1))
-    return atoms
-
-
-def label_of_row(row: Row) -> Label:
-    """Label in a row of the table `labels`."""
-    values = {name: row[name] for name in LABEL_COLUMNS.split(", ")}
-    stress = None if row["stress"] is None else floats(row["stress"], 3, 3)
-    return Label(**{**values, "forces": floats(row["forces"], -1, 3), "stress": stress})

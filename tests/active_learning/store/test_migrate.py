@@ -1,4 +1,4 @@
-"""A store of version 2, from a loop of one iteration: its labels are found again, and its course is read."""
+"""Stores of versions 2 and 3, from a loop of one iteration: labels are found again, and the course is read."""
 
 import lzma
 import sqlite3
@@ -47,6 +47,20 @@ def test_labels_are_found_again(old):
         again = [store.add_structure(one.atoms) for one in labelled]
         assert store.add_jobs(again, store.add_settings({"code": "emt", "parameters": {}})) == 0
         assert store.jobs.cost(settings) > 0.0
+        assert not store.database.rows("PRAGMA foreign_key_check")
+
+
+def test_labels_of_version_3_are_protected_from_then_on(old):
+    with Store(old) as store:
+        hashes = [row["sha256"] for row in store.database.rows("SELECT sha256 FROM labels ORDER BY sequence")]
+        labels = [one.label for one in store.labelled()]
+    changed(old, "ALTER TABLE labels DROP COLUMN sha256")
+    changed(old, "PRAGMA user_version = 3")
+    with Store(old) as store:
+        rows = store.database.rows("SELECT sha256, sequence FROM labels ORDER BY sequence")
+        assert [(row["sha256"], row["sequence"]) for row in rows] == list(zip(hashes, range(1, 13), strict=True))
+        again = [one.label for one in store.labelled()]
+        assert [one.forces.tobytes() for one in again] == [one.forces.tobytes() for one in labels]
         assert not store.database.rows("PRAGMA foreign_key_check")
 
 

@@ -8,7 +8,7 @@ from ase import Atoms
 from labelling import rattled_copper
 
 from mlpot.active_learning.store.records import Label
-from mlpot.errors import DataError
+from mlpot.errors import DataError, StoreError
 
 EMT = {"code": "emt", "parameters": {}}
 
@@ -59,3 +59,57 @@ def test_a_label_that_the_table_refuses_is_an_error_and_leaves_the_job_as_it_was
     with pytest.raises(sqlite3.IntegrityError, match="energy_kind"):
         store.add_label(job.id, Label(1.0, np.zeros((len(atoms), 3)), None, "total_energy"))
     assert store.jobs.job(job.id).state == "running"
+
+
+@pytest.fixture
+def labelled(store):
+    """Store with three labels, all of whose values differ from zero."""
+    settings = store.add_settings(EMT)
+    frames = rattled_copper(3)
+    store.add_jobs([store.add_structure(atoms) for atoms in frames], settings)
+    for job in store.jobs.claim(store.jobs.begin_session(), settings, 3):
+        store.add_label(job.id, label(store.structure(job.structure_id), energy=-0.5))
+    return store
+
+
+FLIPS = [
+    ("labels", "energy = energy * (1 + 2.3e-16)"),
+    ("labels", "energy_kind = 'energy'"),
+    ("labels", "forces = CAST(zeroblob(8) || substr(forces, 9) AS BLOB)"),
+    ("labels", "stress = NULL"),
+    ("labels", "forces = substr(forces, 9)"),
+    ("labels", "raw_sha256 = 'x'"),
+    ("structures", "positions = CAST(zeroblob(8) || substr(positions, 9) AS BLOB)"),
+    ("structures", "pbc = 3"),
+]
+
+
+@pytest.mark.parametrize(("table", "change"), FLIPS)
+def test_a_change_in_the_file_is_noticed(labelled, table, change):
+    job, structure = labelled.database.rows("SELECT id, structure_id FROM jobs")[1]
+    name, value = ("job_id", job) if table == "labels" else ("id", structure)
+    assert labelled.database.write(f"UPDATE {table} SET {change} WHERE {name} = ?", (value,)) == 1
+    with pytest.raises(StoreError, match=f"{value[:12]} in .* has changed"):
+        list(labelled.labelled())
+
+
+def test_a_label_that_has_changed_is_computed_again(labelled):
+    (job,) = labelled.database.rows("SELECT id FROM jobs")[1]
+    labelled.history.add_model("0" * 64, "model.pt", [job], iteration=0, metrics={})
+    assert labelled.discard_changed_labels() == 0
+    labelled.database.write("UPDATE labels SET energy = 1.0 WHERE job_id = ?", (job,))
+    assert labelled.discard_changed_labels() == 1
+    assert labelled.jobs.job(job).state == "waiting"
+    assert len(list(labelled.labelled())) == 2
+    (again,) = labelled.jobs.claim(labelled.jobs.begin_session(), labelled.add_settings(EMT), 5)
+    assert again.id == job
+    assert labelled.add_label(job, label(labelled.structure(again.structure_id)))
+
+
+def test_a_zero_of_either_sign_is_no_change(store):
+    atoms = rattled_copper(1)[0]
+    settings = store.add_settings(EMT)
+    store.add_jobs([store.add_structure(atoms)], settings)
+    (job,) = store.jobs.claim(store.jobs.begin_session(), settings, 1)
+    store.add_label(job.id, label(atoms, energy=-0.0))
+    assert store.label(job.id).energy == 0.0
