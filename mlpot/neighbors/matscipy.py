@@ -23,6 +23,12 @@ IntArray = NDArray[np.int64]
 COINCIDENT = 1e-6
 """Two atoms closer than this (A) are at the same place, and are refused."""
 
+FARTHEST = 1e9
+"""Atoms farther than this (A) from the origin are refused: their positions are rounded to more than 1e-7 A."""
+
+MOST_NEIGHBORS = 1e5
+"""Cells so small that an atom has more neighbors are refused."""
+
 
 def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
     """Full neighbor list, sorted by center.
@@ -45,7 +51,7 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
     Raises
     ------
     DataError
-        Positions or cell that are not finite, a periodic direction without volume, or two atoms at one place.
+        As for `search_cell`, or two atoms at one place.
 
     Examples
     --------
@@ -54,7 +60,7 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[IntArray, IntArray, Floa
     >>> i.tolist(), j.tolist()
     ([0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0, 0])
     """
-    cell = search_cell(atoms)
+    cell = search_cell(atoms, cutoff)
     if len(atoms) == 0:
         empty = np.zeros(0, dtype=np.int64)
         return empty, empty, np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
@@ -77,17 +83,18 @@ def refuse_coincident(atoms: Atoms, i: int, j: int) -> NoReturn:
     )
 
 
-def search_cell(atoms: Atoms) -> FloatArray:
+def search_cell(atoms: Atoms, cutoff: float) -> FloatArray:
     """Cell with three independent vectors: missing ones, along which nothing repeats, are filled in; ``(3, 3)``, A.
+
+    Both engines refuse here what has no neighbor list.
 
     Raises
     ------
     DataError
-        Positions or cell that are not finite, a periodic direction without volume.
+        Positions that are not finite or too far away; a cell that is not finite or has too many images within the
+        cutoff, a periodic direction without volume.
     """
-    if not np.isfinite(atoms.positions).all():
-        bad = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
-        raise DataError(f"`positions` must be finite, got {atoms.positions[bad]} for atom {bad}")
+    _check_positions(atoms.positions)
     if not np.isfinite(atoms.cell.array).all():
         raise DataError(f"`cell` must be finite, got {atoms.cell.array.tolist()}")
     lengths = atoms.cell.lengths()
@@ -106,7 +113,33 @@ def search_cell(atoms: Atoms) -> FloatArray:
         extent = np.ptp(atoms.positions, axis=0).max() if len(atoms) else 0.0
         # The null space of the periodic vectors gives directions perpendicular to all of them.
         kept[~atoms.pbc] = directions[n_periodic:] * (extent + 1.0)
+    _check_number_of_neighbors(atoms, kept, cutoff)
     return kept
+
+
+def _check_positions(positions: FloatArray) -> None:
+    far = np.flatnonzero(~(np.abs(positions) <= FARTHEST).all(axis=1))
+    if len(far) == 0:
+        return
+    bad = positions[far[0]]
+    if not np.isfinite(bad).all():
+        raise DataError(f"`positions` must be finite, got {bad} for atom {far[0]}")
+    raise DataError(
+        f"atom {far[0]} is at {bad} A, where positions are rounded to {np.spacing(np.abs(bad).max()):.0e} A; expected "
+        f"at most {FARTHEST:.0e} A from the origin: wrap the atoms into the cell, or center them"
+    )
+
+
+def _check_number_of_neighbors(atoms: Atoms, cell: FloatArray, cutoff: float) -> None:
+    """Refuse a cell whose average number of neighbors in a parallelepiped around the cutoff is too large."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    images = 2.0 * cutoff / heights
+    number = len(atoms) * np.where(atoms.pbc, images, np.minimum(images, 1.0)).prod()
+    if number > MOST_NEIGHBORS:
+        raise DataError(
+            f"the cell is so small that an atom has about {number:.0e} neighbors within {cutoff:.1f} A, expected "
+            f"at most {MOST_NEIGHBORS:.0e}: its heights are {heights.tolist()} A; check its vectors and angles"
+        )
 
 
 def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float) -> "Graph":
@@ -147,11 +180,12 @@ def graph_from_atoms(atoms: Atoms, atomic_numbers: Sequence[int], cutoff: float)
 
 
 def species_of(atoms: Atoms, atomic_numbers: Sequence[int]) -> IntArray:
-    """Index of each atom's element in `atomic_numbers`, ``(n_atoms,)``; other elements are an error.
+    """Index of each atom's element in `atomic_numbers`, ``(n_atoms,)``; other elements are a `DataError`.
 
     >>> species_of(Atoms("OHH"), [1, 8]).tolist()
     [1, 0, 0]
     """
+    check_atomic_numbers(atoms)
     known = np.full(len(chemical_symbols), -1, dtype=np.int64)
     known[list(atomic_numbers)] = np.arange(len(atomic_numbers))
     species: IntArray = known[atoms.numbers]
@@ -162,3 +196,13 @@ def species_of(atoms: Atoms, atomic_numbers: Sequence[int]) -> IntArray:
             f"got atoms of {', '.join(unknown)}, which it was not trained on"
         )
     return species
+
+
+def check_atomic_numbers(atoms: Atoms) -> None:
+    """Raise a `DataError` for atomic numbers that no element has; 0 is ASE's dummy atom X."""
+    bad = np.flatnonzero((atoms.numbers < 0) | (atoms.numbers >= len(chemical_symbols)))
+    if len(bad):
+        raise DataError(
+            f"atomic numbers must be between 1 and {len(chemical_symbols) - 1}, got {atoms.numbers[bad[0]]} for atom "
+            f"{bad[0]}"
+        )

@@ -76,11 +76,11 @@ def native_neighbor_list(atoms: Atoms, cutoff: float) -> "NeighborList":
     Raises
     ------
     DataError
-        Positions or cell that are not finite, a periodic direction without volume, a cell far too small.
+        As for `matscipy.search_cell`.
     """
     from mlpot._native import NeighborList  # noqa: PLC0415  # there may be none
 
-    cell = search_cell(atoms)
+    cell = search_cell(atoms, cutoff)
     try:
         return NeighborList.search(atoms.positions, cell, atoms.pbc.tolist(), cutoff)
     except ValueError as error:

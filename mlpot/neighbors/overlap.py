@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mlpot.errors import ConfigError
-from mlpot.neighbors.matscipy import FloatArray, IntArray, neighbor_list
+from mlpot.neighbors.matscipy import FloatArray, IntArray, check_atomic_numbers, neighbor_list
 from mlpot.neighbors.verlet import VerletList
 
 CLOSEST_IN_MD = 0.5
@@ -69,7 +69,7 @@ class OverlapSearch:
         DataError
             Positions that are not finite, two atoms at one place.
         """
-        limits = self._closest * covalent_radii[atoms.numbers]
+        limits = self._closest * _radii(atoms)
         largest = 2.0 * float(limits.max(initial=0.0))
         if largest == 0.0:
             return None
@@ -87,9 +87,16 @@ def find_overlap(atoms: Atoms, closest: float) -> Overlap | None:
     >>> round(find_overlap(Atoms("H2", [[0, 0, 0], [0, 0, 0.2]]), 0.5).limit, 3)
     0.31
     """
-    limits = closest * covalent_radii[atoms.numbers]
+    limits = closest * _radii(atoms)
     i, j, vectors, _ = neighbor_list(atoms, 2.0 * float(limits.max(initial=0.0)))
     return _worst(limits, i, j, vectors)
+
+
+def _radii(atoms: Atoms) -> FloatArray:
+    """Covalent radii, ``(n_atoms,)``, A."""
+    check_atomic_numbers(atoms)
+    radii: FloatArray = covalent_radii[atoms.numbers]
+    return radii
 
 
 def _worst(limits: FloatArray, i: IntArray, j: IntArray, vectors: FloatArray) -> Overlap | None:

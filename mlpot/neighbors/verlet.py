@@ -21,6 +21,9 @@ from ase import Atoms
 from mlpot.errors import ConfigError
 from mlpot.neighbors.matscipy import COINCIDENT, FloatArray, IntArray, neighbor_list
 
+FARTHEST_TOGETHER = 1e6
+"""A list is rebuilt when all atoms have moved this far together, A."""
+
 
 class _Reference(NamedTuple):
     """Structure at the build of the list, and the distance of its two closest atoms, A."""
@@ -81,8 +84,11 @@ class VerletCriterion:
         displacements = positions - moved
         if self._allows(displacements, smallest):
             return True
-        # If all atoms moved together. The mean is expensive, and seldom needed.
-        return len(positions) > 0 and self._allows(displacements - displacements.mean(axis=0), smallest)
+        if len(positions) == 0:
+            return False
+        # If all atoms moved together, but not so far that rounding matters. The mean is expensive, and seldom needed.
+        mean = displacements.mean(axis=0)
+        return bool(np.abs(mean).max() < FARTHEST_TOGETHER) and self._allows(displacements - mean, smallest)
 
     def _allows(self, displacements: FloatArray, smallest: float) -> bool:
         farthest = float(np.einsum("ij,ij->i", displacements, displacements).max(initial=0.0)) ** 0.5
@@ -175,6 +181,7 @@ class VerletList:
             self._offset_cell = None  # until they are computed
             self._offsets = self._shifts @ cell
             self._offset_cell = cell.copy()
+        positions = positions.astype(np.float64, copy=False)  # those of ASE may be integers
         vectors = positions.take(self._edge_index[1], axis=0)
         vectors -= positions.take(self._edge_index[0], axis=0)
         vectors += self._offsets

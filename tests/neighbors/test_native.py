@@ -112,23 +112,29 @@ def test_atoms_that_come_close_are_noticed_without_looking_at_all_pairs():
     atoms = Atoms("H", cell=[1.0, 9, 9], pbc=True)
     neighbors.of(atoms)
     atoms.cell[0, 0] = 1e-7
-    with pytest.raises(DataError, match=r"same place|no neighbor list"):
+    with pytest.raises(DataError, match="so small that an atom has about"):
         neighbors.of(atoms)
 
 
 @pytest.mark.parametrize(
     ("atoms", "message"),
     [
-        (Atoms("H2", [[0, 0, 0], [1e11, 0, 0]], cell=[1, 1, 1], pbc=True), "more than a billion cells"),
+        (Atoms("H2", [[0, 0, 0], [9e8, 0, 0]], cell=[0.5, 9, 9], pbc=True), "more than a billion cells"),
+        (Atoms("H2", [[0, 0, 0], [1e11, 0, 0]], cell=[1, 1, 1], pbc=True), "positions are rounded to"),
         (Atoms("H2", [[0, 0, 0], [0, 0, np.nan]]), "must be finite.*atom 1"),
-        (Atoms("H", cell=[1e-4, 1e-4, 1e-4], pbc=True), "so small that an atom has millions of neighbors"),
-        (Atoms("H", cell=[1e-8, 90, 90], pbc=True), "so small that an atom has millions of neighbors"),
+        (Atoms("H", cell=[1e-4, 1e-4, 1e-4], pbc=True), "so small that an atom has about 1e.15 neighbors"),
+        (Atoms("H", cell=[1e-8, 90, 90], pbc=True), "so small that an atom has about 1e.07 neighbors"),
         (Atoms("H", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True), "linearly dependent"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(atoms, message):
     with pytest.raises(DataError, match=message):
         native_neighbor_list(atoms, 5.0)
+
+
+def test_the_search_refuses_by_itself_what_it_cannot_count():
+    with pytest.raises(ValueError, match="so small that an atom has millions of neighbors"):
+        NeighborList.search(np.zeros((1, 3)), 1e-4 * np.eye(3), [True] * 3, 5.0)
 
 
 @pytest.mark.parametrize(

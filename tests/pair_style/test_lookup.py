@@ -54,7 +54,7 @@ def run(plugin, model, options="engine native", **variables):
 def test_the_library_beside_the_plugin_is_an_engine(library):
     loaded = ctypes.CDLL(str(library))
     loaded.mlpot_engine_get_api.restype = ctypes.POINTER(ctypes.c_int)
-    assert loaded.mlpot_engine_get_api()[0] == 4  # version of the interface
+    assert loaded.mlpot_engine_get_api()[0] == 5  # version of the interface
 
 
 def test_it_is_found_beside_the_plugin(plugin, library, model_file):
