@@ -76,9 +76,9 @@ void ModelEvaluator<T>::compute(const NativeAtoms &host, const mlpot_communicato
       host.descriptors || (several_layers && (result.feature_distances || result.distance_sums))};
   sums.start(atoms.n_atoms, schedule.deviations(), result);
   schedule.run(host, comm, request, [this](int thread, Task<T> &task) {
-    task.sums = sums.of_thread(thread);
+    task.sums = sums.of_thread(thread, schedule.touched_atoms());
   });
-  sums.add_up(atoms.n_atoms, result);
+  sums.add_up(schedule.touched_atoms(), result);
   if (host.descriptors) copy_descriptors(atoms, host.descriptors);
 }
 

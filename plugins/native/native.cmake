@@ -55,6 +55,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/neighbors/neighbor_search.cpp"
   "${native_dir}/threads/thread_pool.cpp"
   "${native_dir}/threads/thread_sums.cpp"
+  "${native_dir}/threads/touched_atoms.cpp"
   "${native_dir}/training/trainer.cpp"
   "${native_dir}/training/training_dispatch.cpp"
   "${engine_dir}/error_bars.cpp"

@@ -33,7 +33,7 @@ Schedule<N>::Schedule(Models members, const ModelTables<Real<N>> *side_by_side,
                                           : model.n_deviations),
     pool(pool), kernel(kernel),
     lanes(choose_kernels().vector_bytes / static_cast<int>(sizeof(Real<N>))),
-    workspaces(pool.size())
+    workspaces(pool.size()), touched(pool.size())
 {
   adjoints.of_thread.resize(pool.size());
   deviation_adjoints.of_thread.resize(pool.size());
@@ -72,6 +72,7 @@ template <typename N> void Schedule<N>::prepare(const mlpot_atoms &atoms, const 
                       lanes);
   const auto n_centers = static_cast<std::size_t>(atoms.n_centers);
   const auto n_atoms = static_cast<std::size_t>(atoms.n_atoms);
+  touched.prepare(atoms.n_atoms);
   if (request.descriptors) descriptors.reserve(n_centers * model.descriptor_width);
   if (model.n_layers == 1) return;
   hidden.reserve(n_centers * members.size() * model.hidden_width);
@@ -79,23 +80,52 @@ template <typename N> void Schedule<N>::prepare(const mlpot_atoms &atoms, const 
     deviation_hidden.reserve(n_centers * n_deviations * model.hidden_width);
   for (int layer = 0; layer < model.n_layers - 1; layer++) {
     messages[layer].reserve(n_atoms * message_stride());    // rows are written before they are read
-    damped_messages[layer].assign(n_atoms * message_stride());
+    damped_messages[layer].reserve(n_atoms * message_stride());
   }
+  pool.run([&](int thread) {    // atoms that are not centers may have no message
+    const std::size_t first = part_of(atoms.n_atoms, thread, pool.size());
+    const std::size_t last = part_of(atoms.n_atoms, thread + 1, pool.size());
+    for (int layer = 0; layer < model.n_layers - 1; layer++)
+      std::fill(damped_messages[layer].data() + first * message_stride(),
+                damped_messages[layer].data() + last * message_stride(), N{});
+  });
 }
 
-template <typename N> N *Schedule<N>::Adjoints::clear(int thread, std::size_t size)
+template <typename N>
+N *Schedule<N>::Adjoints::clear(int thread, int n_deviations, int n_atoms, int width,
+                                const TouchedAtoms &touched)
 {
-  of_thread[thread].assign(size);
-  return of_thread[thread].data();
+  const std::size_t size = static_cast<std::size_t>(n_atoms) * width;
+  of_thread[thread].reserve(n_deviations * size);
+  N *values = of_thread[thread].data();
+  for (int r = 0; r < n_deviations; r++)
+    touched.for_each(thread, [&](std::size_t first, std::size_t last) {
+      std::fill(values + r * size + first * width, values + r * size + last * width, N{});
+    });
+  return values;
 }
 
-template <typename N> void Schedule<N>::Adjoints::add_up(std::size_t size)
+template <typename N>
+void Schedule<N>::Adjoints::add_up(ThreadPool &pool, int n_deviations, int n_atoms, int width,
+                                   const TouchedAtoms &touched)
 {
-  N *sum = of_thread[0].data();
-  for (std::size_t thread = 1; thread < of_thread.size(); thread++) {
-    const N *part = of_thread[thread].data();
-    for (std::size_t k = 0; k < size; k++) add(sum[k], part[k]);
-  }
+  const std::size_t size = static_cast<std::size_t>(n_atoms) * width;
+  pool.run([&](int index) {
+    for (int r = 0; r < n_deviations; r++) {
+      N *sum = of_thread[0].data() + r * size;
+      touched.add_up(
+          index,
+          [&](std::size_t first, std::size_t last) {
+            std::fill(sum + first * width, sum + last * width, N{});
+          },
+          [&](int thread, std::size_t first, std::size_t last) {
+            const N *part = of_thread[thread].data() + r * size;
+            for (std::size_t k = first * width; k < last * width; k++) add(sum[k], part[k]);
+          },
+          [](std::size_t, std::size_t) {
+          });
+    }
+  });
 }
 
 template <typename N> void Schedule<N>::Adjoints::arrive(int layer)
@@ -126,6 +156,7 @@ void Schedule<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, const
     task.first = part_of(atoms.n_centers, thread, pool.size());
     task.last = part_of(atoms.n_centers, thread + 1, pool.size());
     task.workspace = &workspaces[thread].view;
+    if (layer == 0 && pass != Pass::Backward) touched.find(thread, atoms);
     if (request.descriptors) task.descriptors = descriptors.data();
     if (model.n_layers > 1) {
       set_messages(task, thread, atoms.n_atoms);
@@ -165,19 +196,18 @@ template <typename N> void Schedule<N>::set_messages(Task<N> &task, int thread, 
   if (!is_last) task.state.messages = messages[task.layer].data();
   if (!is_last) task.state.damped_messages = damped_messages[task.layer].data();
   if (!is_first && task.pass != Pass::Forward)
-    task.state.adjoints_in =
-        adjoints.clear(thread, static_cast<std::size_t>(n_atoms) * task.state.message_stride);
+    task.state.adjoints_in = adjoints.clear(thread, 1, n_atoms, message_stride(), touched);
   if (task.pass == Pass::Backward) task.state.adjoints_out = adjoints.arrived;
 }
 
-/* The same for the deviations of a shallow side_by_side. */
+/* The same for the deviations of a shallow committee. */
 template <typename N> void Schedule<N>::set_deviations(Task<N> &task, int thread, int n_atoms)
 {
   task.ensemble.deviation_stride = static_cast<std::size_t>(n_atoms) * task.state.message_stride;
   task.ensemble.deviation_hidden = deviation_hidden.data();
   if (task.layer > 0 && task.pass != Pass::Forward)
     task.ensemble.deviation_adjoints_in =
-        deviation_adjoints.clear(thread, n_deviations * task.ensemble.deviation_stride);
+        deviation_adjoints.clear(thread, n_deviations, n_atoms, message_stride(), touched);
   if (task.pass == Pass::Backward)
     task.ensemble.deviation_adjoints_out = deviation_adjoints.arrived;
 }
@@ -204,10 +234,10 @@ template <typename N>
 void Schedule<N>::collect(int n_atoms, const mlpot_communicator &comm, const Request &request)
 {
   const std::size_t size = static_cast<std::size_t>(n_atoms) * message_stride();
-  adjoints.add_up(size);
+  adjoints.add_up(pool, 1, n_atoms, message_stride(), touched);
   exchange(comm.reverse, comm.context, adjoints.of_thread[0].data());
   if (!has_deviation_adjoints(request)) return;
-  deviation_adjoints.add_up(n_deviations * size);
+  deviation_adjoints.add_up(pool, n_deviations, n_atoms, message_stride(), touched);
   for (int r = 0; r < n_deviations; r++)
     exchange(comm.reverse, comm.context, deviation_adjoints.of_thread[0].data() + r * size);
 }

@@ -13,6 +13,7 @@
 #include "model/tables.h"
 #include "native_engine.h"
 #include "threads/thread_pool.h"
+#include "threads/touched_atoms.h"
 
 #include <functional>
 #include <vector>
@@ -43,6 +44,9 @@ template <typename N> class Schedule {
   }
 
   int deviations() const { return n_deviations; }
+
+  /* In the current or last run. */
+  const TouchedAtoms &touched_atoms() const { return touched; }
   double bytes() const;
 
  private:
@@ -55,6 +59,8 @@ template <typename N> class Schedule {
   int lanes;
   std::vector<WorkspaceMemory<N>> workspaces;    // [thread]
 
+  TouchedAtoms touched;
+
   /* Adjoints of messages. Each thread adds to its own array; the first of these becomes the sum. `arrived` is that
      sum for the current layer, kept apart while the threads add the adjoints of the layer before. */
   struct Adjoints {
@@ -62,8 +68,9 @@ template <typename N> class Schedule {
     AlignedArray<N> between;                   // the sum, for layers that also add adjoints
     const N *arrived = nullptr;
 
-    N *clear(int thread, std::size_t size);
-    void add_up(std::size_t size);
+    N *clear(int thread, int n_deviations, int n_atoms, int width, const TouchedAtoms &touched);
+    void add_up(ThreadPool &pool, int n_deviations, int n_atoms, int width,
+                const TouchedAtoms &touched);
     void arrive(int layer);
     std::size_t bytes() const;
   };

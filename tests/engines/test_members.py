@@ -138,6 +138,15 @@ def test_precisions_threads_and_instruction_sets(committee_file, isa, monkeypatc
         assert_same(engine.compute(silicon(4), EVERYTHING), expected, limit)
 
 
+def test_threads_that_add_to_a_part_of_the_atoms(committee_file):
+    """The arrays of a thread are cleared and added up only where it has centers or neighbors."""
+    single, several = (NativeEngine(committee_file, "double", threads=threads) for threads in (1, 5))
+    atoms = silicon(30)
+    for _ in range(2):  # the arrays hold values the second time
+        atoms.set_positions(atoms.positions[::-1])
+        assert_same(several.compute(atoms, EVERYTHING), single.compute(atoms, EVERYTHING), 1e-12)
+
+
 def test_error_bars_follow_rotations(committee_file):
     rng = np.random.default_rng(1)
     atoms = silicon()

@@ -2,6 +2,7 @@
 
 #include "threads/thread_sums.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -16,17 +17,24 @@ namespace {
 
 }    // namespace
 
-void ThreadSums::start(int n_atoms, int deviations, const mlpot_result &result)
+double *ThreadSums::own_rows(Part &part, AlignedArray<double> &array, bool requested,
+                             std::size_t width)
 {
-  const auto own = [n_atoms](AlignedArray<double> &array, bool requested, std::size_t width) {
-    if (!requested) return static_cast<double *>(nullptr);
-    array.assign(n_atoms * width);
-    return array.data();
-  };
+  if (!requested) return nullptr;
+  array.reserve(n_atoms * width);
+  part.own.push_back({array.data(), width});
+  return array.data();
+}
+
+void ThreadSums::start(int atoms, int deviations, const mlpot_result &result)
+{
+  n_atoms = atoms;
   n_deviations = deviations;
   const bool members = result.member_forces || result.member_virials;
   for (std::size_t index = 0; index < parts.size(); index++) {
     Part &part = parts[index];
+    part.own.clear();
+    part.cleared = false;
     part.sums = {};
     part.sums.failed_atom = -1;
     part.sums.atomic_energies = result.atomic_energies;    // of the centers, each in one thread
@@ -35,32 +43,70 @@ void ThreadSums::start(int n_atoms, int deviations, const mlpot_result &result)
     part.sums.forces = result.forces;
     part.sums.atomic_virials = result.atomic_virials;
     part.sums.centroid_virials = result.centroid_virials;
-    start_deviations(n_atoms, result, part);
+    start_deviations(result, part);
     // member forces need the forces of this evaluation, without previous contents of the result
-    if (index > 0 || members) part.sums.forces = own(part.forces, members || result.forces, 3);
+    if (index > 0 || members)
+      part.sums.forces = own_rows(part, part.forces, members || result.forces, 3);
     if (index == 0) continue;
-    part.sums.distance_sums = own(part.distance_sums, result.distance_sums, 2);
-    part.sums.atomic_virials = own(part.atomic_virials, result.atomic_virials, 9);
-    part.sums.centroid_virials = own(part.centroid_virials, result.centroid_virials, 9);
+    part.sums.distance_sums = own_rows(part, part.distance_sums, result.distance_sums, 2);
+    part.sums.atomic_virials = own_rows(part, part.atomic_virials, result.atomic_virials, 9);
+    part.sums.centroid_virials = own_rows(part, part.centroid_virials, result.centroid_virials, 9);
   }
 }
 
-void ThreadSums::start_deviations(int n_atoms, const mlpot_result &result, Part &part)
+void ThreadSums::start_deviations(const mlpot_result &result, Part &part)
 {
-  const auto own = [this](AlignedArray<double> &array, bool requested, std::size_t width) {
+  const auto zeros = [this](AlignedArray<double> &array, bool requested, std::size_t width) {
     if (!requested) return static_cast<double *>(nullptr);
     array.assign(n_deviations * width);
     return array.data();
   };
   const bool forces = result.member_forces || result.member_virials;
-  part.sums.deviations.energies = own(part.deviation_energies, result.member_energies, 1);
-  part.sums.deviations.forces =
-      own(part.deviation_forces, forces, 3 * static_cast<std::size_t>(n_atoms));
-  part.sums.deviations.virials = own(part.deviation_virials, result.member_virials, 9);
+  part.sums.deviations.energies = zeros(part.deviation_energies, result.member_energies, 1);
+  part.sums.deviations.forces = own_rows(part, part.deviation_forces, forces, 3 * n_deviations);
+  part.sums.deviations.virials = zeros(part.deviation_virials, result.member_virials, 9);
+}
+
+void ThreadSums::clear(const Part &part, std::size_t first, std::size_t last)
+{
+  for (const Rows &rows : part.own)
+    std::fill(rows.values + first * rows.width, rows.values + last * rows.width, 0.0);
+}
+
+Sums *ThreadSums::of_thread(int index, const TouchedAtoms &touched)
+{
+  Part &part = parts[index];
+  if (!part.cleared)
+    touched.for_each(index, [&part](std::size_t first, std::size_t last) {
+      clear(part, first, last);
+    });
+  part.cleared = true;
+  return &part.sums;
+}
+
+void ThreadSums::add_to_first(const Part &part, std::size_t first, std::size_t last)
+{
+  const Sums &sums = parts[0].sums;
+  const auto add_rows = [&](double *sum, const double *rows, std::size_t width) {
+    if (sum) add(sum, rows, width * first, width * last);
+  };
+  add_rows(sums.forces, part.sums.forces, 3);
+  add_rows(sums.distance_sums, part.sums.distance_sums, 2);
+  add_rows(sums.atomic_virials, part.sums.atomic_virials, 9);
+  add_rows(sums.centroid_virials, part.sums.centroid_virials, 9);
+  add_rows(sums.deviations.forces, part.sums.deviations.forces, 3 * n_deviations);
+}
+
+/* From the sums over the threads to the results of a range of atoms. */
+void ThreadSums::finish(std::size_t first, std::size_t last, mlpot_result &result) const
+{
+  const double *forces = parts[0].sums.forces;
+  if (result.forces && result.forces != forces) add(result.forces, forces, 3 * first, 3 * last);
+  if (result.member_forces) add_member_forces(first, last, result);
 }
 
 /* Throws std::runtime_error and sets result.failed_atom when a value is not finite. */
-void ThreadSums::add_up(int n_atoms, mlpot_result &result)
+void ThreadSums::add_up(const TouchedAtoms &touched, mlpot_result &result)
 {
   double energy = 0.0, virial[9] = {};
   for (const Part &part : parts) {
@@ -69,21 +115,18 @@ void ThreadSums::add_up(int n_atoms, mlpot_result &result)
   }
   result.energy += energy;
   add(result.virial, virial, 0, 9);
-  double *forces = parts[0].sums.forces;
   pool.run([&](int index) {
-    const std::size_t first = part_of(n_atoms, index, pool.size());
-    const std::size_t last = part_of(n_atoms, index + 1, pool.size());
-    for (std::size_t thread = 1; thread < parts.size(); thread++) {
-      const Sums &sums = parts[thread].sums;
-      if (forces) add(forces, sums.forces, 3 * first, 3 * last);
-      if (result.distance_sums) add(result.distance_sums, sums.distance_sums, 2 * first, 2 * last);
-      if (result.atomic_virials)
-        add(result.atomic_virials, sums.atomic_virials, 9 * first, 9 * last);
-      if (result.centroid_virials)
-        add(result.centroid_virials, sums.centroid_virials, 9 * first, 9 * last);
-    }
-    if (result.forces && result.forces != forces) add(result.forces, forces, 3 * first, 3 * last);
-    if (result.member_forces) add_member_forces(first, last, n_atoms, result);
+    touched.add_up(
+        index,
+        [this](std::size_t first, std::size_t last) {
+          clear(parts[0], first, last);
+        },
+        [this](int part, std::size_t first, std::size_t last) {
+          add_to_first(parts[part], first, last);
+        },
+        [&](std::size_t first, std::size_t last) {
+          finish(first, last, result);
+        });
   });
   if (result.member_energies)
     add_members(&energy, 1, &DeviationSums::energies, result.member_energies);
@@ -107,20 +150,19 @@ void ThreadSums::add_members(const double *mean, std::size_t size,
   }
 }
 
-void ThreadSums::add_member_forces(std::size_t first, std::size_t last, std::size_t n_atoms,
+void ThreadSums::add_member_forces(std::size_t first, std::size_t last,
                                    const mlpot_result &result) const
 {
-  const double *forces = parts[0].sums.forces;
+  const Sums &sums = parts[0].sums;
+  const std::size_t size = 3 * static_cast<std::size_t>(n_atoms);
   for (std::size_t k = 3 * first; k < 3 * last; k++) {
     double rest = 0.0;
     for (int r = 0; r < n_deviations; r++) {
-      double own = 0.0;
-      for (const Part &part : parts)
-        own += part.sums.deviations.forces[(k / 3 * n_deviations + r) * 3 + k % 3];
-      result.member_forces[r * 3 * n_atoms + k] += forces[k] + own;
+      const double own = sums.deviations.forces[(k / 3 * n_deviations + r) * 3 + k % 3];
+      result.member_forces[r * size + k] += sums.forces[k] + own;
       rest -= own;
     }
-    result.member_forces[n_deviations * 3 * n_atoms + k] += forces[k] + rest;
+    result.member_forces[n_deviations * size + k] += sums.forces[k] + rest;
   }
 }
 

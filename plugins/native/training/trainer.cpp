@@ -62,26 +62,26 @@ namespace {
       fill(arrays);
       sums.start(atoms.atoms.n_atoms, 0, result);
       forward.run(atoms, {}, {}, [this](int thread, Task<T> &task) {
-        task.sums = sums.of_thread(thread);
+        task.sums = sums.of_thread(thread, forward.touched_atoms());
       });
-      sums.add_up(atoms.atoms.n_atoms, result);
+      sums.add_up(forward.touched_atoms(), result);
     }
 
     void differentiate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
                        const double *energy_seeds, const std::vector<void *> &results) override
     {
       fill(arrays);
-      for (auto &own : gradients) own.assign(tables.n_learned());
+      pool.run([this](int thread) {
+        gradients[thread].assign(tables.n_learned());
+      });
       backward.run(atoms, {}, {}, [&](int thread, Task<Dual<T>> &task) {
         task.training.energy_seeds = energy_seeds;
         task.training.tables = tables.learned();
         task.training.gradients = gradients[thread].data();
       });
-      T *total = gradients[0].data();
-      for (std::size_t thread = 1; thread < gradients.size(); thread++)
-        for (std::size_t k = 0; k < tables.n_learned(); k++) total[k] += gradients[thread][k];
+      add_up_gradients();
       for (std::size_t k = 0; k < results.size(); k++)
-        tables.read_gradient(k, total, static_cast<T *>(results[k]));
+        tables.read_gradient(k, gradients[0].data(), static_cast<T *>(results[k]));
     }
 
    private:
@@ -91,6 +91,18 @@ namespace {
     Schedule<Dual<T>> backward;
     ThreadSums sums;
     std::vector<AlignedArray<T>> gradients;    // [thread]
+
+    /* Into those of the first thread. */
+    void add_up_gradients()
+    {
+      const int n = static_cast<int>(tables.n_learned());
+      pool.run([&](int index) {
+        T *total = gradients[0].data();
+        const int first = part_of(n, index, pool.size()), last = part_of(n, index + 1, pool.size());
+        for (std::size_t thread = 1; thread < gradients.size(); thread++)
+          for (int k = first; k < last; k++) total[k] += gradients[thread][k];
+      });
+    }
 
     void fill(const std::vector<const void *> &arrays)
     {
