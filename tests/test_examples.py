@@ -99,7 +99,7 @@ def test_from_pymatgen(run_script, tmp_path):
 
 
 def test_examples_are_short_and_all_tested():
-    # loops of active learning are read in tests/active/test_loop_config.py
+    # loops of active learning are read in tests/active_learning/config/test_reading.py
     names = [path.name for path in EXAMPLES.iterdir() if path.is_file() and path.suffix != ".yaml"]
     source = Path(__file__).read_text()
     assert len(names) == 5

@@ -42,7 +42,18 @@ REPLACED = [
         "FitConfig",
         "taught",
     ],
-    *["Judge", "thinks", "quiet_time", "rungs?", "max_losses", "take_in", "praise", "descents", "mends?"],
+    *[
+        "[Jj]udge[sd]?",
+        "[Vv]erdicts?",
+        "thinks",
+        "quiet_time",
+        "rungs?",
+        "max_losses",
+        "take_in",
+        "praise",
+        "descents",
+        "mends?",
+    ],
     *["mended", "dearer", "anew", "whoever"],
     "for ever",
 ]
@@ -62,7 +73,7 @@ def _files():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
-    suffixes = {".py", ".md", ".h", ".cpp", ".yaml", ".toml", ".cmake"}
+    suffixes = {".py", ".md", ".h", ".cpp", ".yaml", ".toml", ".txt", ".cmake"}
     return [ROOT / name for name in listed.stdout.splitlines() if Path(name).suffix in suffixes and name not in ALLOWED]
 
 

@@ -293,8 +293,8 @@ class _Loop:
             labelled=[one.atoms for one in [*parts.train, *parts.held_out]],
             seed=self.config.seed,
         )
-        self._report(FramesSelected(len(batch.structures) - batch.n_random, batch.n_random, batch.verdicts))
-        return self._selected(batch.records, batch.structures, batch.verdicts)
+        self._report(FramesSelected(len(batch.structures) - batch.n_random, batch.n_random, batch.decisions))
+        return self._selected(batch.records, batch.structures, batch.decisions)
 
     def _select_initial(self) -> _Finished:
         found: dict[str, dict[str, Any]] = {}
@@ -313,14 +313,14 @@ class _Loop:
         self._report(InitialStructuresMade(len(found), len(held_out)))
         return self._selected(records, list(found), {})
 
-    def _selected(self, records: list[SelectionRecord], structures: list[str], verdicts: dict[str, int]) -> _Finished:
+    def _selected(self, records: list[SelectionRecord], structures: list[str], decisions: dict[str, int]) -> _Finished:
         def write() -> None:
             for record in records:
                 self.store.history.add_selection(record)
             for rank, structure in enumerate(structures):
                 self.store.jobs.add(structure, self.settings, iteration=self.iteration, priority=-float(rank))
 
-        return _Finished({"structures": structures, "verdicts": verdicts}, write)
+        return _Finished({"structures": structures, "decisions": decisions}, write)
 
     # --- label and learn
 

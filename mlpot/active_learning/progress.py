@@ -27,11 +27,11 @@ class TrajectoryEnded:
 
 @dataclass(frozen=True)
 class FramesSelected:
-    """Frames to label; `verdicts` counts all candidates by their verdict."""
+    """Frames to label; `decisions` counts all candidates by their decision."""
 
     n_chosen: int
     n_random: int
-    verdicts: Mapping[str, int]
+    decisions: Mapping[str, int]
 
 
 @dataclass(frozen=True)

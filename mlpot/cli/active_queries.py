@@ -53,8 +53,8 @@ def print_why(store: Store, name: str, console: Console) -> None:
 
     console.print(Text.assemble((row["formula"], "bold"), f" {row['id']}\nfrom: {row['origin']}"))
     for one in store.history.selections(row["id"]):
-        verdict = "chosen" if one.chosen else "refused"
-        show(f"{verdict} in iteration {one.iteration}: {one.reason} {dict(one.details)}")
+        decision = "chosen" if one.chosen else "refused"
+        show(f"{decision} in iteration {one.iteration}: {one.reason} {dict(one.details)}")
     for job in store.database.rows("SELECT * FROM jobs WHERE structure_id = ?", (row["id"],)):
         show(f"label {job['state']}, settings {job['settings_id'][:SHORT]}")
         console.print(_runs(store, job["id"]), markup=False)

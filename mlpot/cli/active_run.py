@@ -71,10 +71,10 @@ def describe(progress: Progress) -> str:
         case TrajectoryEnded():
             return _trajectory(progress)
         case FramesSelected():
-            counts = ", ".join(f"{number} {kind}" for kind, number in sorted(progress.verdicts.items()))
+            counts = ", ".join(f"{number} {kind}" for kind, number in sorted(progress.decisions.items()))
             total = progress.n_chosen + progress.n_random
             return (
-                f"selected {total} frames, {progress.n_random} of them random validation frames; uncertain frames: "
+                f"selected {_frames(total)}, {progress.n_random} of them for random validation; uncertain frames: "
                 f"{counts or 'none'}"
             )
         case LabelsChanged():
@@ -91,9 +91,13 @@ def _trajectory(progress: TrajectoryEnded) -> str:
     done = progress.trajectory
     return (
         f"trajectory {progress.number + 1}/{progress.n_trajectories} ({done.start}): {done.picoseconds:.2f} ps, "
-        f"{len(done.frames)} uncertain frames, {100 * done.expected_fraction:.1f} % of force errors expected below "
+        f"{_frames(len(done.frames), 'uncertain ')}, {100 * done.expected_fraction:.1f} % of force errors expected below "
         f"{progress.target:g} eV/A; {done.ending}"
     )
+
+
+def _frames(count: int, kind: str = "") -> str:
+    return f"{count} {kind}{'frame' if count == 1 else 'frames'}"
 
 
 def _training(progress: ModelTrained) -> str:

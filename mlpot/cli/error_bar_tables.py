@@ -1,4 +1,4 @@
-"""Tables and progress of commands that make or judge error bars."""
+"""Tables and progress of commands that make or evaluate error bars."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

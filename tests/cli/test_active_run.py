@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from ase.build import bulk
 from loops import errors
 
-from mlpot.active_learning.exploration.trajectory import Trajectory
+from mlpot.active_learning.exploration.trajectory import Frame, Trajectory
 from mlpot.active_learning.loop import LoopResult
 from mlpot.active_learning.progress import FramesSelected, LabelsChanged, ModelTrained, TrajectoryEnded
 from mlpot.active_learning.store.trajectories import Ending
@@ -48,8 +49,10 @@ def test_other_steps():
     line = describe(TrajectoryEnded(0, 4, done, 0.1))
     assert line.startswith("trajectory 1/4 (bulk): 1.50 ps, 0 uncertain frames, 50.0 % of force errors expected below")
     assert line.endswith("failed: LAMMPS ended")
+    done = Trajectory("bulk", frames=[Frame(bulk("Cu"), {})])
+    assert "0.00 ps, 1 uncertain frame, " in describe(TrajectoryEnded(0, 4, done, 0.1))
     assert describe(LabelsChanged(3, 7, 90.0, None)) == "labels: 3 done, 7 to do, about 1.5 min left"
     assert describe(LabelsChanged(3, 7, None, "no nodes")) == "labels: 3 done, 7 to do; blocked: no nodes"
     assert describe(FramesSelected(0, 1, {})) == (
-        "selected 1 frames, 1 of them random validation frames; uncertain frames: none"
+        "selected 1 frame, 1 of them for random validation; uncertain frames: none"
     )

@@ -117,13 +117,13 @@ def _calibration(axis: Axes, rows: list[IterationRow]) -> None:
 def _selected(axis: Axes, store: Store, rows: list[IterationRow]) -> None:
     """Draw the number of labelled structures in each iteration, by origin."""
     found = store.database.rows(
-        "SELECT s.iteration, json_extract(s.details, '$.kind') AS verdict, json_extract(t.origin, '$.kind') AS kind, "
+        "SELECT s.iteration, json_extract(s.details, '$.kind') AS decision, json_extract(t.origin, '$.kind') AS kind, "
         "json_extract(t.origin, '$.start') AS start FROM selections s JOIN structures t ON t.id = s.structure_id "
         "WHERE s.chosen"
     )
     counts: dict[str, Counter[int]] = {}
     for row in found:
-        name = RANDOM if row["verdict"] == "random_validation" else (row["start"] or row["kind"])
+        name = RANDOM if row["decision"] == "random_validation" else (row["start"] or row["kind"])
         counts.setdefault(name, Counter())[row["iteration"]] += 1
     iterations = [row.iteration for row in rows]
     bottom = np.zeros(len(iterations))

@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from mlpot.active_learning.config import SelectSettings
-from mlpot.active_learning.selection.greedy import Candidate, Verdict, select_batch
+from mlpot.active_learning.selection.greedy import Candidate, Decision, select_batch
 from mlpot.active_learning.selection.uncertainty_model import UncertaintyModel
 from mlpot.active_learning.store.history import SelectionRecord
 from mlpot.active_learning.store.store import Store
@@ -53,13 +53,13 @@ class Batch:
         Chosen and unphysical frames.
     structures : list of str
         Hashes of the chosen ones, the largest gain first, random validation frames last.
-    verdicts : dict
-        Number of frames with each verdict.
+    decisions : dict
+        Number of frames with each decision.
     """
 
     records: list[SelectionRecord]
     structures: list[str]
-    verdicts: dict[str, int]
+    decisions: dict[str, int]
 
     @property
     def n_random(self) -> int:
@@ -105,13 +105,13 @@ def select_frames(
         min_distance=settings.min_distance,
         per_trajectory=settings.per_trajectory,
     )
-    verdicts = Counter(verdict.kind for verdict in selection.verdicts)
-    kept = [selection.verdicts[index] for index in selection.chosen]
-    kept += [verdict for verdict in selection.verdicts if verdict.kind == "unphysical"]
-    records = [_record(frames[verdict.index], verdict, iteration, model_id) for verdict in kept]
+    decisions = Counter(decision.kind for decision in selection.decisions)
+    kept = [selection.decisions[index] for index in selection.chosen]
+    kept += [decision for decision in selection.decisions if decision.kind == "unphysical"]
+    records = [_record(frames[decision.index], decision, iteration, model_id) for decision in kept]
     chosen = {frames[index].structure for index in selection.chosen}
     records += [_random_record(one, iteration, model_id) for one in validation if one.structure not in chosen]
-    return Batch(records, [one.structure_id for one in records if one.chosen], dict(verdicts))
+    return Batch(records, [one.structure_id for one in records if one.chosen], dict(decisions))
 
 
 def _explored(store: Store, iteration: int) -> tuple[list[ExploredFrame], list[tuple[ExploredFrame, int]]]:
@@ -166,11 +166,11 @@ def _pool(model: UncertaintyModel, labelled: Sequence[Atoms]) -> dict[int, Float
     return {number: np.concatenate(blocks)[-MAX_POOL_ATOMS:] for number, blocks in parts.items()}
 
 
-def _record(frame: ExploredFrame, verdict: Verdict, iteration: int, model_id: str) -> SelectionRecord:
-    details = _details(frame) | {"part": "train", "kind": verdict.kind, "atom": verdict.atom}
-    if np.isfinite(verdict.distance):
-        details["distance"] = verdict.distance
-    return SelectionRecord(frame.structure, iteration, verdict.kind == "chosen", verdict.reason, details, model_id)
+def _record(frame: ExploredFrame, decision: Decision, iteration: int, model_id: str) -> SelectionRecord:
+    details = _details(frame) | {"part": "train", "kind": decision.kind, "atom": decision.atom}
+    if np.isfinite(decision.distance):
+        details["distance"] = decision.distance
+    return SelectionRecord(frame.structure, iteration, decision.kind == "chosen", decision.reason, details, model_id)
 
 
 def _random_record(frame: ExploredFrame, iteration: int, model_id: str) -> SelectionRecord:

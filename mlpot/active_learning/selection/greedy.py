@@ -54,7 +54,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """Why a candidate was chosen or refused.
 
     Attributes
@@ -88,12 +88,12 @@ class Selection:
     ----------
     chosen : tuple of int
         Candidates, the largest gain first.
-    verdicts : tuple of Verdict
+    decisions : tuple of Decision
         One for each candidate.
     """
 
     chosen: tuple[int, ...]
-    verdicts: tuple[Verdict, ...]
+    decisions: tuple[Decision, ...]
 
 
 def select_batch(
@@ -125,28 +125,28 @@ def select_batch(
         See `unphysical`.
     """
     greedy = _Greedy(candidates, pool)
-    verdicts: dict[int, Verdict] = {}
+    decisions: dict[int, Decision] = {}
     for index, candidate in enumerate(candidates):
         problem = unphysical(candidate.atoms, closest=closest)
         if problem is not None:
-            verdicts[index] = greedy.verdict(index, "unphysical", problem)
+            decisions[index] = greedy.decision(index, "unphysical", problem)
         elif candidate.uncertainty.max() < min_uncertainty:
             reason = f"all uncertainties are below {min_uncertainty:g} eV/A"
-            verdicts[index] = greedy.verdict(index, "certain", reason)
+            decisions[index] = greedy.decision(index, "certain", reason)
     chosen: list[int] = []
     taken: dict[str, int] = {}
-    while left := [index for index in range(len(candidates)) if index not in verdicts]:
+    while left := [index for index in range(len(candidates)) if index not in decisions]:
         best = max(left, key=greedy.gain)
-        verdict = _verdict(greedy, best, chosen, taken, size, min_distance, per_trajectory)
-        verdicts[best] = verdict
-        if verdict.kind == "chosen":
+        decision = _decision(greedy, best, chosen, taken, size, min_distance, per_trajectory)
+        decisions[best] = decision
+        if decision.kind == "chosen":
             chosen.append(best)
             taken[candidates[best].trajectory] = taken.get(candidates[best].trajectory, 0) + 1
             greedy.add(best)
-    return Selection(tuple(chosen), tuple(verdicts[index] for index in range(len(candidates))))
+    return Selection(tuple(chosen), tuple(decisions[index] for index in range(len(candidates))))
 
 
-def _verdict(
+def _decision(
     greedy: "_Greedy",
     index: int,
     chosen: Sequence[int],
@@ -154,15 +154,15 @@ def _verdict(
     size: int,
     min_distance: float,
     per_trajectory: int | None,
-) -> Verdict:
+) -> Decision:
     trajectory = greedy.candidates[index].trajectory
     if greedy.distances[index].max() < min_distance:
-        return greedy.verdict(index, "duplicate", f"all atoms are within {min_distance:g} of labelled ones")
+        return greedy.decision(index, "duplicate", f"all atoms are within {min_distance:g} of labelled ones")
     if len(chosen) >= size:
-        return greedy.verdict(index, "surplus", f"{size} others have a larger gain")
+        return greedy.decision(index, "surplus", f"{size} others have a larger gain")
     if per_trajectory is not None and trajectory and taken.get(trajectory, 0) >= per_trajectory:
-        return greedy.verdict(index, "trajectory", f"{per_trajectory} of {trajectory} are chosen already")
-    return greedy.verdict(index, "chosen", f"uncertain and different: number {len(chosen) + 1} of the batch")
+        return greedy.decision(index, "trajectory", f"{per_trajectory} of {trajectory} are chosen already")
+    return greedy.decision(index, "chosen", f"uncertain and different: number {len(chosen) + 1} of the batch")
 
 
 class _Greedy:
@@ -187,12 +187,12 @@ class _Greedy:
         for number in np.unique(atoms.numbers):
             self._approach(int(number), features[atoms.numbers == number])
 
-    def verdict(self, index: int, kind: str, reason: str) -> Verdict:
-        """Verdict with the current numbers."""
+    def decision(self, index: int, kind: str, reason: str) -> Decision:
+        """Decision with the current numbers."""
         weights = self.candidates[index].uncertainty
         with np.errstate(invalid="ignore"):
             atom = int(np.argmax(np.nan_to_num(weights * self.distances[index], nan=0.0, posinf=np.inf)))
-        return Verdict(index, reason, kind, atom, float(weights.max()), float(self.distances[index][atom]))
+        return Decision(index, reason, kind, atom, float(weights.max()), float(self.distances[index][atom]))
 
     def _approach(self, number: int, known: FloatArray) -> None:
         if len(known) == 0:

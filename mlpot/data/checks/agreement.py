@@ -57,7 +57,7 @@ def check_agreement(pairs: Sequence[WorkPair]) -> list[Finding]:
     near = [pair for pair in pairs if 0 < pair.distance < CLOSE or pair.strain > 0]
     near = [pair for pair in near if pair.distance < CLOSE and pair.strain < SMALL_STRAIN]
     findings = [*_force_agreement(near), *_stiffness(near)]
-    # Stress and jumps can be judged only where energies and forces belong together.
+    # Stress and jumps can be compared only where energies and forces belong together.
     if any(finding.kind == "energy-force-unit" for finding in findings):
         return findings
     stress = _stress_agreement(near)

@@ -50,7 +50,7 @@ def select(store, model, **settings):
 
 def test_frames_and_random_validation_frames(explored, model):
     batch = select(explored, model, min_distance=0.0)
-    assert batch.verdicts == {"chosen": 2, "unphysical": 1}
+    assert batch.decisions == {"chosen": 2, "unphysical": 1}
     assert (len(batch.structures), batch.n_random) == (4, 2)
     kinds = [(one.chosen, one.details["part"], one.details["kind"]) for one in batch.records]
     assert kinds[-1] == (True, "held_out", "random_validation")

@@ -24,14 +24,14 @@ def test_uncertain_beats_certain_and_different_beats_alike():
     candidates = [candidate([1, 0], 1.0), candidate([1.01, 0], 1.2), candidate([0, 1], 0.5), candidate([0, 2], 0.01)]
     selection = select_batch(candidates, NOTHING, 2)
     assert selection.chosen == (1, 2)
-    assert [verdict.kind for verdict in selection.verdicts] == ["surplus", "chosen", "chosen", "surplus"]
+    assert [decision.kind for decision in selection.decisions] == ["surplus", "chosen", "chosen", "surplus"]
 
 
 def test_duplicates_of_the_pool_and_of_each_other_are_left_out():
     candidates = [candidate([0, 0], 9.0), candidate([1, 0], 1.0), candidate([1, 0], 0.9)]
     selection = select_batch(candidates, {29: np.zeros((1, 2))}, 3, min_distance=0.01)
     assert selection.chosen == (1,)
-    assert [verdict.kind for verdict in selection.verdicts] == ["duplicate", "chosen", "duplicate"]
+    assert [decision.kind for decision in selection.decisions] == ["duplicate", "chosen", "duplicate"]
 
 
 def test_one_trajectory_does_not_fill_the_batch():
@@ -39,7 +39,7 @@ def test_one_trajectory_does_not_fill_the_batch():
     selection = select_batch(candidates, NOTHING, 4, per_trajectory=2)
     assert len(selection.chosen) == 3
     assert 5 in selection.chosen
-    assert sum(verdict.kind == "trajectory" for verdict in selection.verdicts) == 3
+    assert sum(decision.kind == "trajectory" for decision in selection.decisions) == 3
 
 
 def test_unphysical_frames_need_no_features():
@@ -48,13 +48,13 @@ def test_unphysical_frames_need_no_features():
     refused = Candidate(atoms, np.zeros((4, 0)), np.zeros(4))
     selection = select_batch([refused, candidate([1, 0], 0.5)], {29: np.ones((3, 2))}, 2)
     assert selection.chosen == (1,)
-    assert selection.verdicts[0].kind == "unphysical"
+    assert selection.decisions[0].kind == "unphysical"
 
 
 def test_what_is_certain_is_not_computed():
     selection = select_batch([candidate([1, 0], 0.05), candidate([2, 0], 0.2)], NOTHING, 2, min_uncertainty=0.1)
     assert selection.chosen == (1,)
-    assert selection.verdicts[0].kind == "certain"
+    assert selection.decisions[0].kind == "certain"
 
 
 def test_one_uncertain_atom_counts_and_is_named():
@@ -64,14 +64,14 @@ def test_one_uncertain_atom_counts_and_is_named():
     local = Candidate(atoms, features, np.array([0.1, 0.1, 2.0, 0.1]))
     selection = select_batch([candidate([0.5, 0], 1.0), local], NOTHING, 1)
     assert selection.chosen == (1,)
-    assert selection.verdicts[1].atom == 2
-    assert selection.verdicts[1].distance == pytest.approx(0.4)
+    assert selection.decisions[1].atom == 2
+    assert selection.decisions[1].distance == pytest.approx(0.4)
 
 
 def test_an_element_that_is_new_comes_first():
     selection = select_batch([candidate([9, 9], 5.0), candidate([0, 0], 0.1, symbol="Au")], NOTHING, 1)
     assert selection.chosen == (1,)
-    assert np.isinf(selection.verdicts[1].distance)
+    assert np.isinf(selection.decisions[1].distance)
 
 
 @given(st.permutations(range(8)))
@@ -107,7 +107,7 @@ def test_unphysical_frames_are_refused_with_a_reason():
     bad = Candidate(close, np.ones((4, 2)), np.full(4, 99.0))
     selection = select_batch([bad, candidate([1, 0], 0.1)], NOTHING, 2)
     assert selection.chosen == (1,)
-    assert selection.verdicts[0].kind == "unphysical"
+    assert selection.decisions[0].kind == "unphysical"
 
 
 def test_shapes_are_checked():
