@@ -16,7 +16,7 @@ EngineName = Literal["native", "torch"]
 
 
 class Engine(Protocol):
-    """A model with a neighbor list for one moving structure. All engines give the same results.
+    """A model with a neighbor list for one moving structure, for one Python thread. All engines give the same results.
 
     Attributes
     ----------

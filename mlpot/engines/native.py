@@ -41,7 +41,8 @@ NOT_BUILT = (
 class NativeEngine:
     """A model in the native engine; an `Engine`.
 
-    Several Python threads may use one model, one at a time. The interpreter lock is released during an evaluation.
+    Several Python threads may use one model, one at a time, each through its own `copy`. The interpreter lock is
+    released during an evaluation. `fork` waits for evaluations in progress.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """Structures that no engine evaluates are refused by both with the same sentence; others give the same numbers."""
 
+import sys
 import threading
 
 import numpy as np
@@ -72,6 +73,16 @@ def test_positions_of_other_types(calculator, dtype):
     np.testing.assert_array_equal(calculator.__copy__().get_forces(atoms), expected)
 
 
+@pytest.fixture
+def frequent_switches():
+    """Python threads take turns as often as possible."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("frequent_switches")
 def test_threads_share_a_calculator(calculator):
     """Structures of several sizes: each thread gets the results of its own."""
     structures = [silicon(1 + k % 3, seed=k) for k in range(8)]
@@ -79,7 +90,7 @@ def test_threads_share_a_calculator(calculator):
     wrong = []
 
     def compute(atoms, forces):
-        for seed in range(12):
+        for seed in range(8):
             atoms.calc = calculator
             atoms.positions[0] += 0.01 * (-1) ** seed  # or the results of before are those of now
             got = atoms.get_forces()
