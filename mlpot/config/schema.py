@@ -329,7 +329,7 @@ class RunConfig(StrictModel):
     output: Path = Field(Path("mlpot-run"), description="folder of the results")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if available, else cpu")
     devices: int = Field(1, ge=1, description="processes (CPU) or GPUs that share each batch")
-    threads: int | None = Field(None, ge=1, description="CPU threads of each process; null: the default of torch")
+    threads: int | None = Field(None, ge=1, description="CPU threads of each process; null: the cores it may use")
     checkpoint_every: Duration = Field(60.0, description="longest time between checkpoints (seconds, or 5m)")
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     parallel_members: int = Field(1, ge=1, description="deep committee: members to train at the same time")

@@ -1,1 +1,1 @@
-"""What every long command needs: stop by a signal (`stopping`), files (`outputs`, `atomic_write`), a progress bar."""
+"""What every long command needs: stop by a signal (`stopping`), files (`outputs`, `atomic_write`), threads."""

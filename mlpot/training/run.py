@@ -23,6 +23,7 @@ from mlpot.config.train_file import TRAIN_CONFIG_NAME, portable, write_train_con
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.torchscript import bundle_model
+from mlpot.running.cores import default_threads
 from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME, Checkpointer, read_checkpoint, refuse_changes
 from mlpot.training.committee.assemble import attach
@@ -130,7 +131,7 @@ def train(
     stop = StopRequest(max_time)
     fabric = _launch(config.run)
     observer = observer if observer is not None and fabric.is_global_zero else TrainingObserver()
-    with stop_on_signals(stop), _threads(config.run.threads):
+    with stop_on_signals(stop), threads_of_run(config.run.threads):
         folder = _claim_folder(config, resume)
         data = read_training_data(config, structures, validation=validation, test=test, observer=observer)
         if fabric.is_global_zero:
@@ -171,11 +172,10 @@ def _launch(run: RunConfig) -> Fabric:
 
 
 @contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Set the number of CPU threads for the time of the run."""
+def threads_of_run(number: int | None) -> Iterator[None]:
+    """Set the number of CPU threads for the time of the run; by default that of torch, which ignores quotas."""
     before = torch.get_num_threads()
-    if number is not None:
-        torch.set_num_threads(number)
+    torch.set_num_threads(min(before, default_threads()) if number is None else number)
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from mlpot.model_file.torchscript import load_model
 from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training import train
 from mlpot.training.checkpoint import CHECKPOINT_NAME, read_checkpoint
+from mlpot.training.run import threads_of_run
 
 CPU = torch.device("cpu")
 LONG = {"epochs": 12, "lr": 0.05, "batch_atoms": 12, "precision": "float64"}
@@ -248,6 +249,22 @@ def test_cuda_without_a_device_is_refused(data_file, tmp_path):
         pytest.skip("there is a CUDA device")
     with pytest.raises(ConfigError, match="no CUDA device"):
         train(small_config(data_file, tmp_path / "run", run={"device": "cuda"}))
+
+
+def test_threads_are_the_share_of_a_rank(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MPI_LOCALNRANKS", "100000")
+    monkeypatch.setenv("MPI_LOCALRANKID", "0")
+    torch.set_num_threads(3)
+    try:
+        with threads_of_run(None):
+            assert torch.get_num_threads() == 1
+        with threads_of_run(2):
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_number_of_threads_is_restored(data_file, tmp_path):
