@@ -2,6 +2,8 @@
 
 #include "edge_list.h"
 
+#include "neighbor_of.h"
+
 namespace mlpot {
 
 EdgeList::EdgeList(const mlpot_atoms &host, double cutoff) :
@@ -26,8 +28,8 @@ void EdgeList::add_edges(const mlpot_atoms &host, int center, double cutoff_squa
 {
   const int i = host.centers[center];
   const double *ri = host.positions + 3 * static_cast<std::size_t>(i);
-  for (int n = 0; n < host.n_neighbors[i]; n++) {
-    const int j = host.neighbors[i][n] & host.neighbor_mask;
+  for (int n = 0; n < host.neighbors.counts[i]; n++) {
+    const int j = neighbor_of(host.neighbors, i, n);
     if (host.species[j] < 0) continue;
     const double *rj = host.positions + 3 * static_cast<std::size_t>(j);
     const double x = rj[0] - ri[0], y = rj[1] - ri[1], z = rj[2] - ri[2];

@@ -9,6 +9,7 @@
 #include "manifest.h"
 
 #include <memory>
+#include <stdexcept>
 
 namespace mlpot {
 
@@ -29,6 +30,13 @@ class Engine {
 inline bool requests_members(const mlpot_result &result)
 {
   return result.member_energies || result.member_forces || result.member_virials;
+}
+
+/* For engines that run on the cpu. */
+inline void require_host_memory(const mlpot_atoms &atoms, const mlpot_result &result)
+{
+  if (atoms.memory != MLPOT_HOST_MEMORY || result.memory != MLPOT_HOST_MEMORY)
+    throw std::runtime_error("this engine takes arrays in the memory of the host");
 }
 
 /* Each engine library defines this once. */

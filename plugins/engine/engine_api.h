@@ -15,6 +15,10 @@
    make the same calls, also those without atoms, and request the same arrays. No row is wider than
    message_width.
 
+   Memory: the arrays of a call may lie in the memory of the host or of the engine's device, if the
+   engine accepts it; the structures themselves, `energy`, `virial` and the results that do not
+   have a row for each atom are always the host's.
+
    Committees: results of the members are computed where their arrays are given. Summed over all
    ranks, they become standard deviations and error bars by force_uncertainty and
    energy_uncertainty. */
@@ -24,7 +28,7 @@
 
 #include <stddef.h>
 
-#define MLPOT_ENGINE_API_VERSION 5
+#define MLPOT_ENGINE_API_VERSION 6
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +51,9 @@ typedef struct {
   int n_threads;         /* threads of this rank on the cpu */
 } mlpot_settings;
 
+/* Where the arrays of a structure lie. */
+typedef enum { MLPOT_HOST_MEMORY = 0, MLPOT_DEVICE_MEMORY = 1 } mlpot_memory;
+
 /* The model as the host needs it; the pointers are valid as long as the engine. */
 typedef struct {
   const char *engine;    /* name and version of the engine */
@@ -61,7 +68,21 @@ typedef struct {
   int calibrated;        /* force_uncertainty gives error bars */
   int energy_calibrated; /* energy_uncertainty gives an error bar */
   int n_threads;         /* fewer than requested where the system refuses to create them */
+  int accepts_device_memory;
 } mlpot_description;
+
+/* Neighbors of the atoms; they may reach beyond the cutoff. Entry k of atom i is rows[i][k] or, where
+   `rows` is NULL, strided[i * atom_stride + k * entry_stride]. */
+typedef struct {
+  const int *counts; /* indexed by atom */
+  int *const *rows;
+  const int *strided;
+  ptrdiff_t atom_stride, entry_stride;
+  int mask; /* AND this to an entry to get the index of the atom */
+  /* Changes whenever the list or the centers do, so that an engine keeps what it makes of them;
+     0: not known. */
+  unsigned long long version;
+} mlpot_neighbors;
 
 typedef struct {
   int n_atoms;             /* atoms and ghosts */
@@ -69,18 +90,18 @@ typedef struct {
   const int *species;      /* n_atoms; -1: not part of the model */
   const double *positions; /* n_atoms x 3, A */
   const int *centers;      /* n_centers */
-  const int *n_neighbors;  /* indexed by atom */
-  int *const *neighbors;   /* indexed by atom; may reach beyond the cutoff */
-  int neighbor_mask;       /* AND this to an entry of `neighbors` to get the index of the atom */
+  mlpot_neighbors neighbors;
+  mlpot_memory memory;
 } mlpot_atoms;
 
-/* A row of values for each atom, in the engine's memory and precision: `n_blocks` blocks of
+/* A row of values for each atom, in the engine's precision: `n_blocks` blocks of
    `block_width` values that start `block_stride` values apart. The host ignores the rest of a
    block. */
 typedef struct {
   void *values;   /* n_atoms rows, one after the other */
   int value_size; /* bytes: 4 (float) or 8 (double) */
   int n_blocks, block_width, block_stride;
+  mlpot_memory memory;
 } mlpot_rows;
 
 /* Communication of the host; rows are changed in place. */
@@ -111,6 +132,8 @@ typedef struct {
   /* n_atoms x 2: sums of w d^2 and of w over an atom (w = 1) and its neighbors
      (w = 1 - (r / cutoff)^2); ghosts hold their share */
   double *distance_sums;
+
+  mlpot_memory memory; /* of the arrays with a row for each atom */
 } mlpot_result;
 
 typedef struct {

@@ -102,7 +102,8 @@ mlpot_description describe(const Manifest &manifest, const char *engine, const c
           bars.has_distance,
           bars.forces_calibrated(),
           bars.energy_calibrated(),
-          n_threads};
+          n_threads,
+          false};
 }
 
 }    // namespace mlpot

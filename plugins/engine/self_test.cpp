@@ -88,8 +88,11 @@ namespace {
 
   mlpot_atoms PeriodicSelfTest::atoms()
   {
-    return {n_atoms(),      n_centers,          species.data(),        positions.data(),
-            centers.data(), n_neighbors.data(), first_neighbor.data(), 0x7fffffff};
+    return {
+        n_atoms(),        n_centers,
+        species.data(),   positions.data(),
+        centers.data(),   {n_neighbors.data(), first_neighbor.data(), nullptr, 0, 0, 0x7fffffff, 0},
+        MLPOT_HOST_MEMORY};
   }
 
   mlpot_communicator PeriodicSelfTest::communicator()

@@ -37,7 +37,7 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 PairMLPot::PairMLPot(LAMMPS *lmp) :
     Pair(lmp), api(nullptr), engine(nullptr), model(), energy_unit(1.0), messages(nullptr),
     available(0), frames(nullptr), this_rank_failed(0), any_failed(0), warned_masses(false),
-    warned_heat_flux(false)
+    warned_heat_flux(false), n_inits(0)
 {
   single_enable = 0;
   one_coeff = 1;
@@ -216,6 +216,7 @@ void PairMLPot::log_model(const std::string &path) const
 
 void PairMLPot::init_style()
 {
+  n_inits++;
   set_units();
   if (!force->newton_pair) error->all(FLERR, "Pair style mlpot requires newton pair on");
   if (!atom->tag_enable) error->all(FLERR, "Pair style mlpot requires atom IDs");
@@ -281,14 +282,27 @@ PairMLPot::Failure PairMLPot::run_engine(mlpot_result &result)
 
 /* ---------------------------------------------------------------------- */
 
+/* ----------------------------------------------------------------------
+   the number of builds starts again with each run
+------------------------------------------------------------------------- */
+
+unsigned long long PairMLPot::list_version() const
+{
+  return (n_inits << 40) + static_cast<unsigned long long>(neighbor->ncalls) + 1;
+}
+
+/* ---------------------------------------------------------------------- */
+
 mlpot_atoms PairMLPot::engine_atoms()
 {
   const int n = atom->nlocal + atom->nghost;
   buffers.species.resize(n);
   for (int i = 0; i < n; i++) buffers.species[i] = species_of_type[atom->type[i]];
   const double *positions = n > 0 ? atom->x[0] : nullptr;
-  return {n,           list->inum,     buffers.species.data(), positions,
-          list->ilist, list->numneigh, list->firstneigh,       NEIGHMASK};
+  const mlpot_neighbors neighbors = {list->numneigh, list->firstneigh, nullptr, 0, 0,
+                                     NEIGHMASK,      list_version()};
+  return {n,           list->inum, buffers.species.data(), positions,
+          list->ilist, neighbors,  MLPOT_HOST_MEMORY};
 }
 
 /* ---------------------------------------------------------------------- */

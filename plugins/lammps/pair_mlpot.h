@@ -109,6 +109,7 @@ class PairMLPot : public Pair {
   std::vector<std::pair<int, int>> close_pairs;    // may come too close with this neighbor list
   int this_rank_failed, any_failed;
   bool warned_masses, warned_heat_flux;
+  unsigned long long n_inits;
 
   void allocate();
   void unload();
@@ -126,6 +127,7 @@ class PairMLPot : public Pair {
   void check_centroid_stress() const;
   void warn_masses();
   void warn_heat_flux();
+  unsigned long long list_version() const;
   mlpot_atoms engine_atoms();
   void prepare_result(mlpot_result &);
   void add_result(const mlpot_result &);

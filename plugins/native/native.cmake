@@ -53,6 +53,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/model/tables.cpp"
   "${native_dir}/neighbors/neighbor_list.cpp"
   "${native_dir}/neighbors/neighbor_search.cpp"
+  "${native_dir}/neighbors/strided_list.cpp"
   "${native_dir}/threads/thread_pool.cpp"
   "${native_dir}/threads/thread_sums.cpp"
   "${native_dir}/threads/touched_atoms.cpp"

@@ -80,8 +80,10 @@ void NativeEngine::refuse(const mlpot_result &result) const
 void NativeEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                            mlpot_result &result)
 {
+  require_host_memory(atoms, result);
   refuse(result);
-  evaluator->compute({atoms, nullptr, nullptr, nullptr, nullptr}, comm, result);
+  evaluator->compute({strided_list.with_rows(atoms), nullptr, nullptr, nullptr, nullptr}, comm,
+                     result);
 }
 
 void NativeEngine::compute_alone(const NativeAtoms &atoms, mlpot_result &result)

@@ -9,6 +9,7 @@
 #include "engine.h"
 #include "kernels/kernel.h"
 #include "manifest.h"
+#include "neighbors/strided_list.h"
 
 #include <memory>
 #include <string>
@@ -46,7 +47,7 @@ class NativeEngine : public Engine {
   const Manifest &manifest() const override { return file_manifest; }
   void compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                mlpot_result &result) override;
-  double memory_usage() const override { return evaluator->bytes(); }
+  double memory_usage() const override { return evaluator->bytes() + strided_list.bytes(); }
   int n_descriptors() const { return evaluator->n_descriptors(); }
 
   /* Without ghost atoms. */
@@ -56,6 +57,7 @@ class NativeEngine : public Engine {
   Manifest file_manifest;
   std::string name, precision;
   std::unique_ptr<Evaluator> evaluator;
+  StridedList strided_list;
 
   void load(const ModelFile &file, int n_threads);
   void refuse(const mlpot_result &result) const;

@@ -66,13 +66,13 @@ template <typename N> void Schedule<N>::prepare(const mlpot_atoms &atoms, const 
 {
   int most = 0;
   for (int k = 0; k < atoms.n_centers; k++)
-    most = std::max(most, atoms.n_neighbors[atoms.centers[k]]);
+    most = std::max(most, atoms.neighbors.counts[atoms.centers[k]]);
   for (auto &workspace : workspaces)
     workspace.prepare(side_by_side ? *side_by_side : model, static_cast<int>(members.size()), most,
                       lanes);
   const auto n_centers = static_cast<std::size_t>(atoms.n_centers);
   const auto n_atoms = static_cast<std::size_t>(atoms.n_atoms);
-  touched.prepare(atoms.n_atoms);
+  touched.prepare(atoms);
   if (request.descriptors) descriptors.reserve(n_centers * model.descriptor_width);
   if (model.n_layers == 1) return;
   hidden.reserve(n_centers * members.size() * model.hidden_width);
@@ -179,9 +179,10 @@ Task<N> Schedule<N>::make_task(int layer, Pass pass, const NativeAtoms &host) co
   task.ensemble.n_deviations = n_deviations;
   task.layer = layer;
   task.pass = pass;
-  task.neighborhood = {atoms.species,      atoms.positions,    atoms.centers, atoms.n_neighbors,
-                       atoms.neighbors,    host.offsets,       host.images,   atoms.neighbor_mask,
-                       host.edge_tangents, host.edge_gradients};
+  task.neighborhood = {
+      atoms.species,        atoms.positions,    atoms.centers, atoms.neighbors.counts,
+      atoms.neighbors.rows, host.offsets,       host.images,   atoms.neighbors.mask,
+      host.edge_tangents,   host.edge_gradients};
   return task;
 }
 

@@ -63,8 +63,8 @@ class Neighbors {
                            const std::vector<double *> &gradients) const
   {
     const int n = batch.n_atoms();
-    return {{n, n, batch.species.data(), positions.data(), centers.data(), counts.data(),
-             neighbors.data(), 0x7fffffff},
+    const mlpot_neighbors list = {counts.data(), neighbors.data(), nullptr, 0, 0, 0x7fffffff, 0};
+    return {{n, n, batch.species.data(), positions.data(), centers.data(), list, MLPOT_HOST_MEMORY},
             offsets.data(),
             nullptr,
             tangents.data(),

@@ -123,6 +123,7 @@ mlpot_description TorchEngine::describe() const
 void TorchEngine::compute(const mlpot_atoms &atoms, const mlpot_communicator &comm,
                           mlpot_result &result)
 {
+  require_host_memory(atoms, result);
   if (requests_members(result) || result.feature_distances || result.distance_sums)
     throw std::runtime_error(
         "engine torch computes only the mean of a committee; members, error bars and feature "

@@ -2,11 +2,12 @@
 
 import ctypes
 import zlib
-from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_int, c_size_t, c_void_p, create_string_buffer
+from ctypes import POINTER, byref, c_int, c_size_t, c_void_p, create_string_buffer
 
 import numpy as np
 import pytest
 from committees import random_shallow, save_calibrated
+from engine_interface import HostAtoms, HostResult, Message, Neighbors, compute, create, load
 
 from mlpot.lammps import build_torch_engine, native_engine
 from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
@@ -14,63 +15,9 @@ from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
 pytestmark = pytest.mark.lammps
 
 
-class Message(Structure):
-    _fields_ = [("text", c_void_p), ("size", c_size_t)]
-
-
-class Settings(Structure):
-    _fields_ = [
-        ("model_path", c_char_p),
-        ("precision", c_char_p),
-        ("device", c_char_p),
-        ("device_index", c_int),
-        ("n_threads", c_int),
-    ]
-
-
-class Description(Structure):
-    _fields_ = [
-        ("engine", c_char_p),
-        ("precision", c_char_p),
-        ("cutoff", c_double),
-        ("n_elements", c_int),
-        ("atomic_numbers", POINTER(c_int)),
-        ("n_layers", c_int),
-        ("message_width", c_int),
-        ("n_members", c_int),
-        ("has_distance", c_int),
-        ("calibrated", c_int),
-        ("energy_calibrated", c_int),
-        ("n_threads", c_int),
-    ]
-
-
-class Api(Structure):
-    _fields_ = [
-        ("api_version", c_int),
-        ("create", ctypes.CFUNCTYPE(c_void_p, POINTER(Settings), POINTER(Description), POINTER(Message))),
-        ("compute", c_void_p),
-        ("memory_usage", ctypes.CFUNCTYPE(c_double, c_void_p)),
-        ("destroy", ctypes.CFUNCTYPE(None, c_void_p)),
-        ("force_uncertainty", c_void_p),
-        ("energy_uncertainty", c_void_p),
-    ]
-
-
 @pytest.fixture(scope="module")
 def api():
-    library = ctypes.CDLL(str(build_torch_engine.ensure()))
-    library.mlpot_engine_get_api.restype = POINTER(Api)
-    return library.mlpot_engine_get_api().contents
-
-
-def create(api, path, precision=b""):
-    """Handle (None on failure), description, message."""
-    text = create_string_buffer(4096)
-    description = Description()
-    settings = Settings(str(path).encode(), precision, b"cpu", 0, 1)
-    handle = api.create(byref(settings), byref(description), byref(Message(ctypes.addressof(text), 4096)))
-    return handle, description, text.value.decode()
+    return load(build_torch_engine.ensure())
 
 
 def test_describes_the_model(api, deep_model_file):
@@ -129,9 +76,7 @@ def with_checksum(content):
 
 @pytest.fixture(scope="module")
 def native():
-    library = ctypes.CDLL(str(native_engine()))
-    library.mlpot_engine_get_api.restype = POINTER(Api)
-    return library.mlpot_engine_get_api().contents
+    return load(native_engine())
 
 
 def test_error_bars_are_those_of_python(native, tmp_path):
@@ -169,6 +114,72 @@ def test_a_single_model_has_no_error_bars(native, model_file):
     message = Message(ctypes.addressof(text), 200)
     assert energy_uncertainty(handle, energy.ctypes.data, energy.ctypes.data, None, byref(message)) == 1
     assert "a committee is required" in text.value.decode()
+    native.destroy(handle)
+
+
+N_ATOMS = 150
+STRIDED = {"rows one after the other": False, "first entries one after the other": True}
+
+
+class Chain:
+    """Atoms in a long line, with all pairs as neighbors; arrays stay alive with it."""
+
+    def __init__(self, seed=0):
+        rng = np.random.default_rng(seed)
+        self.species = rng.integers(0, 3, N_ATOMS).astype(np.int32)
+        self.positions = rng.uniform(-0.6, 0.6, (N_ATOMS, 3)) + 1.8 * np.arange(N_ATOMS)[:, None] * [1.0, 0.0, 0.0]
+        self.centers = np.arange(N_ATOMS, dtype=np.int32)
+        self.counts = np.full(N_ATOMS, N_ATOMS - 1, np.int32)
+        everyone = np.tile(self.centers, (N_ATOMS, 1))
+        self.table = everyone[~np.eye(N_ATOMS, dtype=bool)].reshape(N_ATOMS, -1).copy()
+
+    def neighbors(self, *, columns, version):
+        """Strided, atoms or entries one after the other; version 0 has pointers to rows, too."""
+        self.entries = np.ascontiguousarray(self.table.T if columns else self.table)
+        strides = (1, N_ATOMS) if columns else (N_ATOMS - 1, 1)
+        return Neighbors(self.counts.ctypes.data, None, self.entries.ctypes.data, *strides, 0x7FFFFFFF, version)
+
+    def rows(self):
+        self.pointers = np.array([row.ctypes.data for row in self.table], np.uintp)
+        return Neighbors(self.counts.ctypes.data, self.pointers.ctypes.data, None, 0, 0, 0x7FFFFFFF, 0)
+
+    def evaluate(self, api, handle, neighbors, memory=0):
+        forces = np.zeros((N_ATOMS, 3))
+        arrays = [array.ctypes.data for array in (self.species, self.positions, self.centers)]
+        result = HostResult(forces=forces.ctypes.data, failed_atom=-1)
+        status, text = compute(api, handle, HostAtoms(N_ATOMS, N_ATOMS, *arrays, neighbors, memory), result)
+        assert status == (memory != 0), text
+        return text if status else (result.energy, forces)
+
+
+@pytest.mark.parametrize("columns", STRIDED.values(), ids=STRIDED)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_strided_list_is_read_when_its_version_changes(native, deep_model_file, columns, threads):
+    handle, description, message = create(native, deep_model_file, threads=threads)
+    assert handle, message
+    assert not description.accepts_device_memory
+    chain, other = Chain(), Chain(1)
+    energy, forces = chain.evaluate(native, handle, chain.rows())
+    for version, read in ((7, True), (7, False), (0, True), (0, True), (9, True)):
+        neighbors = chain.neighbors(columns=columns, version=version)
+        if not read:
+            chain.entries[:] = 0
+        got, same = chain.evaluate(native, handle, neighbors)
+        assert got == energy
+        np.testing.assert_array_equal(same, forces)
+    all_neighbors, alone = other.neighbors(columns=columns, version=10), Chain(1)
+    expected, _ = other.evaluate(native, handle, all_neighbors)
+    alone.counts[:] = 0
+    nothing = alone.evaluate(native, handle, alone.neighbors(columns=columns, version=11))[0]
+    assert abs(nothing - expected) > 1e-3
+    assert other.evaluate(native, handle, all_neighbors)[0] == expected
+    native.destroy(handle)
+
+
+def test_arrays_of_a_device_are_refused(native, model_file):
+    handle, _, _ = create(native, model_file)
+    chain = Chain()
+    assert "memory of the host" in chain.evaluate(native, handle, chain.rows(), memory=1)
     native.destroy(handle)
 
 

@@ -2,6 +2,7 @@
 
 #include "neighbors/neighbor_list.h"
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -10,8 +11,15 @@
 
 namespace mlpot {
 
+namespace {
+
+  std::atomic<unsigned long long> last_version{0};
+
+}    // namespace
+
 NeighborList::NeighborList(std::vector<int> lengths, std::vector<int> list) :
-    counts(std::move(lengths)), neighbors(std::move(list)), centers(counts.size())
+    version(++last_version), counts(std::move(lengths)), neighbors(std::move(list)),
+    centers(counts.size())
 {
   std::size_t total = 0;
   for (const int count : counts) {
@@ -95,8 +103,9 @@ ClosestPair NeighborList::closest_pair(const double *positions) const
 
 NativeAtoms NeighborList::atoms(const int *species, const double *positions) const
 {
-  return {{n_atoms(), n_atoms(), species, positions, centers.data(), counts.data(),
-           row_neighbors.data(), 0x7fffffff},
+  const mlpot_neighbors list = {counts.data(), row_neighbors.data(), nullptr, 0, 0, 0x7fffffff,
+                                version};
+  return {{n_atoms(), n_atoms(), species, positions, centers.data(), list, MLPOT_HOST_MEMORY},
           row_offsets.data(),
           row_images.empty() ? nullptr : row_images.data(),
           nullptr,

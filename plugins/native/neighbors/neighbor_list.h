@@ -56,6 +56,7 @@ class NeighborList {
  private:
   NeighborList(std::vector<int> counts, std::vector<int> neighbors);
 
+  unsigned long long version;    // of this list alone
   std::vector<int> counts, neighbors, images, centers;
   std::vector<Image> table;
   std::vector<double> offsets;    // of the entries of `table`, or of the pairs

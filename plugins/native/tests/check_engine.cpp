@@ -54,9 +54,8 @@ struct Chain {
             species.data(),
             positions.data(),
             centers.data(),
-            counts.data(),
-            neighbors.data(),
-            0x7fffffff};
+            {counts.data(), neighbors.data(), nullptr, 0, 0, 0x7fffffff, 0},
+            MLPOT_HOST_MEMORY};
   }
 };
 

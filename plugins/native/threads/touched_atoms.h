@@ -22,11 +22,11 @@ inline int part_of(int n, int index, int parts)
 
 class TouchedAtoms {
  public:
-  explicit TouchedAtoms(int n_parts) : blocks(n_parts) {}
+  explicit TouchedAtoms(int n_parts) : blocks(n_parts), versions(n_parts) {}
 
-  /* Finds those of one part of the centers; called by its thread, after `prepare`. */
+  void prepare(const mlpot_atoms &atoms) { n_atoms = atoms.n_atoms; }
+  /* Finds those of one part of the centers, unless the list is the same; called by its thread, after `prepare`. */
   void find(int part, const mlpot_atoms &atoms);
-  void prepare(int n_atoms) { this->n_atoms = n_atoms; }
 
   /* action(first, last) for ranges of atoms that the part adds to. */
   template <typename Action> void for_each(int part, const Action &action) const
@@ -54,6 +54,7 @@ class TouchedAtoms {
   static constexpr int BLOCK = 64;    // atoms
   int n_atoms = 0;
   std::vector<std::vector<unsigned char>> blocks;    // [part][block]: whether the part adds to it
+  std::vector<unsigned long long> versions;          // [part]: of the neighbor list; 0: none
 
   int n_blocks() const { return (n_atoms + BLOCK - 1) / BLOCK; }
   std::size_t begin(int block) const
