@@ -27,8 +27,9 @@ namespace {
     for (Parameters &parameters : members) {
       // the energies of members add up to their mean
       parameters.architecture.energy_scale /= static_cast<double>(members.size());
-      all.push_back(
-          std::make_unique<Tables<T>>(std::move(parameters), Tables<T>::Polynomials::AsNeeded));
+      all.push_back(std::make_unique<Tables<T>>(std::move(parameters),
+                                                vector_widths<T>(choose_kernels()),
+                                                Tables<T>::Polynomials::AsNeeded));
       const std::vector<Numbers> arrays = fold(all.back()->source());
       for (std::size_t index = 0; index < arrays.size(); index++)
         all.back()->fill(index, arrays[index].data());
@@ -46,15 +47,15 @@ ModelEvaluator<T>::ModelEvaluator(std::vector<Parameters> members, int n_threads
                   ? std::make_unique<CommitteeTables<T>>(tables)
                   : nullptr),
     pool(n_threads),
-    schedule(models(), committee ? &committee->model : nullptr, tables[0]->message_channels(), pool,
-             kernel_of(choose_kernels(), T())),
+    backend(models(), committee ? &committee->model : nullptr, tables[0]->message_channels(),
+            vector_widths<T>(choose_kernels()), pool, kernel_of(choose_kernels(), T())),
     sums(pool)
 {
 }
 
-template <typename T> typename Schedule<T>::Models ModelEvaluator<T>::models() const
+template <typename T> typename CpuBackend<T>::Models ModelEvaluator<T>::models() const
 {
-  typename Schedule<T>::Models all;
+  typename CpuBackend<T>::Models all;
   for (const auto &member : tables) all.push_back(&member->model);
   return all;
 }
@@ -71,14 +72,14 @@ void ModelEvaluator<T>::compute(const NativeAtoms &host, const mlpot_communicato
     if (species >= 0 && committee) committee->prepare_species(species);
   }
   const bool several_layers = tables[0]->model.n_layers > 1;
-  const typename Schedule<T>::Request request = {
+  const typename CpuBackend<T>::Request request = {
       result.member_forces || result.member_virials,
       host.descriptors || (several_layers && (result.feature_distances || result.distance_sums))};
-  sums.start(atoms.n_atoms, schedule.deviations(), result);
-  schedule.run(host, comm, request, [this](int thread, Task<T> &task) {
-    task.sums = sums.of_thread(thread, schedule.touched_atoms());
+  sums.start(atoms.n_atoms, backend.deviations(), result);
+  backend.run(host, comm, request, [this](int thread, Task<T> &task) {
+    task.sums = sums.of_thread(thread, backend.touched_atoms());
   });
-  sums.add_up(schedule.touched_atoms(), result);
+  sums.add_up(backend.touched_atoms(), result);
   if (host.descriptors) copy_descriptors(atoms, host.descriptors);
 }
 
@@ -94,7 +95,7 @@ void ModelEvaluator<T>::copy_descriptors(const mlpot_atoms &atoms, double *descr
   const ModelTables<T> &model = tables[0]->model;
   const Architecture &a = tables[0]->source().architecture;
   for (int k = 0; k < atoms.n_centers; k++) {
-    const T *row = schedule.descriptors_of(k);
+    const T *row = backend.descriptors_of(k);
     double *to = descriptors + static_cast<std::size_t>(atoms.centers[k]) * n_descriptors();
     for (int layer = 0; layer < a.n_layers; layer++, row += model.n_channels)
       to = std::copy_n(row, a.n_channels, to);
@@ -104,7 +105,7 @@ void ModelEvaluator<T>::copy_descriptors(const mlpot_atoms &atoms, double *descr
 
 template <typename T> double ModelEvaluator<T>::bytes() const
 {
-  double total = member_tables.bytes() + schedule.bytes() + sums.bytes();
+  double total = member_tables.bytes() + backend.bytes() + sums.bytes();
   if (committee) total += committee->bytes();
   for (const auto &member : tables) total += member->bytes();
   return total;

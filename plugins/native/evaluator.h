@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
 
-   The engine in one precision: the tables of a model or of the members of a deep committee, the schedule of their
-   layers, and the sums over threads. */
+   The engine in one precision: the tables of a model or of the members of a deep committee, their layers on
+   threads, and the sums over these. */
 
 #ifndef MLPOT_EVALUATOR_H
 #define MLPOT_EVALUATOR_H
 
+#include "cpu_backend.h"
 #include "model/committee_tables.h"
 #include "model/member_tables.h"
 #include "native_engine.h"
-#include "schedule.h"
 #include "threads/thread_sums.h"
 
 #include <memory>
@@ -33,10 +33,10 @@ template <typename T> class ModelEvaluator : public Evaluator {
   MemberTables<T> member_tables;
   std::unique_ptr<CommitteeTables<T>> committee;    // deep ones with one layer
   ThreadPool pool;
-  Schedule<T> schedule;
+  CpuBackend<T> backend;
   ThreadSums sums;
 
-  typename Schedule<T>::Models models() const;
+  typename CpuBackend<T>::Models models() const;
   void copy_descriptors(const mlpot_atoms &atoms, double *descriptors) const;
 };
 

@@ -39,6 +39,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT MLPOT_BASELIN
 endif()
 
 add_library(mlpot_native STATIC
+  "${native_dir}/cpu_backend.cpp"
   "${native_dir}/evaluator.cpp"
   "${native_dir}/native_engine.cpp"
   "${native_dir}/schedule.cpp"

@@ -134,8 +134,8 @@ class Chain:
         self.table = everyone[~np.eye(N_ATOMS, dtype=bool)].reshape(N_ATOMS, -1).copy()
 
     def neighbors(self, *, columns, version):
-        """Strided, atoms or entries one after the other; version 0 has pointers to rows, too."""
-        self.entries = np.ascontiguousarray(self.table.T if columns else self.table)
+        """Strided: rows one after the other, or columns."""
+        self.entries = np.array(self.table.T if columns else self.table, order="C")
         strides = (1, N_ATOMS) if columns else (N_ATOMS - 1, 1)
         return Neighbors(self.counts.ctypes.data, None, self.entries.ctypes.data, *strides, 0x7FFFFFFF, version)
 

@@ -19,10 +19,8 @@ namespace {
 }    // namespace
 
 template <typename T>
-Tables<T>::Tables(Parameters given, Polynomials which) :
-    model{}, parameters(std::move(given)),
-    lanes(choose_kernels().vector_bytes / static_cast<int>(sizeof(T))),
-    pack(choose_kernels().pack_bytes / static_cast<int>(sizeof(T)))
+Tables<T>::Tables(Parameters given, VectorWidths widths, Polynomials which) :
+    model{}, parameters(std::move(given)), lanes(widths.lanes), pack(widths.pack)
 {
   set_up_sizes();
   add_radial_scale();

@@ -8,7 +8,7 @@
 #define MLPOT_TABLES_H
 
 #include "kernels/aligned_array.h"
-#include "kernels/kernel.h"
+#include "kernels/vector_widths.h"
 #include "model/parameters.h"
 #include "model/polynomial.h"
 
@@ -24,7 +24,7 @@ template <typename T> class Tables {
      prepare_species, for models of many elements of which few occur. */
   enum class Polynomials { All, AsNeeded };
 
-  Tables(Parameters parameters, Polynomials which);
+  Tables(Parameters parameters, VectorWidths widths, Polynomials which);
   Tables(const Tables &) = delete;
   Tables &operator=(const Tables &) = delete;
 

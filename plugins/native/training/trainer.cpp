@@ -2,7 +2,7 @@
 
 #include "training/trainer.h"
 
-#include "schedule.h"
+#include "cpu_backend.h"
 #include "threads/thread_sums.h"
 
 #include <stdexcept>
@@ -25,11 +25,13 @@ namespace {
   template <typename T> class TrainerOf : public Trainer {
    public:
     TrainerOf(Parameters parameters, int n_threads) :
-        tables(std::move(parameters), Tables<T>::Polynomials::All), pool(n_threads),
-        forward({&tables.model}, nullptr, tables.message_channels(), pool,
-                KernelsOf<T>::simulation()),
-        backward({&tables.model}, nullptr, tables.message_channels(), pool,
-                 KernelsOf<T>::training()),
+        tables(std::move(parameters), vector_widths<T>(choose_kernels()),
+               Tables<T>::Polynomials::All),
+        pool(n_threads),
+        forward({&tables.model}, nullptr, tables.message_channels(),
+                vector_widths<T>(choose_kernels()), pool, KernelsOf<T>::simulation()),
+        backward({&tables.model}, nullptr, tables.message_channels(),
+                 vector_widths<T>(choose_kernels()), pool, KernelsOf<T>::training()),
         sums(pool), gradients(pool.size())
     {
     }
@@ -87,8 +89,8 @@ namespace {
    private:
     Tables<T> tables;
     ThreadPool pool;
-    Schedule<T> forward;
-    Schedule<Dual<T>> backward;
+    CpuBackend<T> forward;
+    CpuBackend<Dual<T>> backward;
     ThreadSums sums;
     std::vector<AlignedArray<T>> gradients;    // [thread]
 
