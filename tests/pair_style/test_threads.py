@@ -22,17 +22,17 @@ run 0
 """
 
 
-def run(folder, model, ranks, threads, environment=None):
-    """Energy and log of a run; `environment` is that of the ranks."""
+def run(folder, model, ranks, threads, environment=None, script=SCRIPT):
+    """Thermodynamic output, a list of fields for each line, and log of a run; `environment` is that of the ranks."""
     write_data(folder / "start.data", boxed(6.0 * np.eye(3), 6, np.random.default_rng(1)))
-    (folder / "in.lammps").write_text(SCRIPT.format(model=model))
+    (folder / "in.lammps").write_text(script.format(model=model))
     variables = lammps.environment(threads) | (environment or {})
     command = lammps.command(folder / "in.lammps", ranks=ranks)
     done = subprocess.run(command, cwd=folder, env=variables, check=False, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
-    (header,) = (n for n, line in enumerate(lines) if line.split()[:1] == ["Step"])
-    return lines[header + 1].split(), done.stdout
+    lines = [line.split() for line in done.stdout.splitlines()]
+    headers = [n for n, line in enumerate(lines) if line[:1] == ["Step"]]
+    return [line for n in headers for line in lines[n + 1 : n + 3] if line[0].isdigit()], done.stdout
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -52,3 +52,38 @@ def test_more_threads_than_processors(tmp_path, model_file):
     for ranks, threads in ((1, 2 * processors), (2, processors)):
         _, log = run(tmp_path, model_file, ranks, threads)
         assert log.count(f"{2 * processors} threads of all ranks share {processors} processors of a node") == 1
+
+
+CHANGES = """
+units metal
+lattice diamond 5.43
+region box block 0 6 0 2 0 2
+create_box 3 box
+create_atoms 3 box
+mass * 28.0
+pair_style mlpot
+pair_coeff * * "{model}" H O Si
+velocity all create 600 1
+fix 1 all nve
+neighbor 0.3 bin
+thermo_modify format float %.17g
+run 30
+displace_atoms all move 2.7 1.1 0.4
+run 0
+run 3 pre no
+region hole sphere 3 1 1 0.5
+delete_atoms region hole compress yes
+run 0
+set group all type/fraction 2 0.2 3
+run 0
+"""
+
+
+def test_lists_that_change(tmp_path, deep_model_file):
+    """The atoms that a thread adds to are found again when the neighbor list or the atoms change."""
+    energies = []
+    for threads in (1, 3):
+        lines, _ = run(tmp_path, deep_model_file, 1, threads, script=CHANGES)
+        energies.append([float(line[2]) for line in lines])
+    assert len(energies[0]) == 7
+    np.testing.assert_allclose(energies[1], energies[0], rtol=1e-8)
