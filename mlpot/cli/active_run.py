@@ -91,8 +91,8 @@ def _trajectory(progress: TrajectoryEnded) -> str:
     done = progress.trajectory
     return (
         f"trajectory {progress.number + 1}/{progress.n_trajectories} ({done.start}): {done.picoseconds:.2f} ps, "
-        f"{_frames(len(done.frames), 'uncertain ')}, {100 * done.expected_fraction:.1f} % of force errors expected below "
-        f"{progress.target:g} eV/A; {done.ending}"
+        f"{_frames(len(done.frames), 'uncertain ')}, {100 * done.expected_fraction:.1f} % of force errors expected "
+        f"below {progress.target:g} eV/A; {done.ending}"
     )
 
 

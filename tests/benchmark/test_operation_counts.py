@@ -1,7 +1,7 @@
 """Counts of multiply-adds, against numbers that can be counted by hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from operation_counts import contraction_tree, operations
 
@@ -73,6 +73,7 @@ def test_contraction_to_scalars_has_77_cubic_monomials():
     assert leaves + inner >= 1 + 16 + 77
 
 
+@settings(max_examples=20)
 @given(st.sampled_from(list(PRESETS)), st.floats(1.0, 200.0), st.sampled_from([4, 8, 16]))
 def test_kernels_never_do_less_than_is_needed(preset, neighbors, lanes):
     config = ModelConfig(**PRESETS[preset])

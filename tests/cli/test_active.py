@@ -1,5 +1,6 @@
 """`mlpot active ...` as a user types it, and the exported files."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,23 @@ def run(*arguments):
     return result.exit_code, result.output
 
 
-@pytest.fixture
-def labelled(store):
+@pytest.fixture(scope="module")
+def labelled_folder(tmp_path_factory):
+    """Folder of a store with three labels."""
+    folder = tmp_path_factory.mktemp("labelled")
     settings = LabelSettings(code="emt")
-    add_jobs(store, settings, 3)
-    label_waiting(store, settings)
-    return store
+    with Store(folder / "run.db", create=True) as store:
+        add_jobs(store, settings, 3)
+        label_waiting(store, settings)
+    return folder
+
+
+@pytest.fixture
+def labelled(labelled_folder, tmp_path):
+    """A copy of that store."""
+    shutil.copytree(labelled_folder, tmp_path, dirs_exist_ok=True)
+    with Store(tmp_path / "run.db") as one:
+        yield one
 
 
 def test_status_and_query(labelled):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.lammps
 
 
 def test_a_bad_model(tmp_path, bad_model):
-    arguments = ["check", str(bad_model), "--time", "0.1", "--starts", "10", "--output", str(tmp_path)]
+    arguments = ["check", str(bad_model), "--time", "0.1", "--starts", "3", "--output", str(tmp_path)]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "150"})
     assert result.exit_code == 1, result.output
     written = json.loads((tmp_path / "check.json").read_text())

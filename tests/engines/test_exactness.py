@@ -40,7 +40,7 @@ def assert_random_model_is_exact(folder, fields, seed):
 any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=25, suppress_health_check=any_folder)
+@settings(max_examples=20, suppress_health_check=any_folder)
 @given(fields=architectures(dearest=12), seed=st.integers(0, 2**31))
 def test_random_models_on_random_structures(tmp_path, fields, seed):
     assert_random_model_is_exact(tmp_path, fields, seed)

@@ -59,16 +59,16 @@ def assert_same(got, expected, limit):
 any_folder = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=12, suppress_health_check=any_folder)
+@settings(max_examples=8, suppress_health_check=any_folder)
 @given(
     kind=st.sampled_from(sorted(KIND)),
-    fields=architectures(dearest=8),
+    fields=architectures(dearest=6),
     n_members=st.integers(2, 9),
     seed=st.integers(0, 2**31),
 )
 def test_random_committees_on_random_structures(tmp_path, kind, fields, n_members, seed):
     fields.pop("seed")  # members differ in it
-    committee = KIND[kind](n_members if kind == "shallow" else min(n_members, 4), **fields)
+    committee = KIND[kind](n_members if kind == "shallow" else min(n_members, 3), **fields)
     save_calibrated(tmp_path / "model.pt", committee, seed, known={0})
     native = NativeEngine(tmp_path / "model.pt", "double", threads=1 + seed % 2, skin=0.3)
     torchs = TorchEngine(tmp_path / "model.pt", skin=0.3)
