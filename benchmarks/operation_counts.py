@@ -92,7 +92,7 @@ class _Sizes:
     """Lengths of the loops: of the formulas, or of the kernels with padded vectors."""
 
     neighbors: float
-    edges: float  # neighbors, filled up
+    edges: float  # neighbors, filled up, where vectors run over them
     channels: int
     message_channels: int
     hidden: int
@@ -167,16 +167,16 @@ def _messages(config: ModelConfig, sizes: _Sizes) -> tuple[dict[str, float], dic
     paths = coupling_paths(config.lmax, config.message_lmax)
     rows = sum(2 * L + 1 for _, _, L in paths)
     entries = int((coupling_matrix(config.lmax, config.message_lmax).abs() > 1e-14).sum())
-    radial = sizes.edges * degrees * config.n_radial * (config.message_lmax + 1) * sizes.message_channels
+    radial = sizes.neighbors * degrees * config.n_radial * (config.message_lmax + 1) * sizes.message_channels
     shared = {
         "messages: radial functions": radial,
         "messages: coupling": float(entries * sizes.message_channels),
         "messages: mix into channels": float(rows * sizes.message_channels * sizes.channels),
     }
     add = "messages: sum over neighbors"
-    density = {add: sizes.edges * (degrees + harmonics) * width}
+    density = {add: sizes.neighbors * (degrees + harmonics) * width}
     # of the weighted messages, of the harmonics, of messages and distances
-    adjoint = {add: sizes.edges * (2 * harmonics + 3 * degrees) * width}
+    adjoint = {add: sizes.neighbors * (2 * harmonics + 3 * degrees) * width}
     return {**shared, **density}, {**shared, **adjoint}
 
 
