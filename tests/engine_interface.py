@@ -28,6 +28,8 @@ class Settings(Structure):
         ("device", c_char_p),
         ("device_index", c_int),
         ("n_threads", c_int),
+        ("model", c_char_p),
+        ("model_size", c_size_t),
     ]
 
 
@@ -121,7 +123,8 @@ def create(api, path, precision=b"", threads=1):
     """Handle (None on failure), description, message."""
     text = create_string_buffer(4096)
     description = Description()
-    settings = Settings(str(path).encode(), precision, b"cpu", 0, threads)
+    content = path.read_bytes()
+    settings = Settings(str(path).encode(), precision, b"cpu", 0, threads, content, len(content))
     handle = api.create(byref(settings), byref(description), byref(Message(ctypes.addressof(text), 4096)))
     return handle, description, text.value.decode()
 

@@ -1,5 +1,7 @@
 """Structures and frames as files: the start of a run, its frames, and the frames around a failure."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from ase import Atoms
@@ -41,6 +43,24 @@ def with_forces(atoms: Atoms) -> Atoms:
     if atoms.calc is not None and not atoms.calc.calculation_required(atoms, ["forces"]):
         frame.calc = SinglePointCalculator(frame, forces=atoms.calc.results["forces"].copy())
     return frame
+
+
+def append_frame(path: Path, frame: Atoms) -> None:
+    """Append a frame to a file of extended XYZ; on a full disk the file keeps its whole frames.
+
+    Raises
+    ------
+    DataError
+        The frame cannot be written.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("a") as file:
+            write(file, frame, format="extxyz")
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise DataError(f"{path}: the frame cannot be written: {error}; the frames before it are complete") from error
 
 
 def save_failure(failed: Atoms, failed_path: Path, good: Atoms | None, good_path: Path) -> str:

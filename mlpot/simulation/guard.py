@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Literal, NoReturn, get_args
 
 from ase import Atoms
-from ase.io import write
 
 from mlpot.calculator import FailureHook, MLPotCalculator
 from mlpot.errors import ConfigError, EngineError, MLPotError, UncertaintyError
 from mlpot.neighbors.overlap import CLOSEST_IN_MD, OverlapSearch
-from mlpot.simulation.frames import save_failure, with_forces
+from mlpot.simulation.frames import append_frame, save_failure, with_forces
 from mlpot.simulation.uncertainty_limits import (
     describe_uncertain,
     exceeds,
@@ -122,6 +121,8 @@ class Guard:
             Atoms that are too close.
         UncertaintyError
             Above a limit, with action ``halt``.
+        DataError
+            The frame cannot be written.
         """
         try:
             overlap = self._overlaps.find(self._atoms)
@@ -147,7 +148,7 @@ class Guard:
             return
         frame = uncertain_frame(self._atoms, values, uncertain)
         frame.info["call"] = self._calls
-        write(self._file, frame, format="extxyz", append=True)
+        append_frame(self._file, frame)
         if self._action == "halt":
             raise UncertaintyError(f"the guard stops the run at {text}. The frame is in {self._file}")
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import Trajectory, write
+from ase.io import Trajectory
 
 from mlpot.errors import ConfigError, DataError
 from mlpot.running.atomic_write import replace_atomically
-from mlpot.simulation.frames import without_calculator
+from mlpot.simulation.frames import append_frame, without_calculator
 
 FRAME_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 
@@ -125,7 +125,7 @@ class RunFiles:
             with Trajectory(self.trajectory, "a") as trajectory:
                 trajectory.write(frame)
         else:
-            write(self.trajectory, frame, format="extxyz", append=True)
+            append_frame(self.trajectory, frame)
         with self.log.open("a", newline="") as file:
             writer = csv.writer(file)
             if file.tell() == 0:

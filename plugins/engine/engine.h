@@ -40,7 +40,7 @@ inline void require_host_memory(const mlpot_atoms &atoms, const mlpot_result &re
 }
 
 /* Each engine library defines this once. */
-std::unique_ptr<Engine> make_engine(const mlpot_settings &settings);
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings, const ModelFile &file);
 
 }    // namespace mlpot
 

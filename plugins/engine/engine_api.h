@@ -13,7 +13,8 @@
    Between two layers it calls forward(), which copies the values of each atom to its ghosts; in the
    backward pass it calls reverse(), which adds the values of the ghosts to their atoms. All ranks
    make the same calls, also those without atoms, and request the same arrays. No row is wider than
-   message_width.
+   message_width. No exception crosses this interface in either direction: a host that cannot
+   communicate returns, and discards the result.
 
    Memory: the arrays of a call may lie in the memory of the host or of the engine's device, if the
    engine accepts it; the structures themselves, `energy`, `virial` and the results that do not
@@ -44,11 +45,13 @@ typedef struct {
 } mlpot_message;
 
 typedef struct {
-  const char *model_path;
-  const char *precision; /* "mixed" (float32 with float64 sums), "double"; "": the model's */
-  const char *device;    /* "cpu" or "cuda" */
-  int device_index;      /* rank on this node: which of several devices to use */
-  int n_threads;         /* threads of this rank on the cpu */
+  const char *model_path; /* for messages */
+  const char *precision;  /* "mixed" (float32 with float64 sums), "double"; "": the model's */
+  const char *device;     /* "cpu" or "cuda" */
+  int device_index;       /* rank on this node: which of several devices to use */
+  int n_threads;          /* threads of this rank on the cpu */
+  const char *model;      /* content of the model file: the host reads it once for all ranks */
+  size_t model_size;      /* bytes */
 } mlpot_settings;
 
 /* Where the arrays of a structure lie. */

@@ -37,7 +37,8 @@ mlpot_engine *create(const mlpot_settings *settings, mlpot_description *descript
 {
   std::unique_ptr<mlpot::Engine> engine;
   const int failed = guarded(message, [&] {
-    engine = mlpot::make_engine(*settings);
+    const std::string content(settings->model, settings->model_size);
+    engine = mlpot::make_engine(*settings, mlpot::ModelFile(settings->model_path, content));
     *description = engine->describe();
   });
   return failed ? nullptr : reinterpret_cast<mlpot_engine *>(engine.release());

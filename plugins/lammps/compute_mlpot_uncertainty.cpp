@@ -31,7 +31,7 @@ enum { ENERGY, MAX_DISTANCE, WORST_ATOM, N_PARTS };
 ------------------------------------------------------------------------- */
 
 ComputeMLPotUncertainty::ComputeMLPotUncertainty(LAMMPS *lmp, int narg, char **arg) :
-    Compute(lmp, narg, arg), every(1), cached(false), cached_step(0), nmax(0), pair(nullptr)
+    Compute(lmp, narg, arg), every(1), cached(false), cached_step(0), nmax(0)
 {
   if (narg != 3 && narg != 5)
     error->all(FLERR,
@@ -64,7 +64,7 @@ ComputeMLPotUncertainty::~ComputeMLPotUncertainty()
 
 void ComputeMLPotUncertainty::init()
 {
-  pair = PairMLPot::find(lmp, "Compute mlpot/uncertainty");
+  const PairMLPot *const pair = PairMLPot::find(lmp, "Compute mlpot/uncertainty");
   cached = false;
   if (comm->me == 0) utils::logmesg(lmp, "Compute {}: {}\n", id, pair->describe_uncertainty());
 }
@@ -77,6 +77,17 @@ int ComputeMLPotUncertainty::requested_at(bigint step)
 {
   if (!matchstep(step)) return 0;
   return MLPotUncertainty::ENERGY | (is_due(step) ? MLPotUncertainty::ATOMS : 0);
+}
+
+/* ----------------------------------------------------------------------
+   collective: stops if its last evaluation is not one of the atoms as they are
+------------------------------------------------------------------------- */
+
+PairMLPot *ComputeMLPotUncertainty::current_pair() const
+{
+  PairMLPot *const pair = PairMLPot::find(lmp, "Compute mlpot/uncertainty");
+  pair->check_current();
+  return pair;
 }
 
 /* ----------------------------------------------------------------------
@@ -93,20 +104,22 @@ bool ComputeMLPotUncertainty::is_due(bigint step) const
 double ComputeMLPotUncertainty::compute_scalar()
 {
   invoked_scalar = update->ntimestep;
-  if (is_due(update->ntimestep)) find_maxima();
+  PairMLPot *const pair = current_pair();
+  if (is_due(update->ntimestep)) find_maxima(pair);
   return scalar;
 }
 
 void ComputeMLPotUncertainty::compute_vector()
 {
   invoked_vector = update->ntimestep;
-  if (is_due(update->ntimestep)) find_maxima();
+  PairMLPot *const pair = current_pair();
+  if (is_due(update->ntimestep)) find_maxima(pair);
   vector[ENERGY] = pair->uncertainty(MLPotUncertainty::ENERGY).energy;
 }
 
 /* ---------------------------------------------------------------------- */
 
-void ComputeMLPotUncertainty::find_maxima()
+void ComputeMLPotUncertainty::find_maxima(PairMLPot *pair)
 {
   const MLPotUncertainty &now = pair->uncertainty(MLPotUncertainty::ATOMS);
   const auto worst = pair->largest(now.forces, groupbit);
@@ -127,7 +140,7 @@ void ComputeMLPotUncertainty::compute_peratom()
     memory->destroy(array_atom);
     memory->create(array_atom, nmax, N_COLUMNS, "mlpot/uncertainty:array_atom");
   }
-  const MLPotUncertainty &now = pair->uncertainty(MLPotUncertainty::ATOMS);
+  const MLPotUncertainty &now = current_pair()->uncertainty(MLPotUncertainty::ATOMS);
   for (int i = 0; i < atom->nlocal; i++) {
     const bool mine = atom->mask[i] & groupbit;
     array_atom[i][FORCE] = mine ? now.forces[i] : 0.0;

@@ -34,10 +34,10 @@ class ComputeMLPotUncertainty : public Compute, public MLPotUncertaintyRequest {
   bool cached;           // scalar and vector hold values of this run,
   bigint cached_step;    // of this step
   int nmax;
-  class PairMLPot *pair;
 
   bool is_due(bigint) const;
-  void find_maxima();
+  class PairMLPot *current_pair() const;
+  void find_maxima(class PairMLPot *);
 };
 
 }    // namespace LAMMPS_NS

@@ -12,6 +12,8 @@
 
 #include "pair_mlpot.h"
 
+#include "error.h"
+
 using namespace LAMMPS_NS;
 
 /* ---------------------------------------------------------------------- */
@@ -28,6 +30,13 @@ int FixMLPotFrames::setmask()
 {
   using namespace FixConst;
   return PRE_EXCHANGE | MIN_PRE_EXCHANGE | END_OF_STEP | MIN_POST_FORCE;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixMLPotFrames::init()
+{
+  if (!pair) error->all(FLERR, "Fix MLPOT/FRAMES is added by pair style mlpot, not by an input");
 }
 
 /* ---------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ class FixMLPotFrames : public Fix {
   FixMLPotFrames(class LAMMPS *, int, char **);
 
   int setmask() override;
+  void init() override;
   void setup(int) override;
   void min_setup(int) override;
   void setup_pre_exchange() override;
@@ -30,6 +31,8 @@ class FixMLPotFrames : public Fix {
   void end_of_step() override;
   void min_post_force(int) override;
   double memory_usage() override;
+  // that of the base class has the sizes of LAMMPS in its name: a plugin of other sizes could not be opened and refuse
+  void set_molecule(int, tagint, imageint, double *, double *, double *) override {}
 
   class PairMLPot *pair = nullptr;
   // last step that was completed

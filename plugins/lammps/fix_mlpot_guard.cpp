@@ -129,7 +129,9 @@ void FixMLPotGuard::check()
   if (n_uncertain == 0 || (update->ntimestep == last_event && action != "halt")) return;
   n_events++;
   last_event = update->ntimestep;
-  apply(describe_worst(now), now);
+  pair->or_abort([&] {
+    apply(describe_worst(now), now);
+  });
 }
 
 /* ----------------------------------------------------------------------

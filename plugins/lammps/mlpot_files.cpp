@@ -10,6 +10,8 @@
 
 #include "mlpot_files.h"
 
+#include "utils.h"
+
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -48,8 +50,8 @@ fs::path cache_folder()
 
 std::string content(const fs::path &file)
 {
-  std::ifstream stream(file);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  std::string text;
+  return MLPotFiles::read(file.string(), text) ? text : "";
 }
 
 // engines in the cache, built from the sources of this plugin (named by mlpot/lammps/torch_engine_sources.py): first
@@ -135,10 +137,19 @@ Engine open_engine(const std::string &name)
   return engine;
 }
 
+bool read(const std::string &path, std::string &content)
+{
+  std::ifstream stream(path, std::ios::binary);
+  content.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+  return stream.good() || stream.eof();
+}
+
 std::string find_model(const std::string &name)
 {
   std::error_code ignored;
   if (fs::is_regular_file(name, ignored)) return name;
+  const std::string of_lammps = LAMMPS_NS::utils::get_potential_file_path(name);
+  if (fs::is_regular_file(of_lammps, ignored)) return of_lammps;
   std::vector<fs::path> folders = {plugin_folder().parent_path() / "potentials"};
 #ifdef MLPOT_POTENTIALS
   folders.emplace_back(MLPOT_POTENTIALS);

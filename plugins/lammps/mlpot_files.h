@@ -26,8 +26,12 @@ struct Engine {
 // finds and opens the shared library of an engine, "native" or "torch"
 Engine open_engine(const std::string &name);
 
-// file of a model given by path or by the name of a shipped potential; empty if not found
+// file of a model given by path, by the name of a file in LAMMPS_POTENTIALS, or by the name of a shipped potential; empty
+// if not found
 std::string find_model(const std::string &name);
+
+// content of a file; false if it cannot be read
+bool read(const std::string &path, std::string &content);
 
 }    // namespace MLPotFiles
 

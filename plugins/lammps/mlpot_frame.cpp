@@ -17,8 +17,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 using namespace LAMMPS_NS;
+namespace fs = std::filesystem;
 
 // 1 A/fs in sqrt(eV/amu), the unit of velocities in ASE
 static constexpr double ASE_VELOCITY = 10.180505710774743;
@@ -56,6 +58,17 @@ void MLPotFrame::capture(bool with_forces)
 
 /* ---------------------------------------------------------------------- */
 
+bool MLPotFrame::is_current() const
+{
+  const auto n = static_cast<std::size_t>(atom->nlocal);
+  return step == update->ntimestep && numbers.size() == n &&
+      std::equal(numbers.begin(), numbers.end(), atom->tag) &&
+      std::equal(types.begin(), types.end(), atom->type) &&
+      (n == 0 || std::equal(x.begin(), x.end(), atom->x[0]));
+}
+
+/* ---------------------------------------------------------------------- */
+
 MLPotFrame::Column MLPotFrame::selection(const std::string &name,
                                          const std::vector<tagint> &selected) const
 {
@@ -74,6 +87,8 @@ bool MLPotFrame::write(const std::string &path, bool append,
   std::vector<double> all = gather(rows(energy_unit, columns));
   int written = 1;
   if (comm->me == 0) {
+    std::error_code none;
+    const auto size = append ? fs::file_size(path, none) : 0;
     FILE *file = fopen(path.c_str(), append ? "a" : "w");
     if (file) {
       const auto n_atoms = static_cast<bigint>(all.size() / (COLUMNS + columns.size()));
@@ -82,9 +97,24 @@ bool MLPotFrame::write(const std::string &path, bool append,
     }
     written = file && !ferror(file);
     if (file && fclose(file) != 0) written = 0;
+    if (file && !written) remove_after(path, none ? 0 : size);
   }
   MPI_Bcast(&written, 1, MPI_INT, 0, world);
   return written;
+}
+
+/* ----------------------------------------------------------------------
+   a file on a full disk keeps whole frames
+------------------------------------------------------------------------- */
+
+void MLPotFrame::remove_after(const std::string &path, std::uintmax_t size)
+{
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return;
+  if (size > 0)
+    fs::resize_file(path, size, ignored);
+  else
+    fs::remove(path, ignored);
 }
 
 /* ----------------------------------------------------------------------

@@ -13,6 +13,7 @@
 
 #include "pointers.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class MLPotFrame : protected Pointers {
 
   // copies the atoms as they are now
   void capture(bool with_forces);
+  // whether this rank has the same atoms, at the same positions, as when they were captured
+  bool is_current() const;
   // logical column, true for the atoms with one of these numbers
   Column selection(const std::string &name, const std::vector<tagint> &numbers) const;
   // collective; false on all ranks if the file could not be written. `symbols` by atom type; `energy_unit` is 1 eV
@@ -50,6 +53,7 @@ class MLPotFrame : protected Pointers {
   std::vector<int> types;
   std::vector<double> x, v, f, masses;    // empty masses: those of the types
 
+  static void remove_after(const std::string &, std::uintmax_t);
   std::vector<double> rows(double, const std::vector<Column> &) const;
   std::vector<double> gather(const std::vector<double> &) const;
   std::string header(bigint, const std::string &, const std::vector<Column> &) const;

@@ -19,6 +19,8 @@
 #include "comm.h"
 #include "lammps.h"
 
+#include <dlfcn.h>
+
 namespace {
 
 typedef void *(*mlpot_pair_factory)(void *);
@@ -45,10 +47,37 @@ template <typename Style> void *create(void *lmp, int narg, char **arg)
   return new Style(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
+// bytes of an integer type of LAMMPS, from its C library; -1: unknown
+int size_in_lammps(LAMMPS_NS::LAMMPS *lmp, const char *type)
+{
+  using Setting = int (*)(void *, const char *);
+  const auto setting = reinterpret_cast<Setting>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
+  return setting ? setting(lmp, type) : -1;
+}
+
+// a plugin with integers of other sizes would read the arrays of LAMMPS wrongly
+bool has_sizes_of(LAMMPS_NS::LAMMPS *lmp)
+{
+  const int tagint_size = size_in_lammps(lmp, "tagint"),
+            bigint_size = size_in_lammps(lmp, "bigint");
+  if (tagint_size < 0 ||
+      (tagint_size == sizeof(LAMMPS_NS::tagint) && bigint_size == sizeof(LAMMPS_NS::bigint)))
+    return true;
+  if (lmp->comm->me == 0)
+    LAMMPS_NS::utils::logmesg(
+        lmp,
+        "WARNING: Pair style mlpot is not available: it was built for atom IDs of {} bytes and "
+        "step "
+        "counts of {}, this LAMMPS has {} and {}; build the plugin with -DLAMMPS_SIZES={}\n",
+        sizeof(LAMMPS_NS::tagint), sizeof(LAMMPS_NS::bigint), tagint_size, bigint_size,
+        tagint_size == 8 ? "bigbig" : "smallbig");
+  return false;
+}
+
 // a plugin for another version of LAMMPS would crash: the classes of LAMMPS change between versions
 bool is_compatible(LAMMPS_NS::LAMMPS *lmp)
 {
-  if (lmp->num_ver == MLPOT_LAMMPS_VERSION) return true;
+  if (lmp->num_ver == MLPOT_LAMMPS_VERSION) return has_sizes_of(lmp);
   if (lmp->comm->me == 0)
     LAMMPS_NS::utils::logmesg(
         lmp,

@@ -10,9 +10,7 @@
 
 #include "pair_mlpot.h"
 
-#include "chemical_elements.h"
 #include "fix_mlpot_frames.h"
-#include "mlpot_files.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -26,6 +24,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 using namespace LAMMPS_NS;
 
@@ -36,7 +35,7 @@ static constexpr int COMPONENTS[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
 
 PairMLPot::PairMLPot(LAMMPS *lmp) :
     Pair(lmp), api(nullptr), engine(nullptr), model(), energy_unit(1.0), messages(nullptr),
-    available(0), frames(nullptr), this_rank_failed(0), any_failed(0), warned_masses(false),
+    available(0), evaluated_step(-1), this_rank_failed(0), any_failed(0), warned_masses(false),
     warned_heat_flux(false), n_inits(0)
 {
   single_enable = 0;
@@ -53,7 +52,7 @@ PairMLPot::~PairMLPot()
 {
   if (copymode) return;
   unload();
-  if (frames) modify->delete_fix(frames->id);
+  if (frames()) modify->delete_fix(frames_id());
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -67,6 +66,7 @@ void PairMLPot::unload()
 {
   if (engine) api->destroy(engine);
   engine = nullptr;
+  evaluated_step = -1;
 }
 
 /* ---------------------------------------------------------------------- */
@@ -133,83 +133,12 @@ void PairMLPot::coeff(int narg, char **arg)
   if (narg < 4) utils::missing_cmd_args(FLERR, "pair_coeff * * <model>", error);
   if (!allocated) allocate();
   map_element2type(narg - 3, arg + 3);
-  load_model(arg[2]);
+  or_abort([&] {
+    load_model(arg[2]);
+  });
   map_species(arg[2]);
   centroidstressflag = model.n_layers > 1 ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
   warned_masses = warned_heat_flux = false;
-}
-
-/* ----------------------------------------------------------------------
-   collective: every rank loads the model; a failure on one of them stops all
-------------------------------------------------------------------------- */
-
-void PairMLPot::load_model(const std::string &name)
-{
-  unload();
-  const std::string path = MLPotFiles::find_model(name);
-  stop_if_any_failed(path.empty() ? "Cannot find model file " + name +
-                             " for pair style mlpot, nor a shipped potential of that name"
-                                  : "");
-  const std::string best = device == "cpu" ? "native" : "torch";
-  stop_if_any_failed(create_engine(engine_name == "auto" ? best : engine_name, path));
-  log_model(path);
-  warn_threads();
-}
-
-/* ----------------------------------------------------------------------
-   empty, or why the engine cannot run the model
-------------------------------------------------------------------------- */
-
-std::string PairMLPot::create_engine(const std::string &name, const std::string &path)
-{
-  const MLPotFiles::Engine library = MLPotFiles::open_engine(name);
-  if (!library.api && engine_name == "auto" && name != "torch") return create_engine("torch", path);
-  if (!library.api) return library.error;
-  api = library.api;
-  MPI_Comm node;
-  int node_rank;
-  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
-  MPI_Comm_rank(node, &node_rank);
-  MPI_Comm_free(&node);
-  EngineMessage message;
-  const mlpot_settings chosen = {path.c_str(), precision.c_str(), device.c_str(), node_rank,
-                                 comm->nthreads};
-  engine = api->create(&chosen, &model, &message.handle);
-  return engine ? "" : std::string("Pair style mlpot: ") + message.text;
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLPot::map_species(const std::string &name)
-{
-  std::vector<std::string> of_model;
-  for (int k = 0; k < model.n_elements; k++)
-    of_model.emplace_back(MLPotElements::SYMBOLS[model.atomic_numbers[k]]);
-  species_of_type.assign(atom->ntypes + 1, -1);
-  radius_of_type.assign(atom->ntypes + 1, 0.0);
-  for (int type = 1; type <= atom->ntypes; type++) {
-    if (map[type] < 0) continue;
-    const std::string element = elements[map[type]];
-    const auto found = std::find(of_model.begin(), of_model.end(), element);
-    if (found == of_model.end())
-      error->all(FLERR, "Unknown element {} for pair style mlpot: the elements of model {} are {}",
-                 element, name, utils::join_words(of_model, ", "));
-    species_of_type[type] = static_cast<int>(found - of_model.begin());
-    radius_of_type[type] =
-        MLPotElements::COVALENT_RADII[model.atomic_numbers[species_of_type[type]]];
-  }
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLPot::log_model(const std::string &path) const
-{
-  if (comm->me != 0) return;
-  utils::logmesg(lmp,
-                 "Pair style mlpot runs {} with engine {}, precision {}, device {}; {} layer{}, "
-                 "cutoff {} A\n",
-                 path, model.engine, model.precision, device, model.n_layers,
-                 model.n_layers > 1 ? "s" : "", model.cutoff);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -224,11 +153,9 @@ void PairMLPot::init_style()
   check_centroid_stress();
   warn_masses();
   warn_heat_flux();
-  if (!frames) {
-    const std::string id = "MLPOT_FRAMES_" + std::to_string(instance_me);
-    frames = dynamic_cast<FixMLPotFrames *>(modify->add_fix(id + " all MLPOT/FRAMES"));
-    frames->pair = this;
-  }
+  if (!frames()) modify->add_fix(frames_id() + " all MLPOT/FRAMES");
+  frames()->pair = this;
+  evaluated_step = -1;
   comm_forward = comm_reverse = model.message_width;
   if (model.n_members > 1) comm_reverse = std::max(comm_reverse, member_width());
   // pair style hybrid reads the widths before pair_coeff has set the model
@@ -253,6 +180,7 @@ void PairMLPot::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
   const int requested = requested_now();
   available = 0;
+  evaluated_step = -1;
   mlpot_result result = {};
   attempt([&] {
     Failure failure = position_failure();
@@ -263,6 +191,7 @@ void PairMLPot::compute(int eflag, int vflag)
     return run_engine(result);
   });
   reduce_members(requested);
+  evaluated_step = update->ntimestep;
   add_result(result);
   if (vflag_either) add_virials(result);
 }
@@ -275,9 +204,17 @@ PairMLPot::Failure PairMLPot::run_engine(mlpot_result &result)
   const mlpot_communicator communicator = {this, forward_messages, reverse_messages};
   EngineMessage message;
   result.failed_atom = -1;
-  if (api->compute(engine, &atoms, &communicator, &result, &message.handle) == 0) return {};
+  communication_error = nullptr;
+  const bool failed = api->compute(engine, &atoms, &communicator, &result, &message.handle) != 0;
+  if (communication_error) std::rethrow_exception(std::exchange(communication_error, nullptr));
+  if (!failed) return {};
   if (result.failed_atom >= 0) return failure_at(result.failed_atom, message.text);
-  return {std::string(": ") + message.text, {}};
+  return failure_of(message, failed);
+}
+
+PairMLPot::Failure PairMLPot::failure_of(const EngineMessage &message, int failed)
+{
+  return failed ? Failure{std::string(": ") + message.text, {}} : Failure{};
 }
 
 /* ---------------------------------------------------------------------- */

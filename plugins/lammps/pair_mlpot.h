@@ -17,6 +17,7 @@
 
 #include "pair.h"
 
+#include <exception>
 #include <functional>
 #include <string>
 #include <utility>
@@ -55,8 +56,10 @@ class PairMLPot : public Pair {
   std::vector<std::string> symbols() const;
   double energy_unit_of_run() const { return energy_unit; }
 
-  // collective: uncertainties of the last evaluation, computed now where they were not requested before
+  // collective: uncertainties of the last evaluation, computed now where they were not requested before; stops if it
+  // was not one of the atoms as they are
   const MLPotUncertainty &uncertainty(int);
+  void check_current() const;
   std::vector<MLPotFrame::Column> columns(const MLPotUncertainty &) const;
   struct Largest {
     double value;
@@ -67,6 +70,8 @@ class PairMLPot : public Pair {
   Largest largest(const std::vector<double> &, int) const;
   // collective: the text of the first rank that has one, on all ranks
   int broadcast_first(std::string &) const;
+  // collective: runs an action that communicates; a lack of memory on one rank ends all of them
+  void or_abort(const std::function<void()> &) const;
 
  private:
   // why an evaluation failed, to be appended to "failed at step 12", and the atoms concerned
@@ -85,7 +90,8 @@ class PairMLPot : public Pair {
   struct Buffers {
     std::vector<int> species;
     std::vector<double> energies, forces, virials, centroid_virials;
-    std::vector<double> member_energies, member_forces, distances, distance_sums;
+    std::vector<double> member_energies, all_energies;    // of this rank, of all ranks
+    std::vector<double> member_forces, distances, distance_sums;
   };
 
   std::string engine_name, precision, device;    // pair_style settings
@@ -102,18 +108,21 @@ class PairMLPot : public Pair {
   // of the last evaluation, and which parts of it are computed
   MLPotUncertainty latest;
   int available;
+  bigint evaluated_step;    // -1: none
 
-  class FixMLPotFrames *frames;          // keeps the last good frame
   double closest;                        // allowed, as a fraction of the sum of covalent radii
   std::vector<double> radius_of_type;    // A
   std::vector<std::pair<int, int>> close_pairs;    // may come too close with this neighbor list
   int this_rank_failed, any_failed;
+  std::exception_ptr communication_error;    // of a callback of the engine
   bool warned_masses, warned_heat_flux;
   unsigned long long n_inits;
 
   void allocate();
   void unload();
   void load_model(const std::string &);
+  std::string read_model(const std::string &, std::string &);
+  std::string open_engine();
   std::string create_engine(const std::string &, const std::string &);
   void map_species(const std::string &);
   void log_model(const std::string &) const;
@@ -133,8 +142,13 @@ class PairMLPot : public Pair {
   void add_result(const mlpot_result &);
   void add_virials(const mlpot_result &);
   Failure run_engine(mlpot_result &);
+  static Failure failure_of(const EngineMessage &, int);
+  std::string frames_id() const;
+  class FixMLPotFrames *
+  frames() const;    // keeps the last good frame; null if the input has removed it
 
   void attempt(const std::function<Failure()> &);
+  void broadcast(std::string &, int) const;
   bool sync_status(bool);
   void stop_if_any_failed(std::string);
   [[noreturn]] void stop(Failure);
@@ -160,6 +174,7 @@ class PairMLPot : public Pair {
   void write_word(FILE *, const std::string &);
   std::string read_word(FILE *);
 
+  void exchange(const mlpot_rows *, const std::function<void()> &);
   static void forward_messages(void *, const mlpot_rows *);
   static void reverse_messages(void *, const mlpot_rows *);
 };

@@ -16,6 +16,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "modify.h"
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "universe.h"
@@ -29,24 +30,44 @@ using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
    collective: runs an action on all ranks; if it fails on any of them, all stop
-   and the frames are on disk
+   and the frames are on disk. An exception of LAMMPS ends all ranks already: either
+   all of them have it, or it aborts the others.
 ------------------------------------------------------------------------- */
 
 void PairMLPot::attempt(const std::function<Failure()> &action)
 {
   this_rank_failed = any_failed = false;
   Failure failure;
+  bool no_memory = false;
   try {
     failure = action();
   } catch (const std::bad_alloc &) {
-    failure = {"not enough memory; use more machines or a smaller system", {}};
+    no_memory = true;    // the text is made later: it takes memory, and the other ranks wait
   }
   // without the messages of a failed rank, the results of the others are not meaningful
-  if (any_failed) failure = {};
-  this_rank_failed = !failure.text.empty();
+  const bool is_first = !any_failed;
+  this_rank_failed = is_first && (no_memory || !failure.text.empty());
   while (!sync_status(true)) {
   }
-  if (any_failed) stop(failure);
+  if (!any_failed) return;
+  or_abort([&] {
+    if (no_memory) failure = {": not enough memory; use more machines or a smaller system", {}};
+    stop(is_first ? failure : Failure());
+  });
+}
+
+/* ----------------------------------------------------------------------
+   collective: runs an action that communicates; a lack of memory on one rank would
+   leave the others waiting, so it ends all of them
+------------------------------------------------------------------------- */
+
+void PairMLPot::or_abort(const std::function<void()> &action) const
+{
+  try {
+    action();
+  } catch (const std::bad_alloc &) {
+    error->one(FLERR, "Pair style mlpot: not enough memory; use more machines or a smaller system");
+  }
 }
 
 /* ----------------------------------------------------------------------
@@ -74,12 +95,19 @@ int PairMLPot::broadcast_first(std::string &text) const
   const int mine = text.empty() ? comm->nprocs : comm->me;
   int first;
   MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return first;
-  int size = static_cast<int>(text.size());
-  MPI_Bcast(&size, 1, MPI_INT, first, world);
-  text.resize(size);
-  MPI_Bcast(&text[0], size, MPI_CHAR, first, world);
+  if (first < comm->nprocs) broadcast(text, first);
   return first;
+}
+
+// collective
+void PairMLPot::broadcast(std::string &text, int root) const
+{
+  bigint size = text.size();
+  MPI_Bcast(&size, 1, MPI_LMP_BIGINT, root, world);
+  text.resize(size);
+  for (bigint start = 0; start < size; start += MAXSMALLINT)
+    MPI_Bcast(&text[start], static_cast<int>(std::min<bigint>(size - start, MAXSMALLINT)), MPI_CHAR,
+              root, world);
 }
 
 /* ----------------------------------------------------------------------
@@ -132,9 +160,25 @@ std::string PairMLPot::write_frames(const Failure &failure)
   std::string text = "The offending frame " +
       save(failed, "mlpot.failed", "error=\"" + reason + "\"",
            {failed.selection("failed", failure.atoms)});
-  if (!frames || frames->last_good.step < 0) return text + "; it is the first one of this run";
-  return text + fmt::format("; the last good one, of step {}, ", frames->last_good.step) +
-      save(frames->last_good, "mlpot.last-good", "", {});
+  const FixMLPotFrames *const kept = frames();
+  if (!kept) return text;
+  if (kept->last_good.step < 0) return text + "; it is the first one of this run";
+  return text + fmt::format("; the last good one, of step {}, ", kept->last_good.step) +
+      save(kept->last_good, "mlpot.last-good", "", {});
+}
+
+/* ----------------------------------------------------------------------
+   looked up each time: the input may remove any fix
+------------------------------------------------------------------------- */
+
+FixMLPotFrames *PairMLPot::frames() const
+{
+  return dynamic_cast<FixMLPotFrames *>(modify->get_fix_by_id(frames_id()));
+}
+
+std::string PairMLPot::frames_id() const
+{
+  return "MLPOT_FRAMES_" + std::to_string(instance_me);
 }
 
 /* ----------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include "message_rows.h"
 
 #include "comm.h"
+#include "error.h"
 
 using namespace LAMMPS_NS;
 
@@ -24,17 +25,38 @@ using namespace LAMMPS_NS;
 void PairMLPot::forward_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
-  pair->messages = rows;
-  pair->sync_status(false);
-  if (!pair->any_failed) pair->comm->forward_comm(pair, pair->model.message_width);
+  pair->exchange(rows, [pair] {
+    pair->comm->forward_comm(pair, pair->model.message_width);
+  });
 }
 
 void PairMLPot::reverse_messages(void *context, const mlpot_rows *rows)
 {
   auto *pair = static_cast<PairMLPot *>(context);
-  pair->messages = rows;
-  pair->sync_status(false);
-  if (!pair->any_failed) pair->comm->reverse_comm(pair, pair->model.message_width);
+  pair->exchange(rows, [pair] {
+    pair->comm->reverse_comm(pair, pair->model.message_width);
+  });
+}
+
+/* ----------------------------------------------------------------------
+   an exception must not pass through the engine: it is kept, and thrown again
+   when the engine has returned
+------------------------------------------------------------------------- */
+
+void PairMLPot::exchange(const mlpot_rows *rows, const std::function<void()> &communicate)
+{
+  if (communication_error) return;
+  try {
+    messages = rows;
+    sync_status(false);
+    if (any_failed) return;
+    if (mlpot::row_width(*rows) > model.message_width)
+      error->one(FLERR, "Pair style mlpot: the engine sends {} values per atom, more than {}",
+                 mlpot::row_width(*rows), model.message_width);
+    or_abort(communicate);
+  } catch (...) {
+    communication_error = std::current_exception();
+  }
 }
 
 /* ---------------------------------------------------------------------- */

@@ -10,6 +10,8 @@
 
 #include "pair_mlpot.h"
 
+#include "fix_mlpot_frames.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "compute.h"
@@ -133,6 +135,7 @@ int PairMLPot::requested_now() const
 
 const MLPotUncertainty &PairMLPot::uncertainty(int requested)
 {
+  check_current();
   const int missing = requested & ~available;
   if (missing) {
     mlpot_result result = {};
@@ -145,10 +148,35 @@ const MLPotUncertainty &PairMLPot::uncertainty(int requested)
   return latest;
 }
 
-/* ---------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------
+   collective: between runs the input may create, delete or move atoms
+------------------------------------------------------------------------- */
+
+void PairMLPot::check_current() const
+{
+  const FixMLPotFrames *const kept = frames();
+  int mine = evaluated_step == update->ntimestep, all;
+  if (update->whichflag == 0) mine = mine && kept && kept->last_good.is_current();
+  MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, world);
+  if (!all)
+    error->all(FLERR,
+               "Pair style mlpot has no uncertainties of the atoms as they are at step {}: the "
+               "model was not evaluated at this step, or atoms were changed since; use run 0 first",
+               update->ntimestep);
+}
+
+/* ----------------------------------------------------------------------
+   arrays for what is requested, also for the values of this rank's atoms
+------------------------------------------------------------------------- */
 
 void PairMLPot::prepare_members(mlpot_result &result, int requested)
 {
+  const auto n_local = static_cast<std::size_t>(atom->nlocal);
+  if (requested & MLPotUncertainty::ENERGY) buffers.all_energies.resize(model.n_members);
+  if (requested & MLPotUncertainty::ATOMS) {
+    latest.forces.assign(n_local, NOT_AVAILABLE);
+    latest.distances.assign(n_local, NOT_AVAILABLE);
+  }
   const std::size_t n = atom->nlocal + atom->nghost, n_members = model.n_members;
   const auto zeros = [](std::vector<double> &values, std::size_t size) {
     values.assign(size, 0.0);
@@ -179,35 +207,38 @@ void PairMLPot::reduce_energies()
 {
   latest.energy = NOT_AVAILABLE;
   if (model.n_members < 2) return;
-  std::vector<double> all(model.n_members);
-  MPI_Allreduce(buffers.member_energies.data(), all.data(), model.n_members, MPI_DOUBLE, MPI_SUM,
-                world);
+  MPI_Allreduce(buffers.member_energies.data(), buffers.all_energies.data(), model.n_members,
+                MPI_DOUBLE, MPI_SUM, world);
   double *const value = &latest.energy;
   const bool calibrated = model.energy_calibrated;
-  EngineMessage message;
-  if (api->energy_uncertainty(engine, all.data(), calibrated ? nullptr : value,
-                              calibrated ? value : nullptr, &message.handle) != 0)
-    error->all(FLERR, "Pair style mlpot: {}", message.text);
+  attempt([&] {
+    EngineMessage message;
+    return failure_of(message,
+                      api->energy_uncertainty(engine, buffers.all_energies.data(),
+                                              calibrated ? nullptr : value,
+                                              calibrated ? value : nullptr, &message.handle));
+  });
   latest.energy *= energy_unit;
 }
 
 void PairMLPot::reduce_forces()
 {
   const std::size_t n = atom->nlocal;
-  latest.forces.assign(n, NOT_AVAILABLE);
-  latest.distances.assign(n, NOT_AVAILABLE);
   if (model.has_distance) std::copy_n(buffers.distances.begin(), n, latest.distances.begin());
   if (model.n_members < 2) return;
   messages = nullptr;
   comm->reverse_comm(this, member_width());
   double *const values = latest.forces.data();
-  EngineMessage message;
-  if (api->force_uncertainty(engine, atom->nlocal, buffers.species.data(),
-                             buffers.member_forces.data(), n + atom->nghost,
-                             model.has_distance ? buffers.distance_sums.data() : nullptr,
-                             model.calibrated ? nullptr : values,
-                             model.calibrated ? values : nullptr, &message.handle) != 0)
-    error->all(FLERR, "Pair style mlpot: {}", message.text);
+  attempt([&] {
+    EngineMessage message;
+    return failure_of(
+        message,
+        api->force_uncertainty(engine, atom->nlocal, buffers.species.data(),
+                               buffers.member_forces.data(), n + atom->nghost,
+                               model.has_distance ? buffers.distance_sums.data() : nullptr,
+                               model.calibrated ? nullptr : values,
+                               model.calibrated ? values : nullptr, &message.handle));
+  });
   for (double &value : latest.forces) value *= energy_unit;
 }
 

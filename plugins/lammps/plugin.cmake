@@ -37,6 +37,7 @@ add_library(mlpotplugin MODULE
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_checks.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_failure.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_messages.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_model.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_restart.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_threads.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/pair_mlpot_uncertainty.cpp"

@@ -29,9 +29,9 @@ namespace {
 
 }    // namespace
 
-std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings, const ModelFile &file)
 {
-  return std::make_unique<NativeEngine>(settings, ModelFile(settings.model_path));
+  return std::make_unique<NativeEngine>(settings, file);
 }
 
 NativeEngine::NativeEngine(const mlpot_settings &settings, const ModelFile &file) :

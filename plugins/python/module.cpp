@@ -108,7 +108,7 @@ nb::ndarray<nb::numpy, int> images_of(const mlpot::NeighborList &list)
 class PythonEngine {
  public:
   PythonEngine(const nb::bytes &content, const char *path, const char *precision, int n_threads) :
-      engine({path, precision, "cpu", 0, n_threads},
+      engine({path, precision, "cpu", 0, n_threads, nullptr, 0},
              mlpot::ModelFile(path, std::string(content.c_str(), content.size())))
   {
   }

@@ -79,9 +79,9 @@ namespace {
 
 }    // namespace
 
-std::unique_ptr<Engine> make_engine(const mlpot_settings &settings)
+std::unique_ptr<Engine> make_engine(const mlpot_settings &settings, const ModelFile &file)
 {
-  return std::make_unique<TorchEngine>(settings, ModelFile(settings.model_path));
+  return std::make_unique<TorchEngine>(settings, file);
 }
 
 TorchEngine::TorchEngine(const mlpot_settings &settings, const ModelFile &file) :

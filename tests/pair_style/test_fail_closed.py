@@ -211,3 +211,19 @@ def test_no_rank_waits_for_the_messages_of_a_failed_one(tmp_path, three_layers, 
     assert message.count("ERROR") == 1
     failed = read(tmp_path / "mlpot.failed.xyz")
     np.testing.assert_allclose(failed.positions, atoms.positions, atol=1e-12)
+
+
+@pytest.mark.parametrize("then", ["run 3", "clear", "run 0 post no\nunfix MLPOT_FRAMES_0\nclear"])
+def test_the_input_may_remove_all_fixes(tmp_path, model_file, then):
+    """LAMMPS has no way to protect the fix of the pair style from `unfix`."""
+    write_data(tmp_path / "start.data", boxed(7.0 * np.eye(3), 10, np.random.default_rng(5)))
+    start = begin(model_file) + "run 1\nunfix MLPOT_FRAMES_0\n"
+    lammps.run(start + then + "\n", ranks=2, directory=tmp_path)
+    script = start + "set atom 1 x 1 y 1 z 1\nset atom 2 x 1.1 y 1 z 1\nrun 0\n"
+    assert "it is the first one of this run" in stopped(tmp_path, script, 2)
+
+
+def test_the_fix_of_the_pair_style_is_not_for_inputs(tmp_path, model_file):
+    write_data(tmp_path / "start.data", boxed(7.0 * np.eye(3), 10, np.random.default_rng(5)))
+    message = stopped(tmp_path, begin(model_file) + "fix mine all MLPOT/FRAMES\nrun 1\n", 1)
+    assert "is added by pair style mlpot" in message

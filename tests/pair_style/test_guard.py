@@ -1,5 +1,8 @@
 """`fix mlpot/guard` stops a run or writes frames above a limit, on any number of ranks."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from ase.io import read
@@ -178,3 +181,28 @@ def test_a_file_that_cannot_be_written_stops_the_run(start, committee):
     (start / "f.xyz").mkdir()
     with pytest.raises(EngineError, match=r"cannot write to f\.xyz"):
         lammps.run(script(committee, "1 max_sigma 1e-6 action dump file f.xyz", "run 3\n"), ranks=2, directory=start)
+
+
+# A limit of the size of files is as good as a full disk. It holds for a whole process, and MPI begins with larger ones.
+FULL_DISK = """
+import resource
+from mlpot.lammps import lammps
+
+program = lammps(cmdargs=["-log", "none", "-screen", "none"])
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+try:
+    program.file("in.lammps")
+except Exception as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_whole_frames(start, committee):
+    (start / "in.lammps").write_text(script(committee, "1 max_sigma 1e-6 action dump file u.xyz", "run 50\n"))
+    command = [sys.executable, "-c", FULL_DISK]
+    done = subprocess.run(command, cwd=start, env=lammps.environment(1), check=True, capture_output=True, text=True)
+    assert "Fix mlpot/guard cannot write to u.xyz" in done.stdout
+    frames = read(start / "u.xyz", ":")
+    assert [frame.info["step"] for frame in frames] == list(range(len(frames)))
+    assert {len(frame) for frame in frames} == {12}
+    assert 1 < len(frames) < 50

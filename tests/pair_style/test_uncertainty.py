@@ -247,3 +247,20 @@ def test_a_single_model_with_a_distance_has_no_atom_of_largest_sigma(start):
     sigma, energy, distance, atom, _ = columns(lammps.run(script, ranks=1, directory=start).thermo[0])[:, 0]
     assert np.isnan([sigma, energy, atom]).all()
     assert distance > 0.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "create_atoms 2 single 0.1 0.2 0.3",
+        "displace_atoms all random 0.1 0.1 0.1 5",
+        "group one id 3\ndelete_atoms group one",
+        "reset_timestep 7",
+    ],
+)
+@pytest.mark.parametrize("use", ["print $(c_u)", "print $(c_u[1])", "write_dump all custom u.dump id c_u[1]"])
+def test_atoms_that_were_changed_without_a_run_have_no_uncertainty(start, calibrated, change, use):
+    begin = MOVING.format(model=calibrated / "one_layer.pt") + "compute u all mlpot/uncertainty every 5\nrun 2\n"
+    lammps.run(begin + use, ranks=2, directory=start)
+    with pytest.raises(EngineError, match="no uncertainties of the atoms as they are at step"):
+        lammps.run(f"{begin}{change}\n{use}\n", ranks=2, directory=start)

@@ -152,7 +152,8 @@ Results check_model(const char *path)
   Results reference = {0.0, -1.0};
   for (const char *precision : {"double", "mixed"})
     for (const int n_threads : {1, 3}) {
-      mlpot::NativeEngine engine({path, precision, "cpu", 0, n_threads}, mlpot::ModelFile(path));
+      mlpot::NativeEngine engine({path, precision, "cpu", 0, n_threads, nullptr, 0},
+                                 mlpot::ModelFile(path));
       const int n_elements = engine.describe().n_elements;
       for (const int n : {0, 1, 2}) evaluate(engine, Chain(n, n_elements, 1.1));
       const Results results = evaluate(engine, Chain(LENGTH, n_elements, 1.1));
