@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   Copies rows of mlpot_rows to and from buffers of double numbers. */
+   Copies rows of mlpot_rows to and from the buffers of a host, which are double numbers. Values keep their precision: two
+   floats lie in one double. */
 
 #ifndef MLPOT_MESSAGE_ROWS_H
 #define MLPOT_MESSAGE_ROWS_H
@@ -8,60 +9,68 @@
 #include "engine_api.h"
 
 #include <cstddef>
-#include <type_traits>
+#include <cstring>
 
 namespace mlpot {
 
-/* Calls action(value, k) for each value of a row, k from 0. */
-template <typename V, typename Action>
-void for_each_value(const mlpot_rows &rows, int atom, const Action &action)
+/* Doubles that hold the values of a row. */
+inline int row_width(const mlpot_rows &rows)
 {
-  V *row = static_cast<V *>(rows.values) +
-      static_cast<std::size_t>(atom) * rows.n_blocks * rows.block_stride;
-  for (int block = 0; block < rows.n_blocks; block++)
-    for (int k = 0; k < rows.block_width; k++)
-      action(row[block * rows.block_stride + k], block * rows.block_width + k);
+  const int bytes = rows.n_blocks * rows.block_width * rows.value_size;
+  return (bytes + static_cast<int>(sizeof(double)) - 1) / static_cast<int>(sizeof(double));
 }
 
-template <typename Action>
-void for_each_value(const mlpot_rows &rows, int atom, const Action &action)
+/* Calls action(place in the row, place in the buffer) for each block of a row. */
+template <typename Byte, typename Action>
+void for_each_block(const mlpot_rows &rows, int atom, Byte *buffer, const Action &action)
 {
-  if (rows.value_size == sizeof(float))
-    for_each_value<float>(rows, atom, action);
-  else
-    for_each_value<double>(rows, atom, action);
+  const std::size_t stride = static_cast<std::size_t>(rows.block_stride) * rows.value_size;
+  char *row = static_cast<char *>(rows.values) + atom * stride * rows.n_blocks;
+  for (int block = 0; block < rows.n_blocks; block++)
+    action(row + block * stride, buffer + block * rows.block_width * rows.value_size);
 }
 
 inline void read_row(const mlpot_rows &rows, int atom, double *buffer)
 {
-  for_each_value(rows, atom, [buffer](auto &value, int k) {
-    buffer[k] = value;
+  const std::size_t bytes = static_cast<std::size_t>(rows.block_width) * rows.value_size;
+  for_each_block(rows, atom, reinterpret_cast<char *>(buffer), [bytes](const char *row, char *to) {
+    std::memcpy(to, row, bytes);
   });
 }
 
 inline void write_row(const mlpot_rows &rows, int atom, const double *buffer)
 {
-  for_each_value(rows, atom, [buffer](auto &value, int k) {
-    value = static_cast<std::decay_t<decltype(value)>>(buffer[k]);
+  const std::size_t bytes = static_cast<std::size_t>(rows.block_width) * rows.value_size;
+  const auto from = reinterpret_cast<const char *>(buffer);
+  for_each_block(rows, atom, from, [bytes](char *row, const char *values) {
+    std::memcpy(row, values, bytes);
   });
+}
+
+template <typename V> void add_values(int n, char *sums, const char *values)
+{
+  for (int k = 0; k < n; k++) {
+    V sum, value;
+    std::memcpy(&sum, sums + k * sizeof(V), sizeof(V));
+    std::memcpy(&value, values + k * sizeof(V), sizeof(V));
+    sum += value;
+    std::memcpy(sums + k * sizeof(V), &sum, sizeof(V));
+  }
 }
 
 inline void add_to_row(const mlpot_rows &rows, int atom, const double *buffer)
 {
-  for_each_value(rows, atom, [buffer](auto &value, int k) {
-    value += static_cast<std::decay_t<decltype(value)>>(buffer[k]);
+  const auto from = reinterpret_cast<const char *>(buffer);
+  const auto add = rows.value_size == sizeof(float) ? add_values<float> : add_values<double>;
+  for_each_block(rows, atom, from, [&](char *row, const char *values) {
+    add(rows.block_width, row, values);
   });
-}
-
-inline int row_width(const mlpot_rows &rows)
-{
-  return rows.n_blocks * rows.block_width;
 }
 
 /* One row of `width` double numbers for each atom. */
 inline mlpot_rows plain_rows(double *values, int width)
 {
-  return {values, sizeof(double), 1, width, width};
+  return {values, sizeof(double), 1, width, width, MLPOT_HOST_MEMORY};
 }
 
 }    // namespace mlpot
