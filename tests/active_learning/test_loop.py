@@ -263,7 +263,7 @@ def test_wall_time_stops_a_loop(tmp_path):
 
 @pytest.mark.parametrize(
     ("n_kills", "iterations"),
-    [pytest.param(4, 2, marks=pytest.mark.faults), pytest.param(100, 30, marks=pytest.mark.slow)],
+    [pytest.param(4, 2, marks=pytest.mark.faults), pytest.param(25, 8, marks=pytest.mark.slow)],
     ids=["some", "many"],
 )
 def test_kill_at_any_moment_changes_nothing(tmp_path, n_kills, iterations):

@@ -55,7 +55,7 @@ def test_cubes_of_the_highest_degrees(lmax, tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=400, suppress_health_check=any_folder)
+@settings(max_examples=120, suppress_health_check=any_folder)
 @given(fields=architectures(dearest=16), seed=st.integers(0, 2**31))
 def test_thousands_of_random_structures(tmp_path, fields, seed):
     assert_random_model_is_exact(tmp_path, fields, seed)

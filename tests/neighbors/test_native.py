@@ -54,7 +54,7 @@ def test_finds_what_matscipy_finds(box):
 
 @pytest.mark.slow
 @of_matscipy
-@settings(max_examples=20_000)
+@settings(max_examples=4000)
 @given(boxes())
 def test_finds_what_matscipy_finds_always(box):
     atoms, cutoff = box
