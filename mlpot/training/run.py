@@ -173,7 +173,7 @@ def _launch(run: RunConfig) -> Fabric:
 
 @contextmanager
 def threads_of_run(number: int | None) -> Iterator[None]:
-    """Set the number of CPU threads for the time of the run; by default that of torch, which ignores quotas."""
+    """Set the number of CPU threads of torch for the time of the run; by default, at most `default_threads`."""
     before = torch.get_num_threads()
     torch.set_num_threads(min(before, default_threads()) if number is None else number)
     try:
