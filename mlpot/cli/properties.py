@@ -22,8 +22,9 @@ def properties(
     only: Annotated[list[str], typer.Option(help="e.g. elastic; may be given several times")] = [],
     device: Device = "cpu",
 ) -> None:
-    """Compute properties of a crystal: lattice, elasticity, phonons, vacancies, surfaces, dimers."""
+    """Compute properties of a crystal: lattice, elasticity, phonons, vacancies, surfaces, dimers; status 1 if none."""
     import mlpot
+    from mlpot.errors import MLPotError
     from mlpot.properties.crystal import structure_from
     from mlpot.properties.overview import compute_properties, plot_properties, write_json
 
@@ -42,6 +43,7 @@ def properties(
     write_json(heading, results, output / "properties.json")
     plot_properties(results, output / "properties.png")
     console.print(f"written to {output}/properties.json and properties.png", highlight=False, soft_wrap=True)
+    raise typer.Exit(int(all(isinstance(result, MLPotError) for result in results.values())))
 
 
 def properties_table(results: "Results", structure: str) -> Table:

@@ -79,7 +79,7 @@ class LabelFinder:
         if atoms.calc is None:
             return entries
         results = {key: value for key, value in atoms.calc.results.items() if value is not None}
-        changed = {"positions", "numbers", "cell", "pbc"} & set(atoms.calc.check_state(atoms)) if results else set()
+        changed = _changed(atoms) if results else set()
         if changed:
             self._note(
                 "error",
@@ -226,6 +226,16 @@ def label_keys(
         "virial": virial_key,
     }
     return {label: key for label, key in named.items() if key is not None}
+
+
+def _changed(atoms: Atoms) -> set[str]:
+    """Return what has changed since the calculator ran; NaN differs from itself, and is a finding of its own."""
+    changed = {"positions", "numbers", "cell", "pbc"} & set(atoms.calc.check_state(atoms))
+    if not np.isfinite(atoms.positions).all():
+        changed.discard("positions")
+    if not np.isfinite(atoms.cell.array).all():
+        changed.discard("cell")
+    return changed
 
 
 def _candidates(label: Label, entries: Mapping[str, Any]) -> list[str]:

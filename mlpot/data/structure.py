@@ -56,8 +56,9 @@ class LabelledStructure:
 
     @property
     def volume(self) -> float:
-        """Volume of the cell in A^3; zero where the cell has fewer than three vectors."""
-        return float(abs(np.linalg.det(self.atoms.cell.array)))
+        """Volume of the cell in A^3; zero where the cell has fewer than three vectors, NaN where it is not finite."""
+        cell = self.atoms.cell.array
+        return float(abs(np.linalg.det(cell))) if np.isfinite(cell).all() else np.nan
 
     @property
     def is_isolated_atom(self) -> bool:

@@ -49,3 +49,11 @@ def test_mistakes_are_named(tmp_path):
     assert result.exit_code == 1
     assert "unknown properties color; expected some of equation-of-state" in result.output
     assert "neither a file" in call("Si-dft/fast", "--structure", "nothing", "--output", tmp_path).output
+
+
+def test_an_element_that_the_model_lacks_gives_status_1(tmp_path):
+    result = call("Si-dft/fast", "--structure", "Ge:diamond:5.66", "--output", tmp_path)
+    assert result.exit_code == 1
+    written = json.loads((tmp_path / "properties.json").read_text())
+    assert written["results"] == {}
+    assert len(written["not computed"]) == 6

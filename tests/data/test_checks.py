@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 
 from mlpot.data import LabelledStructure, check, read_structures
 from mlpot.data.checks.agreement import median_slope
@@ -258,3 +261,51 @@ def test_slopes_that_scatter_give_no_finding():
     assert median_slope(x, rng.normal(size=100)) is None
     assert median_slope(x[:4], x[:4]) is None
     assert median_slope(x[:0], x[:0]) is None
+
+
+def strained_copper(rattle, strain, seed=0):
+    """Cells of copper with EMT's labels, all of them strained and rattled."""
+    rng = np.random.default_rng(seed)
+    structures = []
+    for _ in range(20):
+        atoms = bulk("Cu", cubic=True)
+        change = rng.uniform(-strain, strain, (3, 3))
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.5 * (change + change.T)), scale_atoms=True)
+        atoms.positions += rattle * rng.normal(size=(4, 3))
+        atoms.calc = EMT()
+        energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
+        structures.append(LabelledStructure(atoms.copy(), energy, forces, stress))
+    return structures
+
+
+@pytest.mark.parametrize(("rattle", "strain"), [(0.0, 0.05), (0.08, 0.04), (0.15, 0.1)])
+def test_the_sign_of_stresses_is_named_where_rattles_hide_their_work(rattle, strain):
+    right = strained_copper(rattle, strain)
+    assert not {"stress-sign", "stress-unit"} & kinds(right).keys()
+    flipped = [finding for finding in check(scaled(right, stress=-1.0)) if finding.kind.startswith("stress")]
+    assert ["opposite sign" in finding.message for finding in flipped] == [True]
+
+
+def test_one_absurd_stress_does_not_hide_the_sign_of_the_others(good_set):
+    flipped = scaled(good_set, stress=-1.0)
+    flipped[-1] = replace(flipped[-1], stress=1e9 * np.eye(3))
+    assert "opposite sign" in found(flipped, "stress-unit").message
+
+
+@pytest.mark.parametrize("label", ["energy", "forces", "stress", "positions", "cell"])
+def test_a_frame_with_nan_does_not_disturb_the_other_findings(tmp_path, frames, label):
+    written = []
+    for number, frame in enumerate(frames):
+        atoms, results = frame.copy(), {key: np.array(value) for key, value in frame.calc.results.items()}
+        if "stress" in results:
+            results["stress"] *= -1.0
+        if number == 3:
+            array = {**results, "positions": atoms.positions, "cell": atoms.cell.array}[label]
+            array[(0,) * array.ndim] = np.nan
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        written.append(atoms)
+    write(tmp_path / "nan.extxyz", written)
+    findings = check(read_structures(tmp_path / "nan.extxyz", strict=False))
+    errors = {finding.kind: finding.message for finding in findings if finding.severity == "error"}
+    assert errors.keys() == {"stress-unit", "structure" if label in ("positions", "cell") else "malformed-label"}
+    assert "opposite sign" in errors["stress-unit"]

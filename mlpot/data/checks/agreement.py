@@ -50,6 +50,7 @@ FEWEST = 5  # pairs
 SHARPNESS = 0.35  # relative half-width of the slopes' middle half, up to which their median means something
 TOLERANCE = 0.4  # of the slope around 1
 OFFSET = 2e-3  # eV/A^3
+OUTLIER = 100.0  # times the median
 
 
 def check_agreement(pairs: Sequence[WorkPair]) -> list[Finding]:
@@ -70,7 +71,12 @@ def _column(pairs: Sequence[WorkPair], name: str) -> FloatArray:
 
 def median_slope(x: FloatArray, y: FloatArray) -> float | None:
     """Median of y / x over the pairs with a large x; None if there are too few or the slopes scatter too much."""
-    large = np.abs(x) > 0.3 * np.sqrt(np.mean(x**2)) if len(x) else np.zeros(0, dtype=bool)
+    size = np.abs(x)
+    usable = np.isfinite(x) & np.isfinite(y) & (size > 0)
+    if not usable.any():
+        return None
+    typical = size[usable & (size < OUTLIER * np.median(size[usable]))]  # one absurd label must not set the scale
+    large = usable & (size > 0.3 * np.sqrt(np.mean(typical**2)))
     if np.count_nonzero(large) < FEWEST:
         return None
     low, middle, high = np.quantile(y[large] / x[large], [0.25, 0.5, 0.75])
@@ -130,14 +136,28 @@ def _stress_agreement(near: Sequence[WorkPair]) -> list[Finding]:
     slope = median_slope(x, y)
     wrong = slope is not None and abs(slope - 1) > TOLERANCE
     reasons = _stress_reasons(slope, float(np.median(_column(strained, "volume")[clear]))) if wrong and slope else []
-    offset = [] if reasons else _offset(x, y, _column(strained, "volume_work")[clear])
-    if offset or not wrong:
-        return offset
+    sign_or_offset = [] if reasons else _stress_sign(strained) or _offset(x, y, _column(strained, "volume_work")[clear])
+    if sign_or_offset or not wrong:
+        return sign_or_offset
     message = f"energies change by {slope:.3g} times the work of the stress in {len(x)} pairs of similar structures"
     guess = f": {' or '.join(reasons)}?" if reasons else ""
     return [
         Finding("error", "stress-unit", message + guess, "convert to eV/A^3, tension positive; name virials virial")
     ]
+
+
+def _stress_sign(strained: Sequence[WorkPair]) -> list[Finding]:
+    """Look at how stresses change with strain: tension rises where matter is stretched, however rough the energies."""
+    stiffness = _column(strained, "stress_stiffness")
+    stiffness = stiffness[np.isfinite(stiffness)]
+    if len(stiffness) < FEWEST or np.quantile(stiffness, 0.75) >= 0:
+        return []
+    message = (
+        f"stresses change by {np.median(stiffness):.3g} eV/A^3 times the strain in {len(stiffness)} pairs of similar "
+        "structures (median), which is positive for stable matter: do they have the opposite sign (compression "
+        "positive, as VASP prints it)?"
+    )
+    return [Finding("error", "stress-sign", message, "change the sign: tension positive; name virials virial")]
 
 
 def _stress_reasons(slope: float, volume: float) -> list[str]:

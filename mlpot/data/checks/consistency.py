@@ -38,6 +38,8 @@ class WorkPair:
     volume : float, A^3
     stiffness : float, eV/A^2
         Minus the change of the forces along the displacement over its length.
+    stress_stiffness : float, eV/A^3
+        Change of the stress along the strain, a mean elastic constant; NaN without stresses or strain.
     """
 
     frames: tuple[int, int]
@@ -50,6 +52,7 @@ class WorkPair:
     strain: float
     volume: float
     stiffness: float
+    stress_stiffness: float
 
 
 def work_pairs(structures: Sequence[LabelledStructure]) -> list[WorkPair]:
@@ -131,13 +134,13 @@ def _periodic_pair(first: tuple[int, LabelledStructure], second: tuple[int, Labe
     moved = (scaled - scaled.mean(axis=0)) @ mean_cell
     gradient = np.linalg.solve(mean_cell, cell_b - cell_a)
     strain = 0.5 * (gradient + gradient.T)
+    stress_work, stress_stiffness = np.nan, np.nan
     if np.abs(cell_b - cell_a).max() < 1e-6:
         strain[:] = stress_work = 0.0
-    elif a.stress is None or b.stress is None:
-        stress_work = np.nan
-    else:
+    elif a.stress is not None and b.stress is not None:
         stress_work = 0.5 * float(np.sum((a.volume * a.stress + b.volume * b.stress) * strain))
-    return _pair(first, second, moved, b.forces, strain, stress_work)
+        stress_stiffness = float(np.sum((b.stress - a.stress) * strain) / np.sum(strain**2))
+    return _pair(first, second, moved, b.forces, strain, stress_work, stress_stiffness)
 
 
 def _molecule_pair(first: tuple[int, LabelledStructure], second: tuple[int, LabelledStructure]) -> WorkPair:
@@ -147,7 +150,7 @@ def _molecule_pair(first: tuple[int, LabelledStructure], second: tuple[int, Labe
     left, _, right = np.linalg.svd(b.T @ a)
     turn = left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
     forces = second[1].forces
-    return _pair(first, second, b @ turn - a, None if forces is None else forces @ turn, np.zeros((3, 3)), 0.0)
+    return _pair(first, second, b @ turn - a, None if forces is None else forces @ turn, np.zeros((3, 3)), 0.0, np.nan)
 
 
 def _pair(
@@ -157,6 +160,7 @@ def _pair(
     forces_b: FloatArray | None,
     strain: FloatArray,
     stress_work: float,
+    stress_stiffness: float,
 ) -> WorkPair:
     a, b = first[1], second[1]
     forces_a = np.zeros_like(moved) if a.forces is None else a.forces
@@ -173,4 +177,5 @@ def _pair(
         float(np.abs(strain).max()),
         0.5 * (a.volume + b.volume),
         -float(np.sum((forces_b - forces_a) * moved)) / length if length > 1e-10 else np.nan,
+        stress_stiffness,
     )
