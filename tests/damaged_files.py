@@ -38,14 +38,14 @@ def damaged(content, number, seed=0):
         yield with_checksum(bytes(changed))
 
 
-def with_manifest(content, change):
+def with_manifest(content, change, change_text=lambda text: text):
     """The file with a changed manifest and a valid checksum, as a foreign writer would produce it."""
     source, target = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for entry in source.namelist():
             data = source.read(entry)
             if entry.endswith("mlpot.json"):
-                data = json.dumps(change(json.loads(data))).encode()
+                data = change_text(json.dumps(change(json.loads(data))).encode())
             archive.writestr(entry, data)
     mark = b"mlpot-crc32:"
     body = target.getvalue()[:-2] + struct.pack("<H", len(mark) + 8) + mark

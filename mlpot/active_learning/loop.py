@@ -41,6 +41,7 @@ from mlpot.active_learning.store.store import Store
 from mlpot.active_learning.store.trajectories import FrameRecord, TrajectoryRecord
 from mlpot.active_learning.train import Parts, parts_until, train_model
 from mlpot.errors import ConfigError, StoreError
+from mlpot.running.outputs import check_output_folder
 from mlpot.running.stopping import StopRequest, stop_on_signals
 
 
@@ -104,6 +105,7 @@ def run_loop(config: LoopConfig, on_progress: OnProgress = lambda *_: None) -> L
     ConfigError
         The store holds labels of other settings.
     """
+    check_output_folder(config.store.parent)
     config.store.parent.mkdir(parents=True, exist_ok=True)
     request = StopRequest(config.stop.wall_time)
     with _locked(config.store), Store(config.store, create=True) as store, stop_on_signals(request):

@@ -17,6 +17,7 @@ from ase.data import atomic_numbers, covalent_radii, reference_states
 
 from mlpot.errors import ConfigError, DataError
 from mlpot.neighbors.matscipy import neighbor_list
+from mlpot.simulation import read_structure
 
 TEMPERATURE = 300.0
 """K, of the velocities at the start; energy is conserved from there on."""
@@ -107,10 +108,7 @@ def read_system(path: Path, n_atoms: int | None = None) -> System:
     DataError
         It cannot be read, has no atoms, or cannot be repeated.
     """
-    try:
-        atoms = ase.io.read(path)
-    except Exception as error:  # ASE's readers raise whatever they stumble upon
-        raise DataError(f"{path}: cannot be read as a structure: {error}") from error
+    atoms = read_structure(path)
     if len(atoms) == 0:
         raise DataError(f"{path}: has no atoms")
     atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)

@@ -1,5 +1,6 @@
 """The `mlpot` command: the list of its commands, and errors as one sentence."""
 
+import errno
 from typing import Any
 
 import typer
@@ -25,13 +26,19 @@ from mlpot.errors import MLPotError
 
 
 class _Commands(TyperGroup):
-    """Ends with one sentence and status 1 after an error that the user can fix."""
+    """Ends with one sentence and status 1 after an error that the user can fix, on full disks and broken files, too."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # its type moves between versions of typer
         try:
             return super().invoke(ctx)
         except MLPotError as error:
             typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.strerror is None:
+                raise  # click ends without a message where the reader of a pipe has gone
+            place = "" if error.filename is None else f"{error.filename}: "
+            typer.echo(f"error: {place}{error.strerror}", err=True)
             raise typer.Exit(1) from error
 
 

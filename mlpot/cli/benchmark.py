@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mlpot.cli.options import PrecisionOption
 from mlpot.extras import needs
+from mlpot.running.outputs import FIGURES, check_output_file
 from mlpot.running.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ def run_benchmark(
         from mlpot.benchmark.report import plot_report
         from mlpot.benchmark.scaling import plot_scaling
 
+    if json_path is not None:
+        check_output_file(json_path)
+    if plot is not None:
+        check_output_file(plot, FIGURES)
     console = console or Console()
     with tempfile.TemporaryDirectory(prefix="mlpot-benchmark-") as folder:
         plan = make_plan(settings, Path(folder))

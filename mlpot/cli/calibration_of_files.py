@@ -8,6 +8,7 @@ from rich.console import Console
 from mlpot.cli.error_bar_tables import calibration_table, progress_of_structures, read_like_training
 from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import Manifest
+from mlpot.running.outputs import check_output_file
 from mlpot.training.committee.assemble import Structures, attach, join, parts_of_training
 from mlpot.uncertainty.error_bars import add_error_bars
 
@@ -27,6 +28,7 @@ def calibrate_file(
     device : str
     console : rich.console.Console
     """
+    check_output_file(target)
     bundle = ModelBundle.read(model)
     training = read_like_training(bundle.manifest, training_data, console) if training_data else None
     held_out = read_like_training(bundle.manifest, [data], console)
@@ -55,6 +57,7 @@ def attach_to_file(
         Data that were not trained on, to calibrate on; `data` is all training data then.
     console : rich.console.Console
     """
+    check_output_file(target)
     bundle = ModelBundle.read(model)
     training: Structures = read_like_training(bundle.manifest, data, console)
     validation: Structures | None
@@ -78,6 +81,7 @@ def join_files(
     models: Sequence[Path], target: Path, training_data: Sequence[Path], held_out: Path | None, console: Console
 ) -> Manifest:
     """Join model files into one deep committee; without data it has no feature distance and no error bars."""
+    check_output_file(target)
     bundles = [ModelBundle.read(path) for path in models]
     manifest = bundles[0].manifest
     training = read_like_training(manifest, training_data, console) if training_data else None

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlpot.cli.options import ModelName
+from mlpot.running.outputs import check_output_folder
 from mlpot.running.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def check(
     from mlpot.model_file.registry import find_potential
     from mlpot.validation import CheckSettings, run_check
 
+    check_output_folder(output)
     length: dict[str, Any] = {"time": 100.0, "starts": 2000} if full else {"time": time, "starts": starts}
     settings = CheckSettings(tuple(structures), stable, melting_point=melting_point, **length)
     console = Console()

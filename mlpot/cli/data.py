@@ -8,8 +8,6 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from mlpot.data.labels import LabelFinder
     from mlpot.data.store import StructureStore
     from mlpot.data.structure import LabelledStructure
@@ -118,14 +116,18 @@ def convert(
     StructureStore
     """
     from mlpot.data.labels import LabelFinder, label_keys
-    from mlpot.data.reading import iterate_atoms
     from mlpot.data.store import write_store
 
     finder = LabelFinder(label_keys(**keys), group_key=group_key)
-    return write_store(_labelled(iterate_atoms(source), finder), target, finder.report)
+    return write_store(_labelled(source, finder), target, finder.report)
 
 
-def _labelled(frames: "Iterator[Atoms]", finder: "LabelFinder") -> "Iterator[LabelledStructure]":
-    for atoms in frames:
+def _labelled(source: Path, finder: "LabelFinder") -> "Iterator[LabelledStructure]":
+    from mlpot.data.reading import iterate_atoms
+    from mlpot.errors import DataError
+
+    for atoms in iterate_atoms(source):
         yield finder.labelled(atoms)
+    if finder.report.n_frames == 0:
+        raise DataError(f"expected at least one structure in {source}, got none")
     finder.finish(strict=True)

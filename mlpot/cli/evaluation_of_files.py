@@ -14,6 +14,7 @@ from mlpot.engines.interface import Engine
 from mlpot.engines.opening import open_engine
 from mlpot.evaluation import ALL, ErrorSummary, Evaluation, evaluate_structures
 from mlpot.model_file.manifest import Precision
+from mlpot.running.outputs import FIGURES, check_output_file
 from mlpot.running.progress import progress_bar
 from mlpot.training.plots import plot_parity
 from mlpot.uncertainty.collection import collect_errors
@@ -44,6 +45,10 @@ def evaluate_file(
         Where to draw predictions against labels, PNG; of a committee, ``*-reliability.png`` shows its error bars.
     console : rich.console.Console, optional
     """
+    if json_path is not None:
+        check_output_file(json_path)
+    if plot is not None:
+        check_output_file(plot, FIGURES)
     console = console or Console()
     engine = open_engine(model, device=device, precision=precision)
     console.print(f"{model}: {engine.description}", markup=False, highlight=False)

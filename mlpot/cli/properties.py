@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlpot.cli.options import Device, ModelName
+from mlpot.running.outputs import check_output_folder
 from mlpot.running.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def properties(
     from mlpot.properties.crystal import structure_from
     from mlpot.properties.overview import compute_properties, plot_properties, write_json
 
+    check_output_folder(output)
     console = Console()
     calculator = mlpot.load(model, device=device, precision="double")
     with progress_bar(console) as update:

@@ -48,10 +48,12 @@ def relax_file(
     """Relax the last structure of a file, write the result, print a table."""
     import ase.io
 
-    from mlpot.simulation import read_structure, relax
+    from mlpot.simulation import relax
+    from mlpot.simulation.frames import check_structure_file, read_structure
 
     print_engine(calculator, console)
     atoms = read_structure(source)
+    check_structure_file(target, atoms)
     atoms.calc = calculator
     with progress_bar(console, "relax", steps) as update:
         result = relax(

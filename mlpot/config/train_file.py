@@ -14,6 +14,7 @@ import yaml
 from mlpot.config.schema import TrainConfig
 from mlpot.config.yaml import merge, parse_override, read_values, replace_paths, validated
 from mlpot.errors import ConfigError
+from mlpot.running.atomic_write import write_atomically
 
 TRAIN_CONFIG_NAME = "train.yaml"
 _YAML_SUFFIXES = (".yaml", ".yml")
@@ -67,7 +68,7 @@ def write_train_config(config: TrainConfig, path: Path) -> None:
     """
     values = config.model_dump(mode="json")
     replace_paths(values, TrainConfig, lambda entry: os.path.relpath(entry, path.parent))
-    path.write_text(yaml.safe_dump(values, sort_keys=False, width=100), encoding="utf-8")
+    write_atomically(path, yaml.safe_dump(values, sort_keys=False, width=100))
 
 
 def portable(config: TrainConfig) -> dict[str, Any]:

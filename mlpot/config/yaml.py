@@ -16,6 +16,7 @@ from mlpot.config.schema import StrictModel
 from mlpot.config.sections import section_of
 from mlpot.errors import ConfigError
 
+TOO_DEEP = "expected sections with keys and values, as `--example` prints them"
 Config = TypeVar("Config", bound=StrictModel)
 
 
@@ -38,6 +39,8 @@ def read_values(source: Path, schema: type[BaseModel]) -> dict[str, Any]:
         values = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{source} is nested too deeply: {TOO_DEEP}") from None
     except OSError as error:
         raise ConfigError(f"cannot read {source}: {error.strerror}") from None
     if not isinstance(values, dict):
@@ -65,8 +68,8 @@ def parse_override(text: str) -> dict[str, Any]:
         raise ConfigError(f"expected section.key=value, such as training.lr=0.005, got {text!r}")
     try:
         nested: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"the value of {path} is not YAML: {value!r}") from None
+    except (yaml.YAMLError, RecursionError):
+        raise ConfigError(f"the value of {path} is not YAML: {value!r:.60}") from None
     for key in reversed(keys):
         nested = {key: nested}
     return typing.cast(dict[str, Any], nested)

@@ -15,6 +15,7 @@ from mlpot.data.findings import Finding, Severity, frame_list
 from mlpot.data.label_report import LabelReport
 from mlpot.data.structure import FloatArray, LabelledStructure, full_tensor
 from mlpot.errors import DataError
+from mlpot.neighbors.matscipy import check_atomic_numbers
 
 Label = Literal["energy", "forces", "stress", "virial"]
 LABELS: tuple[Label, ...] = ("energy", "forces", "stress", "virial")
@@ -61,6 +62,10 @@ class LabelFinder:
         """Structure with the labels of one frame; what is malformed is left out and reported as an error."""
         frame = self.report.n_frames
         self.report.n_frames += 1
+        try:
+            check_atomic_numbers(atoms)
+        except DataError as error:
+            raise DataError(f"frame {frame}: {error}: correct the element, or delete the atom") from None
         entries = self._entries(atoms, frame)
         info = {key: value for key, value in atoms.info.items() if key not in self._label_names(entries)}
         bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)

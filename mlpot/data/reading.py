@@ -21,11 +21,10 @@ from ase.io.extxyz import read_xyz
 from mlpot.data.label_report import LabelReport
 from mlpot.data.labels import LabelFinder, label_keys
 from mlpot.data.outcar import complete_frames, incomplete_steps
-from mlpot.data.store import StructureStore, iterate_database, refuse_what_is_no_file
+from mlpot.data.store import DATABASES, StructureStore, iterate_database, refuse_what_is_no_file
 from mlpot.data.structure import LabelledStructure
 from mlpot.errors import DataError
 
-DATABASES = (".db",)  # ase's SQLite
 OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 

@@ -18,7 +18,9 @@ from mlpot.data.label_report import LabelReport
 from mlpot.data.labels import LabelFinder
 from mlpot.data.structure import FloatArray, LabelledStructure, Subset
 from mlpot.errors import DataError
+from mlpot.running.outputs import check_output_file
 
+DATABASES = (".db",)  # ase's SQLite
 STORE_KEY = "mlpot_store"
 STORE_VERSION = 1
 TO_VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
@@ -100,7 +102,7 @@ def write_store(structures: Iterable[LabelledStructure], path: str | Path, repor
     ----------
     structures : iterable of LabelledStructure
     path : path
-        Must not exist; by convention ends in ``.db``.
+        Must not exist; ends in ``.db``.
     report : LabelReport
         Account of the labels, kept in the database; read after the last structure was taken.
 
@@ -109,10 +111,7 @@ def write_store(structures: Iterable[LabelledStructure], path: str | Path, repor
     StructureStore
     """
     target = Path(path)
-    if target.suffix != ".db":
-        raise DataError(f"a store must be named *.db, got {target}")
-    if target.exists():
-        raise DataError(f"{target} exists already: delete it, or choose another name")
+    check_output_file(target, DATABASES, overwrite=False)
     partial = target.with_name(f".{target.name}.partial")
     partial.unlink(missing_ok=True)
     try:
@@ -121,7 +120,9 @@ def write_store(structures: Iterable[LabelledStructure], path: str | Path, repor
                 atoms = structure.atoms.copy()
                 atoms.calc = SinglePointCalculator(atoms, **_results(structure))
                 info = {**structure.atoms.info, "config_type": structure.config_type, "weight": structure.weight}
-                database.write(atoms, data={"info": info})
+                database.write(atoms, data={"info": _storable(info)})
+            if len(database) == 0:
+                raise DataError("there are no structures to write: the source is empty")
             database.metadata = {STORE_KEY: {"version": STORE_VERSION, "report": report.as_dict()}}
         partial.rename(target)
     finally:
@@ -156,6 +157,24 @@ def _results(structure: LabelledStructure) -> dict[str, float | FloatArray]:
     if structure.stress is not None:
         results["stress"] = structure.stress[TO_VOIGT]
     return {label: value for label, value in results.items() if value is not None}
+
+
+def _storable(value: object) -> object:
+    """Value of `info` as ASE's database can hold it: numbers, arrays of numbers, texts; anything else as text."""
+    if isinstance(value, dict):
+        return {_storable_key(str(key)): _storable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(part) for part in value]
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.kind in "biufc" else _storable(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if value is None or isinstance(value, bool | int | float | complex | str) else str(value)
+
+
+def _storable_key(key: str) -> str:
+    """Key that the database does not take for one of its own marks, such as ``__ndarray__``."""
+    return key.strip("_") if key.startswith("__") else key
 
 
 def refuse_what_is_no_file(path: Path) -> None:

@@ -51,8 +51,9 @@ class LabelledStructure:
             object.__setattr__(self, "forces", _finite("forces", self.forces, (len(self.atoms), 3)))
         if self.stress is not None:
             object.__setattr__(self, "stress", full_tensor("stress", self.stress))
-        if not (np.isfinite(self.weight) and self.weight >= 0):
-            raise DataError(f"`weight` must be a finite number that is not negative, got {self.weight}")
+        object.__setattr__(self, "weight", float(_finite("weight", self.weight, ())))
+        if self.weight < 0:
+            raise DataError(f"`weight` must not be negative, got {self.weight}")
 
     @property
     def volume(self) -> float:

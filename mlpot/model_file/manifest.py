@@ -24,6 +24,9 @@ MANIFEST = "mlpot.json"
 TENSORS = "mlpot.safetensors"
 CHECKSUM = b"mlpot-crc32:"
 
+MAX_DEPTH = 50
+"""Levels of lists and objects in the manifest; training adds to it what its configuration holds."""
+
 Precision = Literal["mixed", "double"]
 _OPTIONAL = ("committee", "calibration", "feature_distance")
 
@@ -195,8 +198,10 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
     try:
         fields = json.loads(member(content, MANIFEST))
         version = fields.get("format_version")
-    except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError) as error:
+    except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
+    if _is_deeper(fields, MAX_DEPTH):
+        raise ModelFileError(f"{path}: has a manifest that is nested too deeply, expected at most {MAX_DEPTH} levels")
     if version != FORMAT_VERSION:
         is_older = isinstance(version, int) and version < FORMAT_VERSION
         remedy = "train it again, the architecture has changed since" if is_older else "upgrade mlpot"
@@ -205,3 +210,11 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         raise ModelFileError(f"{path}: has a manifest that is not valid: {error.errors()[0]['msg']}") from error
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested deeper than a number of levels."""
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)

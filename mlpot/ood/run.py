@@ -17,6 +17,7 @@ from mlpot.engines.opening import open_engine
 from mlpot.errors import DataError
 from mlpot.ood.division import divide
 from mlpot.ood.findings import Findings, compare
+from mlpot.running.outputs import check_output_folder
 from mlpot.training.committee.members import train_members
 from mlpot.training.observer import TrainingObserver
 from mlpot.training.run import train
@@ -81,6 +82,7 @@ def run_ood(
     KeyboardInterrupt
         The training of a case was stopped; the next call continues it.
     """
+    check_output_folder(output)
     structures = read_structures([str(file) for file in data], group_key=settings.group_key)
     results: dict[str, Any] = {}
     for name, known, unknown in _cases(structures, settings):

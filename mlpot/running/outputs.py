@@ -7,6 +7,9 @@ from pathlib import Path
 
 from mlpot.errors import OutputError
 
+FIGURES = (".pdf", ".png", ".svg")
+"""Endings of figures."""
+
 
 def check_output_file(path: Path, suffixes: Collection[str] = (), *, overwrite: bool = True) -> None:
     """Refuse a file that could not be written later; nothing is left behind.
@@ -40,7 +43,7 @@ def check_output_file(path: Path, suffixes: Collection[str] = (), *, overwrite: 
             return  # a device
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written, {_no_folder(path.parent)}: make it, or choose another path")
-    _try_to_write(path.parent)
+    _try_to_write(path, path.parent)
 
 
 def check_output_folder(path: Path) -> None:
@@ -58,14 +61,14 @@ def check_output_folder(path: Path) -> None:
     existing = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
     if not existing.is_dir():
         raise OutputError(f"{path} cannot be made, {_no_folder(existing)}: choose another path")
-    _try_to_write(existing)
+    _try_to_write(path, existing)
 
 
 def _no_folder(path: Path) -> str:
     return f"{path} is not a folder" if os.path.lexists(path) else f"there is no folder {path}"
 
 
-def _try_to_write(folder: Path) -> None:
+def _try_to_write(path: Path, folder: Path) -> None:
     """Write a byte to a nameless file: permissions, read-only and full disks, whatever the reason."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -73,5 +76,5 @@ def _try_to_write(folder: Path) -> None:
             file.flush()
     except OSError as error:
         raise OutputError(
-            f"nothing can be written in {folder.absolute()}: {error.strerror}: choose another path"
+            f"{path} cannot be written, the folder {folder} takes no files ({error.strerror}): choose another path"
         ) from None

@@ -12,6 +12,7 @@ from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
 from mlpot.errors import ConfigError, MLPotError
+from mlpot.running.outputs import check_output_file
 from mlpot.running.stopping import StopRequest, stop_on_signals
 from mlpot.simulation.integrators import (
     conserved_energy,
@@ -115,6 +116,7 @@ def run_md(
     if atoms.calc is None:
         raise ConfigError("`atoms` must carry a calculator: atoms.calc = mlpot.load(...)")
     files = RunFiles(Path(trajectory))
+    check_output_file(files.trajectory)
     if not restart:
         files.refuse_existing()
     run = _Run(atoms, settings, files, restart)

@@ -3,12 +3,15 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from mlpot.errors import DataError
+from mlpot.errors import DataError, OutputError
+from mlpot.neighbors.matscipy import check_atomic_numbers
+from mlpot.running.outputs import check_output_file
 
 
 def read_structure(source: Path) -> Atoms:
@@ -17,12 +20,32 @@ def read_structure(source: Path) -> Atoms:
     Raises
     ------
     DataError
-        The file cannot be read.
+        The file cannot be read, or has atomic numbers of no element.
     """
     try:
-        return read(source)
+        atoms = read(source)
+        check_atomic_numbers(atoms)
     except Exception as error:  # ASE's readers raise errors of every type
         raise DataError(f"{source}: cannot be read as a structure: {error}") from error
+    return atoms
+
+
+def check_structure_file(target: Path, atoms: Atoms) -> None:
+    """Refuse a file to which a structure could not be written later: the format is tried on the present one.
+
+    Raises
+    ------
+    OutputError
+        A format that is unknown or cannot hold these atoms, or as for `check_output_file`.
+    """
+    check_output_file(target)
+    try:
+        with TemporaryDirectory() as folder:
+            write(Path(folder) / target.name, without_calculator(atoms))
+    except Exception as error:  # ASE's writers raise errors of every type
+        raise OutputError(
+            f"{target}: cannot hold the structure in the format of this name ({error}): use .xyz, .cif, ..."
+        ) from error
 
 
 def without_calculator(atoms: Atoms) -> Atoms:

@@ -7,6 +7,7 @@ missing and never there twice, however the run ended.
 import csv
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
@@ -174,13 +175,23 @@ class RunFiles:
             No checkpoint, or files that are shorter than recorded in it.
         """
         try:
-            with np.load(self.checkpoint, allow_pickle=False) as file:
+            with self.checkpoint.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = dict(file)
         except FileNotFoundError as error:
             raise DataError(f"nothing to restart from: {self.checkpoint} does not exist") from error
-        header = json.loads(str(arrays.pop("header")))
-        self._cut_back(header["n_frames"], *header["sizes"])
-        return header["identity"], header["n_frames"], arrays
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise self._not_a_checkpoint() from error
+        try:
+            header = json.loads(str(arrays.pop("header")))
+            identity, n_frames = dict(header["identity"]), int(header["n_frames"])
+            trajectory_size, log_size = map(int, header["sizes"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._not_a_checkpoint() from error
+        self._cut_back(n_frames, trajectory_size, log_size)
+        return identity, n_frames, arrays
+
+    def _not_a_checkpoint(self) -> DataError:
+        return DataError(f"{self.checkpoint} is not a checkpoint of `mlpot md`, or damaged: start the run again")
 
     def _cut_back(self, n_frames: int, trajectory_size: int, log_size: int) -> None:
         for path, size in ((self.trajectory, trajectory_size), (self.log, log_size)):

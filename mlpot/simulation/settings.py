@@ -70,5 +70,7 @@ class MDSettings:
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise ConfigError(f"`{name}` must be above 0, got {value}")
+        if self.seed < 0:
+            raise ConfigError(f"`seed` must not be negative, got {self.seed}")
         if self.steps < 0 or not np.isfinite(self.pressure):
             raise ConfigError(f"expected `steps` >= 0 and a finite `pressure`, got {self.steps} and {self.pressure}")

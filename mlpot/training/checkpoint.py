@@ -3,7 +3,9 @@
 They hold no random state: initial weights follow from the seed, and the order of the data from (seed, epoch).
 """
 
+import io
 import time
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,8 +56,16 @@ class Checkpointer:
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write atomically: after a crash at any moment there is the old file or the new one."""
-    with replace_atomically(path) as partial:
-        torch.save({"format": _FORMAT, **content}, partial)
+    buffer = io.BytesIO()  # torch hides the reason where a file cannot be written
+    torch.save({"format": _FORMAT, **content}, buffer)
+    try:
+        with replace_atomically(path) as partial:
+            partial.write_bytes(buffer.getbuffer())
+    except OSError as error:
+        raise TrainingError(
+            f"the checkpoint {path} cannot be written ({error.strerror}): free space, then continue with --resume from "
+            "the last checkpoint that is there"
+        ) from error
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
@@ -74,11 +84,17 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         raise TrainingError(
             f"{path} is not a readable checkpoint ({type(error).__name__}): start a new run in another folder"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise TrainingError(
-            f"{path} is not a checkpoint of this version (format {_FORMAT}): start a new run in another folder"
-        )
-    return content
+    stored = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(stored, int) or stored != _FORMAT:
+        raise not_a_checkpoint(path)
+    return typing.cast(dict[str, Any], content)
+
+
+def not_a_checkpoint(path: Path) -> TrainingError:
+    """Error for a file of another program or version."""
+    return TrainingError(
+        f"{path} is not a checkpoint of this version (format {_FORMAT}): start a new run in another folder"
+    )
 
 
 def refuse_changes(stored: Mapping[str, Any], config: TrainConfig, hashes: Mapping[str, str | None]) -> None:

@@ -23,9 +23,17 @@ from mlpot.config.train_file import TRAIN_CONFIG_NAME, portable, write_train_con
 from mlpot.errors import ConfigError, TrainingError
 from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.torchscript import bundle_model
+from mlpot.running.atomic_write import write_atomically
 from mlpot.running.cores import default_threads
+from mlpot.running.outputs import check_output_folder
 from mlpot.running.stopping import StopRequest, stop_on_signals
-from mlpot.training.checkpoint import CHECKPOINT_NAME, Checkpointer, read_checkpoint, refuse_changes
+from mlpot.training.checkpoint import (
+    CHECKPOINT_NAME,
+    Checkpointer,
+    not_a_checkpoint,
+    read_checkpoint,
+    refuse_changes,
+)
 from mlpot.training.committee.assemble import attach
 from mlpot.training.distillation import make_pseudo_labels, pseudo_labels
 from mlpot.training.energy_offset import remove_energy_offset
@@ -188,6 +196,7 @@ def _claim_folder(config: TrainConfig, resume: bool) -> Path:
         raise TrainingError(
             f"{folder} holds a run already: continue it (--resume), or choose another folder (--output)"
         )
+    check_output_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -197,8 +206,13 @@ def _make_trainer(fabric: Fabric, config: TrainConfig, setup: TrainingSetup, fol
     trainer = Trainer(fabric, config, potential, setup.train, setup.validation, setup.scale)
     if resume:
         content = read_checkpoint(folder / CHECKPOINT_NAME, fabric.device)
-        refuse_changes(content, config, setup.hashes)
-        trainer.load_state_dict(content)
+        try:
+            refuse_changes(content, config, setup.hashes)
+            trainer.load_state_dict(content)
+        except TrainingError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:  # as many as ways to differ
+            raise not_a_checkpoint(folder / CHECKPOINT_NAME) from error
     return trainer
 
 
@@ -280,7 +294,7 @@ def _save(bundle: ModelBundle, path: Path, data: TrainingData, n_members: int) -
     finally:
         bundle.save(path)
         summary = json.dumps(bundle.manifest.training, indent=1)
-        path.with_name(SUMMARY_NAME).write_text(f"{summary}\n", encoding="utf-8")
+        write_atomically(path.with_name(SUMMARY_NAME), f"{summary}\n")
 
 
 def _summary(result: TrainingResult, trainer: Trainer, setup: TrainingSetup) -> dict[str, Any]:

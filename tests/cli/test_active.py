@@ -93,8 +93,7 @@ def test_export_carries_labels_and_provenance(labelled, tmp_path, name):
         assert structure.atoms.info["active_code"] == "emt"
     assert not originals
     assert run("export", labelled.path, tmp_path / name)[0] == 1
-    assert run("export", labelled.path, tmp_path / "a" / "new" / name)[0] == 0
-    assert (tmp_path / "a" / "new" / name).exists()
+    assert run("export", labelled.path, tmp_path / "none" / name)[0] == 1
 
 
 def test_export_of_a_part(labelled, tmp_path):

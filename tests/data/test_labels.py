@@ -187,7 +187,7 @@ def test_config_type_and_weight():
     atoms.info.update(config_type="liquid", group="b", config_weight=2.5)
     assert (read_structures(atoms)[0].config_type, read_structures(atoms)[0].weight) == ("liquid", 2.5)
     assert read_structures(atoms, group_key="group")[0].config_type == "b"
-    with pytest.raises(DataError, match="`weight` must be"):
+    with pytest.raises(DataError, match="`weight` must not be"):
         LabelledStructure(atoms, weight=-1.0)
 
 

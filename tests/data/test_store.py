@@ -11,7 +11,7 @@ from ase.db import connect
 
 from mlpot.cli.data import convert
 from mlpot.data import StructureStore, dataset_hash, read_structures, split, write_store
-from mlpot.errors import DataError
+from mlpot.errors import DataError, OutputError
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,9 @@ def test_a_store_is_complete_or_not_there(frames, tmp_path):
 
 
 def test_refusals(store, good_set, tmp_path):
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(OutputError, match="exists already"):
         write_store(good_set, store.path, good_set.report)
-    with pytest.raises(DataError, match="must be named"):
+    with pytest.raises(OutputError, match="must end in"):
         write_store(good_set, tmp_path / "set.xyz", good_set.report)
     with pytest.raises(DataError, match="got none"):
         read_structures(store.path, index="1000:")

@@ -14,7 +14,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from mlpot.active_learning.store.records import LabelledJob
 from mlpot.active_learning.store.store import Store
 from mlpot.data.store import TO_VOIGT
-from mlpot.errors import DataError, StoreError
+from mlpot.errors import StoreError
+from mlpot.running.outputs import check_output_file
 
 PREFIX = "active_"
 Part = Literal["train", "held_out"]
@@ -27,7 +28,7 @@ def export_labels(store: Store, target: Path, settings: str | None = None, part:
     ----------
     store : Store
     target : Path
-        ``*.extxyz``, ``*.xyz`` or ``*.db``; must not exist. Its folder is made.
+        ``*.extxyz``, ``*.xyz`` or ``*.db``; must not exist.
     settings : str, optional
         Beginning of the hash of the settings; required if the store has labels of several.
     part : str, optional
@@ -37,15 +38,11 @@ def export_labels(store: Store, target: Path, settings: str | None = None, part:
     ------
     StoreError
         No labels, or labels of several settings, which must not be mixed.
-    DataError
-        Another file format, or a file that exists.
+    OutputError
+        Another file format, a file that exists, or a folder that is missing or cannot be written.
     """
-    if target.suffix not in (".extxyz", ".xyz", ".db"):
-        raise DataError(f"expected a target *.extxyz, *.xyz or *.db, got {target}")
-    if target.exists():
-        raise DataError(f"{target} exists already: delete it, or choose another name")
+    check_output_file(target, (".extxyz", ".xyz", ".db"), overwrite=False)
     chosen = _settings(store, settings or "")
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".partial-{target.name}")
     partial.unlink(missing_ok=True)
     try:

@@ -13,6 +13,7 @@ from mlpot.active_learning.store.store import Store
 from mlpot.data.structure import FloatArray
 from mlpot.errors import StoreError
 from mlpot.plotting import new_figure, tidy
+from mlpot.running.outputs import FIGURES, check_output_file
 
 COLORS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7d5ba6", "#b8860b", "#5f6b6d", "#2aa198", "#d33682")
 _BINS = 8
@@ -25,13 +26,16 @@ CURVES = {
 
 
 def draw_report(store: Store, target: Path) -> None:
-    """Draw the figure to a PNG file.
+    """Draw the figure to a file, PNG, PDF or SVG.
 
     Raises
     ------
     StoreError
         There is no potential yet.
+    OutputError
+        The file cannot be written.
     """
+    check_output_file(target, FIGURES)
     rows = iteration_rows(store)
     learned = [row for row in rows if row.n_train is not None]
     if not learned:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from mlpot.cli.quickstart import steps
 from mlpot.cli.quickstart.report import results_table, write_report
+from mlpot.running.outputs import check_output_folder
 
 
 def run_quickstart(output: Path, budget: float, console: Console) -> Path:
@@ -34,6 +35,7 @@ def run_quickstart(output: Path, budget: float, console: Console) -> Path:
     MLPotError
         A step fails; what the steps before it wrote stays.
     """
+    check_output_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     with _step(console, 1, f"train a potential on DFT data of silicon, {budget / 60:.3g} min"):

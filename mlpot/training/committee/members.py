@@ -15,6 +15,7 @@ from mlpot.config import CommitteeConfig, TrainConfig
 from mlpot.config.train_file import write_train_config
 from mlpot.errors import TrainingError
 from mlpot.model_file.bundle import ModelBundle
+from mlpot.running.outputs import check_output_folder
 from mlpot.running.stopping import UNFINISHED_STATUS, StopRequest, stop_on_signals
 from mlpot.training.checkpoint import CHECKPOINT_NAME
 from mlpot.training.committee.assemble import join
@@ -59,6 +60,7 @@ def train_members(
     if committee is None:
         raise TrainingError("no `training.committee` in the configuration")
     folder = config.run.output.resolve()
+    check_output_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     members = [_member_config(config, committee, index, folder) for index in range(committee.members)]
     if not resume and any((member.run.output / CHECKPOINT_NAME).exists() for member in members):
