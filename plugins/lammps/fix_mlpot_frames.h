@@ -32,7 +32,7 @@ class FixMLPotFrames : public Fix {
   void min_post_force(int) override;
   double memory_usage() override;
   // that of the base class has the sizes of LAMMPS in its name: a plugin of other sizes could not be opened and refuse
-  void set_molecule(int, tagint, imageint, double *, double *, double *) override {}
+  void set_molecule(int, tagint, int, double *, double *, double *) override {}
 
   class PairMLPot *pair = nullptr;
   // last step that was completed

@@ -34,7 +34,7 @@ class FixMLPotGuard : public Fix, public MLPotUncertaintyRequest {
   void write_restart(FILE *) override;
   void restart(char *) override;
   int requested_at(bigint) override;
-  void set_molecule(int, tagint, imageint, double *, double *, double *) override {
+  void set_molecule(int, tagint, int, double *, double *, double *) override {
   }    // as in fix MLPOT/FRAMES
 
  private:

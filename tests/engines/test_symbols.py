@@ -1,7 +1,7 @@
 """Code for newer instruction sets stays in its own objects.
 
-The linker keeps one copy of each weak symbol, from any object: one that is compiled for AVX-512 would stop the engine on
-all other processors.
+The linker keeps one copy of each weak symbol, from any object: one that is compiled for AVX-512 would stop the engine
+on all other processors.
 """
 
 import shutil
