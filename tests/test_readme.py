@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import os
 import re
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def test_lammps_of_the_readme(user_folder, ranks):
     total_energies = [row[3] / 512 for row in table]
     assert max(total_energies) - min(total_energies) < 1e-4
     assert all(0.01 < row[5] < 1.0 for row in table[1:])  # error bars, where the crystal is not perfect
-    assert f"on {ranks} procs for 100 steps with 512 atoms" in output
+    processors = ranks * int(os.environ.get("OMP_NUM_THREADS") or 1)
+    assert f"on {processors} procs for 100 steps with 512 atoms" in output
 
 
 @pytest.mark.lammps

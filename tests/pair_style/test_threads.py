@@ -72,9 +72,9 @@ displace_atoms all move 2.7 1.1 0.4
 run 0
 run 3 pre no
 region hole sphere 3 1 1 0.5
-delete_atoms region hole compress yes
+delete_atoms region hole
 run 0
-set group all type/fraction 2 0.2 3
+set atom 1*40 type 2
 run 0
 """
 

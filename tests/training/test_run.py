@@ -201,7 +201,8 @@ def test_resume_refuses_changed_data(whole_run, tmp_path):
 
 def test_moved_data_resume(whole_run, data_file, tmp_path):
     (tmp_path / "other.extxyz").write_bytes(data_file.read_bytes())
-    config = small_config(tmp_path / "other.extxyz", whole_run.folder, training=LONG)
+    folder = shutil.copytree(whole_run.folder, tmp_path / "run")
+    config = small_config(tmp_path / "other.extxyz", folder, training=LONG)
     assert train(config, resume=True).validation == whole_run.validation
 
 
