@@ -49,8 +49,9 @@ struct Batch {
 
   mlpot::NativeAtoms atoms(const double *const *tangents, double *const *gradients) const
   {
-    return {{N, N, species.data(), positions.data(), centers.data(), counts.data(),
-             neighbor_list.data(), 0x7fffffff},
+    const mlpot_neighbors list = {
+        counts.data(), neighbor_list.data(), nullptr, 0, 0, 0x7fffffff, 0};
+    return {{N, N, species.data(), positions.data(), centers.data(), list, MLPOT_HOST_MEMORY},
             nullptr,
             nullptr,
             tangents,
