@@ -51,8 +51,8 @@ class MLPotCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     """Energy, forces and stress of a potential in a `model.pt` file.
 
     Several Python threads may use one calculator, one at a time. Copies (`copy`, `deepcopy`) use the same model, with
-    their own results and neighbor list. A pickle contains the path
-    and the hash of the file, and loads the file when it is read.
+    their own results and neighbor list. A pickle contains the path and the hash of the file, and loads the file when it
+    is read.
 
     Parameters
     ----------

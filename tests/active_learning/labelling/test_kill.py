@@ -79,7 +79,7 @@ def kill_at_random(store, settings, n_kills, rng):
 
 @pytest.mark.parametrize(
     ("n_kills", "n_jobs"),
-    [pytest.param(6, 120, marks=pytest.mark.faults), pytest.param(30, 300, marks=pytest.mark.slow)],
+    [pytest.param(6, 120, marks=pytest.mark.faults), pytest.param(100, 1000, marks=pytest.mark.slow)],
     ids=["some", "many"],
 )
 def test_kills_lose_nothing_and_repeat_nothing(store, tmp_path, n_kills, n_jobs):
