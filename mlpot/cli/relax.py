@@ -46,10 +46,8 @@ def relax_file(
     **options: Any,  # noqa: ANN401  # those of `mlpot.simulation.relax`
 ) -> "RelaxResult":
     """Relax the last structure of a file, write the result, print a table."""
-    import ase.io
-
     from mlpot.simulation import relax
-    from mlpot.simulation.frames import check_structure_file, read_structure
+    from mlpot.simulation.frames import check_structure_file, read_structure, write_structure
 
     print_engine(calculator, console)
     atoms = read_structure(source)
@@ -63,7 +61,7 @@ def relax_file(
             on_step=lambda step, force: update(completed=step, description=f"fmax {force:.4f} eV/A"),
             **options,
         )
-    ase.io.write(target, result.atoms)
+    write_structure(target, result.atoms)
     console.print(relax_table(result, target, fmax))
     return result
 

@@ -8,9 +8,11 @@ from tempfile import TemporaryDirectory
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from ase.io.formats import filetype
 
 from mlpot.errors import DataError, OutputError
 from mlpot.neighbors.matscipy import check_atomic_numbers
+from mlpot.running.atomic_write import replace_atomically
 from mlpot.running.outputs import check_output_file
 
 
@@ -46,6 +48,27 @@ def check_structure_file(target: Path, atoms: Atoms) -> None:
         raise OutputError(
             f"{target}: cannot hold the structure in the format of this name ({error}): use .xyz, .cif, ..."
         ) from error
+
+
+def write_structure(target: Path, atoms: Atoms) -> None:
+    """Write a structure, with the results of its calculator, in the format of the file's name.
+
+    The file is complete or as before; a symbolic link stays one. A device or pipe is written directly.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    file_format = filetype(target.name, read=False)  # ASE takes some formats from the whole name
+    try:
+        if target.exists() and not target.is_file():
+            write(target, atoms, format=file_format)
+            return
+        with replace_atomically(target.resolve()) as partial:
+            write(partial, atoms, format=file_format)
+    except OSError as error:
+        raise OutputError(f"{target}: the structure cannot be written: {error}") from error
 
 
 def without_calculator(atoms: Atoms) -> Atoms:

@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -207,13 +208,19 @@ def test_a_foreign_checkpoint_of_dynamics_is_not_continued():
 
 @contextmanager
 def full_disk(size):
-    """No file can grow beyond a size in bytes; Python ignores the signal that comes with it."""
+    """No file can grow beyond a size in bytes; Python ignores the signal that comes with it.
+
+    Modules that are compiled meanwhile are not kept: their files would be broken.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = kept
 
 
 @pytest.mark.parametrize("size", [0, 100, 4000])
@@ -228,6 +235,18 @@ def test_a_disk_that_is_full_in_training_leaves_the_last_checkpoint(run, size):
     assert read_manifest(run / "model.pt").training["complete"]
 
 
-def test_a_disk_that_is_full_at_the_end_of_a_relaxation():
+def test_a_disk_that_is_full_before_a_relaxation():
     with full_disk(10):
         assert "out.xyz" in refused("relax", MODEL, "start.xyz", "out.xyz")
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_relaxation():
+    """The earlier file stays; what is tried before has no forces and fits."""
+    atoms = bulk("Si", cubic=True)
+    atoms.set_momenta(atoms.positions)
+    ase.io.write("moving.xyz", atoms)
+    ase.io.write("out.xyz", bulk("Si"))
+    with full_disk(int(1.2 * Path("moving.xyz").stat().st_size)):
+        assert "out.xyz: the structure cannot be written" in refused("relax", MODEL, "moving.xyz", "out.xyz")
+    assert len(ase.io.read("out.xyz")) == 2
+    assert list(Path().glob(".*")) == []

@@ -1,5 +1,7 @@
 """`mlpot relax`: files, status, messages."""
 
+from pathlib import Path
+
 from ase.io import read
 
 
@@ -20,3 +22,13 @@ def test_an_unreadable_structure_is_one_sentence(mlpot_command, model_file):
     result = mlpot_command("relax", model_file, "nowhere.xyz", "end.xyz")
     assert result.exit_code == 1
     assert "error: nowhere.xyz: cannot be read as a structure" in result.output
+
+
+def test_formats_by_whole_names_and_links(mlpot_command, model_file):
+    Path("end.xyz").symlink_to("linked.xyz")
+    for target, file_format in (("POSCAR", "vasp"), ("end.json.gz", None), ("end.xyz", None)):
+        result = mlpot_command("relax", model_file, "start.xyz", target)
+        assert result.exit_code == 0, result.output
+        assert len(read(target, format=file_format)) == 2
+    assert Path("end.xyz").is_symlink()
+    assert Path("linked.xyz").is_file()

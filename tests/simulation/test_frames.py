@@ -10,7 +10,8 @@ from ase.io import read
 from mlpot.errors import DataError
 from mlpot.simulation.frames import append_frame
 
-# A limit of the size of files is as good as a full disk; it holds for the whole process.
+# A limit of the size of files is as good as a full disk. It holds for the whole process: without -B, modules that are
+# compiled under it are kept, and broken.
 FULL_DISK = """
 import resource
 from pathlib import Path
@@ -32,7 +33,9 @@ for n in range(100):
 
 
 def test_a_full_disk_leaves_whole_frames(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FULL_DISK], cwd=tmp_path, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", FULL_DISK], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
     assert "frames.xyz: the frame cannot be written: [Errno 27]" in done.stdout
     frames = read(tmp_path / "frames.xyz", ":")
     assert [frame.info["n"] for frame in frames] == list(range(len(frames)))
