@@ -52,7 +52,17 @@ class ModelConfig(StrictModel):
     )
     envelope_power: int = Field(6, ge=3, le=12, description="exponent p of the polynomial cutoff envelope")
     species_embedding: int | None = Field(
-        None, ge=1, le=256, description="rank of the element embedding of neighbors; null: one-hot elements"
+        None,
+        ge=1,
+        le=256,
+        description="share weights between elements: size of an element's embedding; null: each element, and each pair "
+        "of them, has weights of its own",
+    )
+    n_radial_functions: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="radial functions of each element with species_embedding, mixed from the basis; null: n_radial",
     )
     message_channels: int = Field(32, ge=1, le=256, description="channels of the messages between layers")
     message_lmax: Literal[0, 1, 2] = Field(

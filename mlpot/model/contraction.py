@@ -27,19 +27,19 @@ class SymmetricContraction(nn.Module):
     Input A ``((lmax + 1)^2, n_centers, n_channels)``, output B ``((output_lmax + 1)^2, n_centers, n_channels)``.
     """
 
-    def __init__(self, config: ModelConfig, output_lmax: int, n_species: int) -> None:
+    def __init__(self, config: ModelConfig, output_lmax: int, n_weights: int) -> None:
         super().__init__()
         self.levels = nn.ModuleList(product_levels(config, output_lmax))
         self.couplings = nn.ModuleList(
-            Coupling(config, power, degree, n_species)
+            Coupling(config, power, degree, n_weights)
             for power in range(1, config.correlation + 1)
             for degree in range(output_lmax + 1)
             if power <= highest_power(config, degree)
         )
         self.output_size = (output_lmax + 1) ** 2
 
-    def forward(self, density: Tensor, species: Tensor) -> Tensor:
-        """Contraction of each atom's density with the weights of its element."""
+    def forward(self, density: Tensor, species: Tensor, embedding: Tensor | None) -> Tensor:
+        """Contraction of each atom's density with the weights of its element, see `species_linear.weights_of`."""
         products = torch.ones_like(density[:1])
         groups: list[list[Tensor]] = []
         for level in self.levels:
@@ -48,7 +48,7 @@ class SymmetricContraction(nn.Module):
         result = [torch.zeros_like(density[0]) for _ in range(self.output_size)]
         for coupling in self.couplings:
             first = coupling.degree * coupling.degree
-            weights = coupling.weights.index_select(1, species)
+            weights = coupling.of_atoms(species, embedding)
             for component in range(2 * coupling.degree + 1):
                 terms = groups[coupling.power - 1][first + component]
                 matrix = coupling.coefficients[component, :, : terms.size(0)]
@@ -78,11 +78,14 @@ class ProductLevel(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Couplings of one power to one degree, with the weights of each element and channel."""
+    """Couplings of one power to one degree, with weights ``(n_couplings, n_weights, n_channels)``.
+
+    `n_weights` is the number of elements, or the rank of their embedding.
+    """
 
     coefficients: Tensor
 
-    def __init__(self, config: ModelConfig, power: int, degree: int, n_species: int) -> None:
+    def __init__(self, config: ModelConfig, power: int, degree: int, n_weights: int) -> None:
         super().__init__()
         self.power = power
         self.degree = degree
@@ -95,7 +98,13 @@ class Coupling(nn.Module):
         self.register_buffer("coefficients", coefficients, persistent=False)
         # power! compensates the growth of a product's variance with its power.
         scale = math.sqrt(max(n_couplings, 1) * math.factorial(power))
-        self.weights = nn.Parameter(torch.randn(n_couplings, n_species, config.n_channels) / scale)
+        self.weights = nn.Parameter(torch.randn(n_couplings, n_weights, config.n_channels) / scale)
+
+    def of_atoms(self, species: Tensor, embedding: Tensor | None) -> Tensor:
+        """Weights of the element of each atom ``(n_couplings, n_atoms, n_channels)``."""
+        if embedding is None:
+            return self.weights.index_select(1, species)
+        return embedding.index_select(0, species) @ self.weights
 
 
 Monomial = tuple[int, ...]

@@ -7,7 +7,8 @@
     message    x_i^t   = Linear(g_i^t B_i) + element embedding, the input of the density of the next layer
     energy     E_i     = E0(z_i) + scale (sum_t w_t . h_i^t + MLP(h_i^T)) + ZBL
 
-Every element has its own weights (`species_linear`), except in the radial functions of messages, ``w`` and the MLP.
+Every element has its own weights, or mixtures of shared ones (`species_linear`), except in the radial functions of
+messages, ``w`` and the MLP.
 
 The energy is linear in the features of all layers and in the hidden values of the MLP: together they are the
 descriptors of an atom, from which committees (`committee`) and feature distances are made.
@@ -34,10 +35,10 @@ from torch.nn import functional
 from mlpot.config import ModelConfig
 from mlpot.errors import ConfigError
 from mlpot.model.contraction import SymmetricContraction
-from mlpot.model.density import MessageDensity, SpeciesDensity
+from mlpot.model.density import MessageDensity, SharedDensity, SpeciesDensity
 from mlpot.model.density_gate import UNBOUNDED, density_gate, mean_square
 from mlpot.model.edges import EdgeEmbedding, EdgeFeatures
-from mlpot.model.species_linear import map_by_element
+from mlpot.model.species_linear import initial_embedding, map_by_element
 from mlpot.model.zbl import ZBLRepulsion
 
 
@@ -86,6 +87,8 @@ class AtomDescription(NamedTuple):
 class Layer(nn.Module):
     """One layer: density, contraction, update of the features, messages for the next layer.
 
+    `embedding` is that of the elements of centers where they share weights, else None.
+
     `max_density` holds the largest mean square of the mixed density of each element in the training set, recorded after
     training; `UNBOUNDED` until then.
     """
@@ -97,19 +100,24 @@ class Layer(nn.Module):
         self.is_first = index == 0
         self.is_last = index == config.n_layers - 1
         self.message_lmax = -1 if self.is_last else config.message_lmax
-        self.density: nn.Module = (
-            SpeciesDensity(config, n_species, average_neighbors)
-            if self.is_first
-            else MessageDensity(config, n_species, average_neighbors)
-        )
-        self.contraction = SymmetricContraction(config, max(self.message_lmax, 0), n_species)
+        rank = config.species_embedding
+        n_weights = n_species if rank is None else rank
+        self.embedding = None if rank is None else nn.Parameter(initial_embedding(n_species, rank))
+        self.density: nn.Module
+        if not self.is_first:
+            self.density = MessageDensity(config, n_weights, average_neighbors)
+        elif rank is None:
+            self.density = SpeciesDensity(config, n_species, average_neighbors)
+        else:
+            self.density = SharedDensity(config, n_species, rank, average_neighbors)
+        self.contraction = SymmetricContraction(config, max(self.message_lmax, 0), n_weights)
         width = config.n_channels
-        square = (n_species, width, width)
+        square = (n_weights, width, width)
         self.update = nn.Parameter(torch.randn(square) / math.sqrt(width))
         self.skip = nn.Parameter(torch.zeros(0, 0, 0) if self.is_first else torch.randn(square) / math.sqrt(width))
         n_messages = 0 if self.is_last else config.message_channels
         degrees = 0 if self.is_last else config.message_lmax + 1
-        self.message = nn.Parameter(torch.randn(n_species, degrees, width, n_messages) / math.sqrt(width))
+        self.message = nn.Parameter(torch.randn(n_weights, degrees, width, n_messages) / math.sqrt(width))
         self.message_embedding = nn.Parameter(torch.randn(n_species, n_messages))
         self.readout = nn.Parameter(0.1 * torch.randn(width) / math.sqrt(width))
         unbounded = torch.full((n_species,), UNBOUNDED)
@@ -120,16 +128,16 @@ class Layer(nn.Module):
     def forward(self, species: Tensor, passed: Tensor, messages: Tensor, edges: EdgeFeatures) -> LayerOutput:
         """Evaluate the layer on the features and messages of the previous one."""
         centers = species[: edges.n_centers]
-        mixed = self.density(species, messages, edges)
+        mixed = self.density(species, messages, edges, self.embedding)
         density = mean_square(mixed)
-        contracted = self.contraction(mixed, centers)
-        features = map_by_element(contracted[0], self.update, centers)
+        contracted = self.contraction(mixed, centers, self.embedding)
+        features = map_by_element(contracted[0], self.update, centers, self.embedding)
         gated = features
         if not (self.is_first and self.is_last):
             gate = density_gate(density, self.max_density[centers]).unsqueeze(1)
             contracted, gated = contracted * gate, features * gate
         if not self.is_first:
-            gated = gated + map_by_element(passed, self.skip, centers)
+            gated = gated + map_by_element(passed, self.skip, centers, self.embedding)
             features = gated
         energies = features @ self.readout
         output = self.readout_output
@@ -158,7 +166,7 @@ class Layer(nn.Module):
         parts: list[Tensor] = []
         for degree in range(self.message_lmax + 1):
             components = contracted[degree * degree : (degree + 1) * (degree + 1)].transpose(0, 1)
-            message = map_by_element(components, self.message[:, degree], centers)
+            message = map_by_element(components, self.message[:, degree], centers, self.embedding)
             if degree == 0:
                 message = message + self.message_embedding[centers].unsqueeze(1)
             parts.append(damp_messages(message))

@@ -11,17 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from mlpot.model import Potential
-from mlpot.model.density import MessageDensity, SpeciesDensity
+from mlpot.model.density import MessageDensity
+from mlpot.model.species_linear import weights_of
 
 
-def folded_tables(potential: Potential, coefficients: Sequence[Tensor]) -> list[Tensor]:
-    """Fold the weights of a potential.
+def folded_tables(potential: Potential, coefficients: Sequence[Tensor], species: Tensor) -> list[Tensor]:
+    """Fold the weights of some elements of a potential.
 
     Parameters
     ----------
     potential : Potential
     coefficients : sequence of (n_nodes, n_couplings)
         For each layer, the linear map from the weights of its couplings to the coefficients of its polynomial.
+    species : (n,), int64
+        The elements.
 
     Returns
     -------
@@ -29,29 +32,30 @@ def folded_tables(potential: Potential, coefficients: Sequence[Tensor]) -> list[
         Contiguous.
     """
     layers: list[Any] = list(potential.layers)
-    to_energy, to_hidden = _readouts(layers, potential.energy_scale)
+    to_energy, to_hidden = _readouts(layers, potential.energy_scale, species)
     tables: list[Tensor] = []
     for layer, energy, hidden in zip(layers, to_energy, to_hidden, strict=True):
-        tables += [*_density_tables(layer.density), energy, hidden]
+        tables += [*_density_tables(layer.density, layer.embedding, species), energy, hidden]
         if not layer.is_last:
-            tables += [layer.message, layer.message_embedding]
+            tables.append(weights_of(layer.message, layer.embedding, species))
+            tables.append(layer.message_embedding.index_select(0, species))
     tables.append(layers[-1].readout_output.weight * potential.energy_scale)
     for layer, matrix in zip(layers, coefficients, strict=True):
-        weights = torch.cat([coupling.weights for coupling in layer.contraction.couplings])
+        couplings = layer.contraction.couplings
+        weights = torch.cat([coupling.of_atoms(species, layer.embedding) for coupling in couplings])
         values = matrix @ weights.flatten(1)
         tables.append(values.view(-1, weights.size(1), weights.size(2)).transpose(0, 1))
     return [table.contiguous() for table in tables]
 
 
-def _density_tables(density: nn.Module) -> list[Tensor]:
-    if isinstance(density, SpeciesDensity):
-        return [density.species_mix() * density.norm]
+def _density_tables(density: nn.Module, embedding: Tensor | None, species: Tensor) -> list[Tensor]:
     if isinstance(density, MessageDensity):
-        return [density.radial_weights(), *density.mix.parameters()]
-    raise TypeError(f"no tables are known for {type(density).__name__}")
+        return [density.radial_weights(), *(weights_of(mix, embedding, species) for mix in density.mix)]
+    mix: Tensor = density.species_mix(species, embedding) * density.norm  # type: ignore[operator]
+    return [mix]
 
 
-def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[Tensor]]:
+def _readouts(layers: Sequence[Any], scale: float, species: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Fold the maps from the product basis of each layer to its energy and the last hidden values, by element."""
     hidden = layers[-1].readout_hidden.weight.T
     energy = torch.zeros_like(hidden[:, 0])
@@ -59,8 +63,10 @@ def _readouts(layers: Sequence[Any], scale: float) -> tuple[list[Tensor], list[T
     to_hidden: list[Tensor] = []
     for layer in reversed(layers):
         energy = energy + layer.readout
-        to_energy.insert(0, (layer.update @ energy.unsqueeze(-1)).squeeze(-1) * scale)
-        to_hidden.insert(0, layer.update @ hidden)
+        update = weights_of(layer.update, layer.embedding, species)
+        to_energy.insert(0, (update @ energy.unsqueeze(-1)).squeeze(-1) * scale)
+        to_hidden.insert(0, update @ hidden)
         if not layer.is_first:
-            energy, hidden = (layer.skip @ energy.unsqueeze(-1)).squeeze(-1), layer.skip @ hidden
+            skip = weights_of(layer.skip, layer.embedding, species)
+            energy, hidden = (skip @ energy.unsqueeze(-1)).squeeze(-1), skip @ hidden
     return to_energy, to_hidden

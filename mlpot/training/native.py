@@ -4,11 +4,14 @@ A loss depends on the atomic energies and on ``g_ij = dE/dr_ij``. Both come from
 pass it returns the derivative of the loss with respect to its tables, from one evaluation in dual numbers along the
 direction ``dL/dg_ij`` (``plugins/native/training/training_kernel.cpp``). Torch needs no second derivatives: it only
 propagates the gradient from the tables to the weights (`folding`).
+
+The tables of a batch are those of the elements in it: the cost of a step does not depend on how many the model has.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +23,7 @@ from mlpot.errors import EngineError
 from mlpot.model import Potential, Prediction, evaluate
 from mlpot.model.derivatives import assemble
 from mlpot.model.graph import Graph
-from mlpot.model_file.torchscript import in_double, plain_tensors
+from mlpot.model_file.torchscript import plain_tensors
 from mlpot.running.cores import warn_of_threads
 from mlpot.training.folding import folded_tables
 
@@ -79,10 +82,13 @@ class NativeDerivatives:
         if weight.device.type != "cpu":
             raise EngineError(f"training.engine native runs on the cpu, got device {weight.device}: use engine torch")
         precision = "double" if weight.dtype == torch.float64 else "mixed"
-        self._trainer = Trainer(_description(potential), plain_tensors(in_double(potential)), precision, threads)
-        warn_of_threads(threads, self._trainer.n_threads)
+        self._make_trainer = partial(Trainer, precision=precision, n_threads=threads)
+        self._elements = _Elements.of(potential)
+        self._trainers: dict[int, Any] = {}
+        trainer = self._trainer(1, potential)
+        warn_of_threads(threads, trainer.n_threads)
         self._coefficients = [
-            torch.from_numpy(self._trainer.polynomial_coefficients(index)).to(weight.dtype)
+            torch.from_numpy(trainer.polynomial_coefficients(index)).to(weight.dtype)
             for index in range(potential.n_layers)
         ]
 
@@ -101,33 +107,81 @@ class NativeDerivatives:
         -------
         Prediction
         """
+        present, species = torch.unique(graph.species, return_inverse=True)
+        trainer = self._trainer(len(present), potential)
+        elements = self._elements.only(present)
         with torch.set_grad_enabled(training):
-            tables = folded_tables(potential, self._coefficients)
-            energies, gradient = _Energies.apply(self._trainer, _rows(graph), *tables)  # type: ignore[no-untyped-call]
+            tables = folded_tables(potential, self._coefficients, present)
+            batch = _Batch(trainer, elements, _rows(graph, species))
+            energies, gradient = _Energies.apply(batch, *tables)  # type: ignore[no-untyped-call]
             return assemble(graph, energies, gradient, atomic_virials=False)
+
+    def _trainer(self, n_species: int, potential: Potential) -> Any:  # noqa: ANN401  # compiled
+        """Kernels for a number of elements; kept, as few different numbers occur."""
+        if n_species not in self._trainers:
+            config = potential.config.model_copy(update={"species_embedding": None})
+            numbers = list(range(1, n_species + 1))
+            with torch.random.fork_rng(devices=[]):
+                stand_in = Potential(
+                    config, numbers, [0.0] * n_species, potential.energy_scale, potential.average_neighbors
+                )
+            self._trainers[n_species] = self._make_trainer(_description(stand_in), plain_tensors(stand_in))
+        return self._trainers[n_species]
+
+
+class _Elements(NamedTuple):
+    """What a trainer needs of some elements besides weights: energies in eV, charge and radius of the repulsion."""
+
+    reference_energies: Tensor
+    charge: Tensor
+    radius: Tensor
+
+    @classmethod
+    def of(cls, potential: Potential) -> "_Elements":
+        repulsion = potential.repulsion
+        none = potential.reference_energies.new_zeros(0)
+        if repulsion is None:
+            return cls(potential.reference_energies, none, none)
+        return cls(potential.reference_energies, repulsion.charge, repulsion.radius)
+
+    def only(self, species: Tensor) -> "_Elements":
+        return _Elements(*(values[species] if len(values) else values for values in self))
 
 
 Rows = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
 
 
-def _rows(graph: Graph) -> Rows:
+def _rows(graph: Graph, species: Tensor) -> Rows:
     """Species, first edge of each atom, neighbors, vectors."""
     center, neighbor = graph.edge_index.numpy()
-    first = np.searchsorted(center, np.arange(len(graph.species) + 1))
+    first = np.searchsorted(center, np.arange(len(species) + 1))
     vectors = np.ascontiguousarray(graph.edge_vectors.numpy())
-    return graph.species.numpy().astype(np.int32), first, neighbor.astype(np.int32), vectors
+    return species.numpy().astype(np.int32), first, neighbor.astype(np.int32), vectors
+
+
+class _Batch(NamedTuple):
+    """Structures for the kernels; species count the elements of the batch."""
+
+    trainer: Any
+    elements: _Elements
+    rows: Rows
+
+    def prepared(self) -> Any:  # noqa: ANN401  # compiled
+        """The trainer with the elements of this batch."""
+        self.trainer.set_elements(*(values.tolist() for values in self.elements))
+        return self.trainer
 
 
 class _Energies(torch.autograd.Function):
     """Tables to atomic energies ``(n_atoms,)`` and ``dE/dr_ij (n_edges, 3)``, in float64."""
 
     @staticmethod
-    def forward(ctx: Any, trainer: Any, rows: Rows, *tables: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-        species, _, _, vectors = rows
+    def forward(ctx: Any, batch: _Batch, *tables: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        species, _, _, vectors = batch.rows
         energies = torch.zeros(len(species), dtype=torch.float64)
         gradient = torch.zeros(vectors.shape, dtype=torch.float64)
-        trainer.evaluate(_arrays(tables), *rows, energies.numpy(), gradient.numpy())
-        ctx.trainer, ctx.rows = trainer, rows
+        batch.prepared().evaluate(_arrays(tables), *batch.rows, energies.numpy(), gradient.numpy())
+        ctx.batch = batch
         ctx.save_for_backward(*tables)
         return energies, gradient
 
@@ -136,8 +190,9 @@ class _Energies(torch.autograd.Function):
         tables: Sequence[Tensor] = ctx.saved_tensors
         results = [torch.empty_like(table) for table in tables]
         energy_seeds, edge_seeds = (seed.contiguous().numpy() for seed in seeds)
-        ctx.trainer.differentiate(_arrays(tables), *ctx.rows, energy_seeds, edge_seeds, _arrays(results))
-        return (None, None, *results)
+        batch: _Batch = ctx.batch
+        batch.prepared().differentiate(_arrays(tables), *batch.rows, energy_seeds, edge_seeds, _arrays(results))
+        return (None, *results)
 
 
 def _arrays(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:

@@ -132,6 +132,13 @@ class PythonTrainer {
                                           {values->size() / n_couplings, n_couplings}, owner);
   }
 
+  void set_elements(const std::vector<double> &reference_energies,
+                    const std::vector<double> &charge, const std::vector<double> &radius)
+  {
+    const Evaluation evaluation(mutex);
+    trainer->set_elements(reference_energies, charge, radius);
+  }
+
   void evaluate(const nb::list &arrays, Vector<const int> species, Vector<const std::int64_t> first,
                 Vector<const int> neighbor, Vectors<const double> vectors, Vector<double> energies,
                 Vectors<double> gradients)
@@ -219,6 +226,7 @@ void add_training(nb::module_ &module)
       .def_prop_ro("n_threads", &PythonTrainer::n_threads)
       .def_prop_ro("array_sizes", &PythonTrainer::array_sizes)
       .def("polynomial_coefficients", &PythonTrainer::polynomial_coefficients, nb::arg("layer"))
+      .def("set_elements", &PythonTrainer::set_elements)
       .def("evaluate", &PythonTrainer::evaluate)
       .def("differentiate", &PythonTrainer::differentiate);
 }

@@ -18,7 +18,7 @@ def test_contraction_equals_sum_over_monomials(lmax, correlation, vector_correla
     powers = [
         (p, d) for p in range(1, correlation + 1) for d in range(output_lmax + 1) if d == 0 or p <= vector_correlation
     ]
-    contraction = SymmetricContraction(config, output_lmax, n_species=2).double()
+    contraction = SymmetricContraction(config, output_lmax, n_weights=2).double()
     assert [(c.power, c.degree) for c in contraction.couplings] == powers
     density = torch.randn((lmax + 1) ** 2, 5, 3, dtype=torch.float64)
     species = torch.tensor([0, 1, 1, 0, 1])
@@ -32,7 +32,7 @@ def test_contraction_equals_sum_over_monomials(lmax, correlation, vector_correla
             "eMp,pnk,enk->Mnk", polynomials.coefficients, monomials, weights
         )
     torch.testing.assert_close(
-        contraction(density, species).detach(), torch.from_numpy(expected), atol=1e-11, rtol=1e-11
+        contraction(density, species, None).detach(), torch.from_numpy(expected), atol=1e-11, rtol=1e-11
     )
 
 

@@ -22,19 +22,19 @@ namespace MLPOT_ISA {
   template <typename N> inline int radial_columns(const ModelTables<Real<N>> &model)
   {
     constexpr int HALF = Simd<N>::LANES / 2;
-    return !Simd<N>::DUAL && model.n_radial <= HALF ? HALF : model.radial_width;
+    return !Simd<N>::DUAL && model.n_functions <= HALF ? HALF : model.functions_width;
   }
 
   template <typename T>
   inline std::size_t mix_block(const ModelTables<T> &model, int species, int degree)
   {
-    const std::size_t size = static_cast<std::size_t>(model.n_radial) * model.n_channels;
+    const std::size_t size = static_cast<std::size_t>(model.n_functions) * model.n_channels;
     return (static_cast<std::size_t>(species) * (model.lmax + 1) + degree) * size;
   }
 
   template <typename T> inline int sums_of_group(const ModelTables<T> &model)
   {
-    return model.n_harmonics() * model.radial_width;
+    return model.n_harmonics() * model.functions_width;
   }
 
   template <typename N>
@@ -48,7 +48,7 @@ namespace MLPOT_ISA {
   {
     const auto &model = *task.model;
     Workspace<N> &work = *task.workspace;
-    const int width = model.radial_width;
+    const int width = model.functions_width;
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
       product<N>(model.n_harmonics(), group.count, radial_columns<N>(model),
@@ -62,14 +62,14 @@ namespace MLPOT_ISA {
   {
     const auto &model = *task.model;
     Workspace<N> &work = *task.workspace;
-    const int width = model.radial_width, channels = model.n_channels;
+    const int width = model.functions_width, channels = model.n_channels;
     if (edges.n_groups == 0) clear(work.atomic_basis, model.n_harmonics() * channels);
     for (int g = 0; g < edges.n_groups; g++) {
       const Group group = work.groups[g];
       const N *density = density_of_group(model, g, work);
       for (int l = 0; l <= model.lmax; l++) {
         const auto multiply = g == 0 ? product<N, false, Real<N>> : product<N, true, Real<N>>;
-        multiply(2 * l + 1, model.n_radial, channels, {density + l * l * width, width, 1},
+        multiply(2 * l + 1, model.n_functions, channels, {density + l * l * width, width, 1},
                  task.weights->mix + mix_block(model, group.species, l), channels,
                  work.atomic_basis + l * l * channels, channels);
       }
@@ -97,7 +97,7 @@ namespace MLPOT_ISA {
     const ModelTables<T> &model = *task.model;
     const std::size_t block =
         static_cast<std::size_t>(task.workspace->groups[g].species) * (model.lmax + 1) + l;
-    return task.weights->mix_t + block * model.n_channels * model.radial_width;
+    return task.weights->mix_t + block * model.n_channels * model.functions_width;
   }
 
   /* mix_species_adjoint for COUNT groups at once, from group g on. */
@@ -115,7 +115,7 @@ namespace MLPOT_ISA {
         to[v] = out + (g + v) * adjoint_size(model) + l * l * columns;
       }
       products<T, COUNT>(2 * l + 1, channels, columns, {atomic_basis_adjoint + l * l * row, row, 1},
-                         weights, model.radial_width, to, columns);
+                         weights, model.functions_width, to, columns);
     }
   }
 
@@ -140,13 +140,13 @@ namespace MLPOT_ISA {
     constexpr int LANES = Simd<T>::LANES;
     const int columns = radial_columns<T>(model), stride = work.capacity;
     Vector<T> values[ROWS][COLUMNS] = {}, derivatives[ROWS][COLUMNS] = {};
-    for (int n = 0; n < model.n_radial; n++) {
+    for (int n = 0; n < model.n_functions; n++) {
       MLPOT_UNROLL
       for (int k = 0; k < ROWS * COLUMNS; k++) {
         const int row = k / COLUMNS, v = k % COLUMNS, place = n * stride + e + v * LANES;
         const T factor = adjoint[(lm + row) * columns + n];
-        values[row][v] += factor * load_anywhere(work.radial + place);
-        derivatives[row][v] += factor * load_anywhere(work.radial_derivative + place);
+        values[row][v] += factor * load_anywhere(work.functions + place);
+        derivatives[row][v] += factor * load_anywhere(work.function_derivatives + place);
       }
     }
     MLPOT_UNROLL

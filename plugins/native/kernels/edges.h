@@ -326,12 +326,72 @@ namespace MLPOT_ISA {
         }
   }
 
-  /* Computes all edge arrays of `center`; returns the ZBL energy. */
+  /* R_f = sum_n W_fn b_n with the weights W of one species, and the derivatives, for FUNCTIONS of them at a vector of
+     edges. */
+  template <int FUNCTIONS, typename T>
+  inline void mix_functions(int n_radial, const T *weights, int f, int e, const Workspace<T> &work)
+  {
+    Vector<T> values[FUNCTIONS] = {}, derivatives[FUNCTIONS] = {};
+    for (int n = 0; n < n_radial; n++) {
+      const Vector<T> value = load_anywhere(work.radial + n * work.capacity + e);
+      const Vector<T> derivative = load_anywhere(work.radial_derivative + n * work.capacity + e);
+      MLPOT_UNROLL
+      for (int k = 0; k < FUNCTIONS; k++) {
+        values[k] += weights[(f + k) * n_radial + n] * value;
+        derivatives[k] += weights[(f + k) * n_radial + n] * derivative;
+      }
+    }
+    MLPOT_UNROLL
+    for (int k = 0; k < FUNCTIONS; k++) {
+      store_anywhere<T>(work.mixed_radial + (f + k) * work.capacity + e, values[k]);
+      store_anywhere<T>(work.mixed_radial_derivative + (f + k) * work.capacity + e, derivatives[k]);
+    }
+  }
+
+  /* Radial functions of the elements of the neighbors. All edges are one group afterwards: the last vector of a species
+     reaches into the next one, which is written later. */
+  template <typename T>
+  inline void mix_radial(const ModelTables<T> &model, Edges &edges, const Workspace<T> &work)
+  {
+    constexpr int BLOCK = 4;
+    const int n_radial = model.n_radial, n_functions = model.n_functions;
+    for (int g = 0; g < edges.n_groups; g++) {
+      const Group group = work.groups[g];
+      const T *weights = model.radial_mix + group.species * n_functions * n_radial;
+      for (int e = group.first; e < group.first + group.count; e += Simd<T>::LANES) {
+        int f = 0;
+        for (; f + BLOCK <= n_functions; f += BLOCK)
+          mix_functions<BLOCK>(n_radial, weights, f, e, work);
+        for (; f < n_functions; f++) mix_functions<1>(n_radial, weights, f, e, work);
+      }
+    }
+    edges.n_groups = edges.n_edges > 0;
+    work.groups[0] = {0, 0, edges.n_edges};
+  }
+
+  /* The functions of the first layer, in rows, too. */
+  template <typename N>
+  inline void prepare_functions(const ModelTables<Real<N>> &model, Edges &edges, Workspace<N> &work)
+  {
+    work.functions = work.radial;
+    work.function_derivatives = work.radial_derivative;
+    if constexpr (!Simd<N>::DUAL) {    // training has weights of pairs of elements
+      if (model.radial_mix) {
+        mix_radial(model, edges, work);
+        work.functions = work.mixed_radial;
+        work.function_derivatives = work.mixed_radial_derivative;
+      }
+    }
+    to_rows(model.n_functions, model.functions_width, edges.n_edges, work.functions, work.capacity,
+            work.radial_rows);
+  }
+
+  /* Computes all edge arrays of `center`, for the first layer or a later one; returns the ZBL energy. */
   template <typename N>
   inline double prepare_edges(const ModelTables<Real<N>> &model, const Neighborhood &host,
-                              int center, bool by_species, Edges &edges, Workspace<N> &work)
+                              int center, bool is_first, Edges &edges, Workspace<N> &work)
   {
-    find_edges(model, host, center, by_species, edges, work);
+    find_edges(model, host, center, is_first, edges, work);
     if constexpr (Simd<N>::DUAL)
       unit_vectors(edges, model.cutoff, host.tangents[center], work);
     else
@@ -340,8 +400,11 @@ namespace MLPOT_ISA {
     harmonics(model.lmax, edges.n_filled, work);
     edges.has_zbl = false;
     const double energy = model.charge ? add_zbl(model, host, center, edges, work) : 0.0;
-    to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
-            work.radial_rows);
+    if (is_first)
+      prepare_functions(model, edges, work);
+    else
+      to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
+              work.radial_rows);
     return energy;
   }
 

@@ -50,8 +50,9 @@ template <typename N> using Real = typename RealOf<N>::Type;
 /* Weights of one layer for the element of the center. All linear maps behind the product basis are
    folded: the energy and the hidden values of the last readout are linear in the product basis. */
 template <typename T> struct ElementTables {
-  const T *mix;      // first layer: [species of the neighbor][l][radial][channel]
-  const T *mix_t;    // [species of the neighbor][l][channel][radial]
+  // first layer; one species of the neighbor where elements have radial functions of their own
+  const T *mix;      // [species of the neighbor][l][function][channel]
+  const T *mix_t;    // [species of the neighbor][l][channel][function]
 
   const T *path_mix[MAX_DEGREES];      // later layers: [path, message channel][channel]
   const T *path_mix_t[MAX_DEGREES];    // [channel][path, message channel]
@@ -92,13 +93,15 @@ template <typename T> struct LayerTables {
 
 template <typename T> struct ModelTables {
   int n_layers, lmax, n_species, n_radial, envelope_power, n_message_degrees;
+  int n_functions;    // radial functions in the first layer: the basis, or those of each element
   // padded
-  int radial_width, n_channels, message_channels, hidden_width;
+  int radial_width, functions_width, n_channels, message_channels, hidden_width;
   double cutoff;
   T distance_transform;                // of the radial functions
   const double *reference_energies;    // [species], eV
   const double *charge, *radius;       // [species]: nuclear charge; A; null without ZBL repulsion
   const T *radial_scale;               // [radial]: prefactors of the Bessel functions
+  const T *radial_mix;    // [species][function][radial]; null: the functions are the basis
   const T *hidden_to_energy;           // [hidden], eV
   LayerTables<T> layers[MAX_LAYERS];
 
@@ -135,7 +138,7 @@ struct Neighborhood {
   double *const *edge_gradients;    // [atom] -> [list slot][3]: dE/dr_ij is added; may be null
 };
 
-/* Edges to neighbors of one species. */
+/* Edges to neighbors of one species, or all edges. */
 struct Group {
   int species, first, count;
 };
@@ -181,12 +184,14 @@ template <typename N> struct Workspace {
   N *one_minus_x;                              // 1 - r / cutoff
   N *harmonics;                                // [lm][edge]
   N *radial, *radial_derivative;               // [radial][edge]
-  N *radial_rows, *radial_derivative_rows;     // [edge][radial]
+  N *mixed_radial, *mixed_radial_derivative;    // [function][edge]; with radial_mix
+  const N *functions, *function_derivatives;    // these, or the basis
+  N *radial_rows, *radial_derivative_rows;      // [edge][radial], [edge][function] in the first layer
   N *harmonics_adjoint;                        // [lm][edge]
   N *distance_adjoint;                         // [edge]
   N *edge_gradients;                           // [mean, deviations][x, y, z][edge]
-  N *density;                                  // [group][lm][radial]
-  N *density_adjoint;                          // [mean, members][group][lm][radial]; not of duals
+  N *density;                                  // [group][lm][function]
+  N *density_adjoint;                          // [mean, members][group][lm][function]; not of duals
   N *atomic_basis, *atomic_basis_adjoint;      // A: [lm][channel]
   N *product_basis, *product_basis_adjoint;    // B: [component][channel]
   N *gated_basis, *ungated_rest;               // f B, B - f B of the first layer; not of duals

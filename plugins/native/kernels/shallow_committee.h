@@ -157,7 +157,7 @@ namespace MLPOT_ISA {
         for (int g = 0; g < edges.n_groups; g++)
           product<T>(task.ensemble.n_deviations, channels, columns,
                      {work.ensemble.rows, channels, 1}, transposed_mix(task, g, l),
-                     model.radial_width, out + g * size + lm * columns, edges.n_groups * size);
+                     model.functions_width, out + g * size + lm * columns, edges.n_groups * size);
       }
   }
 

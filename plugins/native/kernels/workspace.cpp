@@ -53,8 +53,12 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.harmonics, &view.harmonics_adjoint}) cut(*array, harmonics * edges);
   for (N **array : {&view.radial, &view.radial_derivative}) cut(*array, model.n_radial * edges);
   for (N **array : {&view.radial_rows, &view.radial_derivative_rows})
-    cut(*array, edges * model.radial_width);
-  cut(view.density, model.n_species * harmonics * model.radial_width);
+    cut(*array, edges * std::max(model.radial_width, model.functions_width));
+  if (model.radial_mix)
+    for (N **array : {&view.mixed_radial, &view.mixed_radial_derivative})
+      cut(*array, model.n_functions * edges);
+  const std::size_t groups = model.radial_mix ? 1 : model.n_species;
+  cut(view.density, groups * harmonics * model.functions_width);
   for (N **array : {&view.atomic_basis, &view.atomic_basis_adjoint})
     cut(*array, harmonics * channels);
   for (N **array : {&view.product_basis, &view.product_basis_adjoint})
@@ -80,11 +84,12 @@ void WorkspaceMemory<N>::cut_ensemble_arrays(const ModelTables<Real<N>> &model, 
   cut(view.ensemble.hidden, deviations * model.hidden_width);
   cut(view.ensemble.seeds, deviations * MAX_COMPONENTS * channels);
   if (deviations > 0) cut(view.ensemble.component_gradients, MAX_COMPONENTS * harmonics * channels);
-  const std::size_t sums = (harmonics * model.radial_width + lanes - 1) / lanes * lanes;
+  const std::size_t sums = (harmonics * model.functions_width + lanes - 1) / lanes * lanes;
+  const std::size_t groups = model.radial_mix ? 1 : model.n_species;
   cut(view.ensemble.rows, deviations * channels);
   // a shallow committee needs edge arrays of one member at a time
   const std::size_t members = n_members > 1 ? n_members : deviations > 0 ? 1 : 0;
-  cut(view.density_adjoint, (1 + std::max(members, deviations)) * model.n_species * sums);
+  cut(view.density_adjoint, (1 + std::max(members, deviations)) * groups * sums);
   cut(view.ensemble.harmonics_adjoint, members * harmonics * edges);
   cut(view.ensemble.distance_adjoint, members * edges);
 }

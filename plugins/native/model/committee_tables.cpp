@@ -16,8 +16,8 @@ CommitteeTables<T>::CommitteeTables(const Members &members) :
   const std::size_t channels = model.n_channels;
   const std::size_t blocks = static_cast<std::size_t>(model.n_species) * (model.lmax + 1);
   for (int species = 0; species < model.n_species; species++) {
-    join(&ElementTables<T>::mix, species, blocks * model.n_radial, channels);
-    join(&ElementTables<T>::mix_t, species, blocks, channels * model.radial_width);
+    join(&ElementTables<T>::mix, species, blocks * model.n_functions, channels);
+    join(&ElementTables<T>::mix_t, species, blocks, channels * model.functions_width);
   }
   model.n_channels *= static_cast<int>(members.size());
   model.layers[0].elements = elements.data();

@@ -69,10 +69,12 @@ std::vector<Numbers> fold(const Parameters &parameters)
   std::vector<Numbers> arrays;
   for (int index = 0; index < a.n_layers; index++) {
     const LayerParameters &layer = parameters.layers[index];
-    if (index == 0)
-      arrays.push_back(scaled_by_degree(layer.species_mix, a,
-                                        static_cast<std::size_t>(a.n_radial) * a.n_channels,
-                                        1.0 / std::sqrt(a.average_neighbors)));
+    if (index == 0) {
+      const bool pairs = layer.radial_mix.empty();
+      const std::size_t rows = pairs ? a.n_radial : a.n_radial_functions;
+      arrays.push_back(scaled_by_degree(pairs ? layer.species_mix : layer.function_mix, a,
+                                        rows * a.n_channels, 1.0 / std::sqrt(a.average_neighbors)));
+    }
     else
       arrays.push_back(
           scaled_by_degree(layer.radial, a, (a.message_lmax + 1) * a.message_channels, 1.0));

@@ -3,6 +3,7 @@
 #include "model/parameters.h"
 
 #include "kernels/kernel.h"
+#include "model/matrices.h"
 
 #include <cmath>
 #include <cstdio>
@@ -56,7 +57,11 @@ namespace {
     a.vector_correlation =
         a.n_layers > 1 && a.message_lmax > 0 ? integer(config, "vector_correlation") : 0;
     a.n_species = static_cast<int>(manifest.at("atomic_numbers").items().size());
-    a.n_mixes = config.at("species_embedding").is_null() ? a.n_species : 1;
+    a.embedding =
+        config.at("species_embedding").is_null() ? 0 : integer(config, "species_embedding");
+    a.n_radial_functions = a.n_radial;
+    if (a.embedding > 0 && !config.at("n_radial_functions").is_null())
+      a.n_radial_functions = integer(config, "n_radial_functions");
     a.energy_scale = positive(manifest, "energy_scale");
     a.average_neighbors = positive(manifest, "average_neighbors");
     if (a.n_species < 1 || a.n_species > 118)
@@ -84,15 +89,15 @@ namespace {
       const bool last = index == a.n_layers - 1;
       const std::int64_t width = a.n_channels, messages = last ? 0 : a.message_channels;
       layer.output_lmax = last ? 0 : a.message_lmax;
+      embedding = elements("embedding");
       if (index == 0)
-        layer.species_mix = species_mix();
+        read_density(layer);
       else
         read_message_density(layer);
       read_contraction(layer);
-      layer.update = numbers("update", {a.n_species, width, width});
-      if (index > 0) layer.skip = numbers("skip", {a.n_species, width, width});
-      layer.message =
-          numbers("message", {a.n_species, last ? 0 : a.message_lmax + 1, width, messages});
+      layer.update = of_elements("update", {width, width});
+      if (index > 0) layer.skip = of_elements("skip", {width, width});
+      layer.message = of_elements("message", {last ? 0 : a.message_lmax + 1, width, messages});
       layer.message_embedding = numbers("message_embedding", {a.n_species, messages});
       layer.readout = numbers("readout", {width});
       if (a.n_layers > 1) layer.max_density = numbers("max_density", {a.n_species});
@@ -104,36 +109,43 @@ namespace {
     const Architecture &a;
     const std::string path;
     std::string prefix;
+    Numbers embedding;    // of the elements of centers, in this layer
 
     Numbers numbers(const std::string &name, const Shape &shape) const
     {
       return tensors.numbers(prefix + name, shape);
     }
 
-    Numbers species_mix() const
+    Numbers elements(const std::string &name) const
     {
-      const std::string embedding = "density.embedding";
-      if (!tensors.has(prefix + embedding))
-        return numbers("density.mix",
-                       {a.n_species, a.n_species, a.lmax + 1, a.n_radial, a.n_channels});
-      const std::int64_t rank = second(tensors.shape(prefix + embedding));
-      const Numbers factors = numbers(embedding, {a.n_species, rank});
-      const Numbers mix = numbers("density.mix", {1, rank, a.lmax + 1, a.n_radial, a.n_channels});
-      const std::size_t size = mix.size() / rank;
-      Numbers result(a.n_species * size, 0.0);
-      for (int species = 0; species < a.n_species; species++)
-        for (std::int64_t k = 0; k < rank; k++)
-          for (std::size_t n = 0; n < size; n++)
-            result[species * size + n] += factors[species * rank + k] * mix[k * size + n];
-      return result;
+      return a.embedding > 0 ? numbers(name, {a.n_species, a.embedding}) : Numbers();
     }
 
-    static std::int64_t second(const Shape &shape)
+    /* [species]...: weights of each element, or mixtures of shared ones. */
+    Numbers of_elements(const std::string &name, Shape shape) const
     {
-      const Limits limits = architecture_limits().at("species_embedding");
-      if (shape.size() != 2 || shape[1] < limits.least || shape[1] > limits.most)
-        throw std::runtime_error("the element embedding has a wrong shape");
-      return shape[1];
+      return of_elements(name, std::move(shape), embedding);
+    }
+    Numbers of_elements(const std::string &name, Shape shape, const Numbers &factors) const
+    {
+      shape.insert(shape.begin(), a.embedding > 0 ? a.embedding : a.n_species);
+      const Numbers weights = numbers(name, shape);
+      if (a.embedding == 0) return weights;
+      const auto size = static_cast<int>(weights.size() / a.embedding);
+      return multiply(factors, weights, a.n_species, a.embedding, size);
+    }
+
+    void read_density(LayerParameters &layer) const
+    {
+      if (a.embedding == 0) {
+        layer.species_mix = numbers(
+            "density.mix", {a.n_species, a.n_species, a.lmax + 1, a.n_radial, a.n_channels});
+        return;
+      }
+      layer.radial_mix = of_elements("density.radial", {a.n_radial, a.n_radial_functions},
+                                     elements("density.embedding"));
+      layer.function_mix =
+          of_elements("density.mix", {a.lmax + 1, a.n_radial_functions, a.n_channels});
     }
 
     void read_message_density(LayerParameters &layer) const
@@ -146,8 +158,8 @@ namespace {
         for (int l1 = 0; l1 <= a.lmax; l1++)
           for (int l2 = 0; l2 < degrees; l2++) paths += is_path(l1, l2, L);
         layer.n_paths.push_back(paths);
-        layer.path_mix.push_back(numbers("density.mix." + std::to_string(L),
-                                         {a.n_species, paths * channels, a.n_channels}));
+        layer.path_mix.push_back(
+            of_elements("density.mix." + std::to_string(L), {paths * channels, a.n_channels}));
         rows += (2 * L + 1) * paths;
       }
       layer.coupling = numbers("density.coupling", {rows, a.n_harmonics() * degrees * degrees});
@@ -178,7 +190,22 @@ namespace {
               static_cast<std::size_t>(shape[1]),
               static_cast<std::size_t>(shape[2]),
               numbers(name + "coefficients", {2 * degree + 1, shape[1], shape[2]}),
-              numbers(name + "weights", {shape[1], a.n_species, a.n_channels})};
+              coupling_weights(name + "weights", static_cast<int>(shape[1]))};
+    }
+
+    /* [coupling][species][channel] */
+    Numbers coupling_weights(const std::string &name, int n_couplings) const
+    {
+      const int n_weights = a.embedding > 0 ? a.embedding : a.n_species;
+      const Numbers weights = numbers(name, {n_couplings, n_weights, a.n_channels});
+      if (a.embedding == 0) return weights;
+      Numbers result;
+      for (int n = 0; n < n_couplings; n++) {
+        const Numbers own = multiply(embedding, part(weights, n, n_couplings), a.n_species,
+                                     a.embedding, a.n_channels);
+        result.insert(result.end(), own.begin(), own.end());
+      }
+      return result;
     }
   };
 
@@ -248,11 +275,31 @@ const std::map<std::string, Limits> &architecture_limits()
       {"distance_transform", {0, 8}},
       {"envelope_power", {3, 12}},
       {"species_embedding", {1, 256}},
+      {"n_radial_functions", {1, 64}},
       {"message_channels", {1, 256}},
       {"message_lmax", {0, MAX_MESSAGE_DEGREES - 1}},
       {"readout_width", {1, 512}},
   };
   return limits;
+}
+
+void pair_weights(Parameters &parameters)
+{
+  Architecture &a = parameters.architecture;
+  LayerParameters &layer = parameters.layers[0];
+  if (layer.radial_mix.empty()) return;
+  const int n = a.n_species, degrees = a.lmax + 1, functions = a.n_radial_functions;
+  for (int center = 0; center < n; center++)
+    for (int neighbor = 0; neighbor < n; neighbor++)
+      for (int l = 0; l < degrees; l++) {
+        const Numbers mix =
+            multiply(part(layer.radial_mix, neighbor, n),
+                     part(layer.function_mix, center * degrees + l, n * degrees), a.n_radial,
+                     functions, a.n_channels);
+        layer.species_mix.insert(layer.species_mix.end(), mix.begin(), mix.end());
+      }
+  layer.radial_mix.clear();
+  layer.function_mix.clear();
 }
 
 std::vector<Parameters> read_members(const ModelFile &file, const Manifest &manifest)
@@ -265,6 +312,8 @@ std::vector<Parameters> read_members(const ModelFile &file, const Manifest &mani
     const std::string path = manifest.is_deep ? "members." + std::to_string(m) + "." : "";
     members.push_back(read_potential(json, tensors, path));
     check_alike(members[0], members[m]);
+    // members of a deep committee share the sums over neighbors
+    if (manifest.is_deep || members[m].architecture.n_species == 1) pair_weights(members[m]);
   }
   Parameters &first = members[0];
   if (n_members > 1 && !manifest.is_deep)

@@ -22,7 +22,8 @@ struct Architecture {
   double cutoff, distance_transform;
   int n_layers, n_channels, lmax, correlation, vector_correlation, n_radial, envelope_power;
   int message_channels, message_lmax, readout_width, n_species;
-  int n_mixes;    // in the first layer: one for each element of the center, or one for all
+  int embedding;             // length of those of the elements; 0: each has weights of its own
+  int n_radial_functions;    // of each element, with an embedding
   double energy_scale, average_neighbors;
 
   int n_harmonics() const { return (lmax + 1) * (lmax + 1); }
@@ -47,7 +48,9 @@ struct CouplingBlock {
 };
 
 struct LayerParameters {
-  Numbers species_mix;              // first layer: [mix][species][l][radial][channel]
+  Numbers species_mix;              // first layer: [species][species of the neighbor][l][radial][channel]
+  Numbers radial_mix;               // or, with an embedding, [species of the neighbor][radial][function] ...
+  Numbers function_mix;             // ... and [species][l][function][channel]
   Numbers radial;                   // later ones: [radial][l1][l2][message channel]
   std::vector<Numbers> path_mix;    // [L] -> [species][path][message channel][channel]
   Numbers coupling;                 // Clebsch-Gordan: [L M path][l1 m1][l2 m2]
@@ -88,6 +91,10 @@ struct Parameters {
 /* The members of a deep committee; one entry for any other model. The first one holds the feature distance.
    Throws std::runtime_error with a message for the user. */
 std::vector<Parameters> read_members(const ModelFile &file, const Manifest &manifest);
+
+/* Weights of the density for each pair of elements instead of radial functions of each element: the same density,
+   which costs less for one element, more for many. */
+void pair_weights(Parameters &parameters);
 
 /* Bounds of the numbers in the configuration of a model, as in mlpot.config.ModelConfig. */
 struct Limits {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 namespace mlpot {
 
@@ -24,6 +25,7 @@ Tables<T>::Tables(Parameters given, VectorWidths widths, Polynomials which) :
 {
   set_up_sizes();
   add_radial_scale();
+  add_radial_mix();
   couplings.resize(model.n_layers);
   elements.assign(model.n_layers, std::vector<ElementTables<T>>(model.n_species));
   if (model.n_layers > 1) add_density_gate();
@@ -48,6 +50,9 @@ template <typename T> void Tables<T>::set_up_sizes()
   model.distance_transform = static_cast<T>(a.distance_transform);
   model.n_message_degrees = a.message_lmax + 1;
   model.radial_width = padded(a.n_radial, lanes);
+  const bool pairs = parameters.layers[0].radial_mix.empty();
+  model.n_functions = pairs ? a.n_radial : a.n_radial_functions;
+  model.functions_width = padded(model.n_functions, lanes);
   model.n_channels = padded(a.n_channels, pack);
   model.message_channels = padded(a.message_channels, lanes);
   model.hidden_width = padded(a.readout_width, lanes);
@@ -85,6 +90,38 @@ template <typename T> void Tables<T>::add_radial_scale()
   for (int n = 1; n <= model.n_radial; n++)
     constants.back()[n - 1] = static_cast<T>(2.0 / n * std::sqrt(model.n_radial / squares));
   model.radial_scale = constants.back().data();
+}
+
+/* Transposed: a row of weights for each function. */
+template <typename T> void Tables<T>::add_radial_mix()
+{
+  const Architecture &a = parameters.architecture;
+  const Numbers &mix = parameters.layers[0].radial_mix;
+  if (mix.empty()) return;
+  constants.emplace_back(mix.size());
+  T *table = constants.back().data();
+  for (int species = 0; species < a.n_species; species++) {
+    const Numbers own =
+        transposed(part(mix, species, a.n_species), a.n_radial, a.n_radial_functions);
+    table = std::transform(own.begin(), own.end(), table, [](double value) {
+      return static_cast<T>(value);
+    });
+  }
+  model.radial_mix = constants.back().data();
+}
+
+template <typename T>
+void Tables<T>::set_elements(const Numbers &reference_energies, const Numbers &charge,
+                             const Numbers &radius)
+{
+  const auto replace = [](Numbers &values, const Numbers &others) {
+    if (values.size() != others.size())
+      throw std::runtime_error("there must be one value for each element");
+    std::copy(others.begin(), others.end(), values.begin());    // tables point to them
+  };
+  replace(parameters.reference_energies, reference_energies);
+  replace(parameters.charge, charge);
+  replace(parameters.radius, radius);
 }
 
 template <typename T> void Tables<T>::lay_out(Polynomials which)
@@ -153,16 +190,15 @@ const T *Tables<T>::add_matrices(const T *&transposed, int n, int rows, int colu
 template <typename T> void Tables<T>::lay_out_mix()
 {
   const Architecture &a = parameters.architecture;
-  const int n = a.n_species * (a.lmax + 1);
+  const int n = (model.radial_mix ? 1 : a.n_species) * (a.lmax + 1);
   const T *transposed,
-      *table = add_matrices(transposed, a.n_mixes * n, a.n_radial, a.n_channels, a.n_radial,
-                            model.n_channels, model.radial_width);
+      *table = add_matrices(transposed, a.n_species * n, model.n_functions, a.n_channels,
+                            model.n_functions, model.n_channels, model.functions_width);
   if (!table) return;
   const std::size_t size = static_cast<std::size_t>(n) * model.n_channels;
   for (int species = 0; species < a.n_species; species++) {
-    const std::size_t mix = a.n_mixes == 1 ? 0 : species;
-    elements[0][species].mix = table + mix * size * a.n_radial;
-    elements[0][species].mix_t = transposed + mix * size * model.radial_width;
+    elements[0][species].mix = table + species * size * model.n_functions;
+    elements[0][species].mix_t = transposed + species * size * model.functions_width;
   }
 }
 

@@ -40,6 +40,10 @@ template <typename T> class Tables {
   std::size_t n_learned() const { return used; }
 
   void prepare_species(int species);
+
+  /* Other elements for tables of the same sizes, in training. Empty without ZBL repulsion: charge, radius. */
+  void set_elements(const Numbers &reference_energies, const Numbers &charge,
+                    const Numbers &radius);
   double bytes() const;
   int vector_lanes() const { return lanes; }
   int message_channels() const { return parameters.architecture.message_channels; }
@@ -73,6 +77,7 @@ template <typename T> class Tables {
   void set_up_sizes();
   void add_density_gate();
   void add_radial_scale();
+  void add_radial_mix();
   void lay_out(Polynomials which);
   void lay_out_mix();
   void lay_out_message_density(int index);

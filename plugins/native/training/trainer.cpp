@@ -58,6 +58,12 @@ namespace {
       return n;
     }
 
+    void set_elements(const Numbers &reference_energies, const Numbers &charge,
+                      const Numbers &radius) override
+    {
+      tables.set_elements(reference_energies, charge, radius);
+    }
+
     void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
                   mlpot_result &result) override
     {

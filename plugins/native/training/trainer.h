@@ -29,6 +29,11 @@ class Trainer {
   virtual std::vector<double> polynomial_coefficients(int layer) const = 0;
   virtual std::size_t n_couplings(int layer) const = 0;
 
+  /* Elements of the next calls, as many as those that it was made for: energies in eV; charge and radius of the ZBL
+     repulsion, empty without it. Throws std::runtime_error. */
+  virtual void set_elements(const Numbers &reference_energies, const Numbers &charge,
+                            const Numbers &radius) = 0;
+
   /* Atomic energies, and dE/dr_ij into atoms.edge_gradients. Throws std::runtime_error. */
   virtual void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
                         mlpot_result &result) = 0;

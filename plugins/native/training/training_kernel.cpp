@@ -80,11 +80,11 @@ namespace MLPOT_ISA {
   {
     const auto &model = *task.model;
     const Workspace<Dual<T>> &work = *task.workspace;
-    const int width = model.radial_width, channels = model.n_channels;
+    const int width = model.functions_width, channels = model.n_channels;
     T *gradient = gradient_of(task, task.weights->mix);
     for (int g = 0; g < edges.n_groups; g++)
       for (int l = 0; l <= model.lmax; l++)
-        add_gradient<T>(model.n_radial, 2 * l + 1, channels,
+        add_gradient<T>(model.n_functions, 2 * l + 1, channels,
                         {density_of_group(model, g, work) + l * l * width, 1, width},
                         work.atomic_basis_adjoint + l * l * channels, channels,
                         gradient + mix_block(model, work.groups[g].species, l), channels);
