@@ -1,5 +1,7 @@
 """Optimizers: Muon for the linear maps of a potential, AdamW for its other weights.
 
+Elements that are absent from a batch do not move: neither maps of their own nor their other weights (`element_adamw`).
+
 Muon changes a linear map by the same amount along all of its singular directions; AdamW changes each of its elements by
 about the same amount. With Muon the loss falls several times faster, and at the same error on the training set the
 error on other structures is smaller (research/accuracy.md).
@@ -12,14 +14,15 @@ Liu et al., Muon is scalable for LLM training, arXiv 2502.16982, eq. 4: size of 
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from mlpot.config import OptimizationConfig
 from mlpot.model import Potential
-from mlpot.model.density import MessageDensity, SpeciesDensity
+from mlpot.model.density import MessageDensity, SharedDensity
+from mlpot.training.element_adamw import ElementAdamW
 
 STEP_SIZE: Final = 0.15
 """Root mean square of the elements of a step, at a learning rate of 1: somewhat below that of AdamW's steps."""
@@ -28,6 +31,8 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of an odd polynomial that moves singular values between 0 and 1 close to 1 when it is iterated."""
 
 _ITERATIONS = 5
+_ELONGATED = 3
+"""Ratio of columns and rows from which iterating on squares takes less time."""
 
 
 def make_optimizers(potential: Potential, settings: OptimizationConfig) -> list[torch.optim.Optimizer]:
@@ -42,9 +47,10 @@ def make_optimizers(potential: Potential, settings: OptimizationConfig) -> list[
     -------
     list of Optimizer
     """
-    maps = list(linear_maps(potential))
-    mapped = {id(weights) for weights in maps}
-    others = [weights for weights in potential.parameters() if weights.numel() and id(weights) not in mapped]
+    maps, shared = list(linear_maps(potential)), list(shared_maps(potential))
+    of_elements = dict(element_weights(potential)) if len(potential.atomic_numbers) > 1 else {}
+    known = {id(weights) for weights in (*maps, *shared, *of_elements)}
+    others = [weights for weights in potential.parameters() if weights.numel() and id(weights) not in known]
     adamw = torch.optim.AdamW(
         others,
         lr=settings.lr,
@@ -53,23 +59,55 @@ def make_optimizers(potential: Potential, settings: OptimizationConfig) -> list[
         amsgrad=settings.amsgrad,
         fused=True,
     )
-    return [Muon(maps, settings.lr, settings.momentum, settings.weight_decay), adamw]
+    optimizers = [Muon(maps, shared, settings.lr, settings.momentum, settings.weight_decay), adamw]
+    if of_elements:
+        optimizers.append(ElementAdamW(list(of_elements), list(of_elements.values()), settings))
+    return optimizers
 
 
 def linear_maps(potential: Potential) -> Iterator[nn.Parameter]:
     """Weights that are matrices, or several of them, between vectors of features; without empty ones."""
     layers: Any = potential.layers
     for layer in layers:
-        density = layer.density
-        if isinstance(density, SpeciesDensity):
-            yield density.mix
-        elif isinstance(density, MessageDensity):
-            yield density.radial
-            yield from density.mix
-        candidates = [layer.update, layer.skip, layer.message]
+        if isinstance(layer.density, MessageDensity):
+            yield layer.density.radial
         if layer.readout_hidden is not None:
-            candidates.append(layer.readout_hidden.weight)
-        yield from (weights for weights in candidates if weights.numel())
+            yield layer.readout_hidden.weight
+        if layer.embedding is None:
+            yield from _maps_by_element(layer)
+
+
+def shared_maps(potential: Potential) -> Iterator[nn.Parameter]:
+    """Mixtures of matrices ``(rank, ..., n_in, n_out)``: linear maps of the products of embedding and features."""
+    layers: Any = potential.layers
+    for layer in layers:
+        if layer.embedding is not None:
+            yield from _maps_by_element(layer)
+
+
+def _maps_by_element(layer: Any) -> Iterator[nn.Parameter]:  # noqa: ANN401  # a Layer
+    density = layer.density
+    if isinstance(density, MessageDensity):
+        yield from density.mix
+    else:
+        yield density.mix
+    if isinstance(density, SharedDensity):
+        yield density.radial
+    yield from (weights for weights in (layer.update, layer.skip, layer.message) if weights.numel())
+
+
+def element_weights(potential: Potential) -> Iterator[tuple[nn.Parameter, int]]:
+    """Weights other than linear maps of which each element has its own, and their axis of elements."""
+    layers: Any = potential.layers
+    for layer in layers:
+        if layer.message_embedding.numel():
+            yield layer.message_embedding, 0
+        if layer.embedding is None:
+            yield from ((coupling.weights, 1) for coupling in layer.contraction.couplings)
+        else:
+            yield layer.embedding, 0
+        if isinstance(layer.density, SharedDensity):
+            yield layer.density.embedding, 0
 
 
 class Muon(torch.optim.Optimizer):
@@ -77,8 +115,10 @@ class Muon(torch.optim.Optimizer):
 
     Parameters
     ----------
-    parameters : sequence of (..., n_rows, n_columns)
-        Each matrix is treated on its own.
+    maps : sequence of (..., n_rows, n_columns)
+        Each matrix is treated on its own; those whose gradient is zero do not move.
+    shared : sequence of (rank, ..., n_rows, n_columns)
+        Matrices of equal indices but the first are treated as one, of ``rank n_rows`` rows.
     lr : float
     momentum : float
         Decay of the running sum of the gradients.
@@ -86,41 +126,76 @@ class Muon(torch.optim.Optimizer):
         Decoupled, as in AdamW.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(
+        self,
+        maps: Sequence[nn.Parameter],
+        shared: Sequence[nn.Parameter],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> None:
+        groups = [{"params": list(maps), "shared": False}, {"params": list(shared), "shared": True}]
+        super().__init__(
+            [group for group in groups if group["params"]],
+            {"lr": lr, "momentum": momentum, "weight_decay": weight_decay},
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Take a step; parameters without a gradient do not change."""
+        """Take a step; matrices without a gradient do not change."""
+        shapes: dict[tuple[int, ...], list[_Momentum]] = {}
         for group in self.param_groups:
-            shapes: dict[tuple[int, ...], list[nn.Parameter]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    shapes.setdefault(tuple(parameter.shape[-2:]), []).append(parameter)
-            for shape, parameters in shapes.items():
-                self._move(parameters, shape, group)
+                    momentum = self._momentum(parameter, group)
+                    shapes.setdefault(tuple(momentum.ahead.shape[1:]), []).append(momentum)
+        for momenta in shapes.values():
+            directions = orthogonalized(torch.cat([momentum.ahead for momentum in momenta]))
+            sizes = [len(momentum.ahead) for momentum in momenta]
+            for momentum, steps in zip(momenta, directions.split(sizes), strict=True):
+                _move(momentum, steps)
 
-    def _move(self, parameters: Sequence[nn.Parameter], shape: tuple[int, ...], group: dict[str, Any]) -> None:
-        """Move all matrices of one shape."""
-        directions = orthogonalized(torch.cat([self._momentum(one, group).view(-1, *shape) for one in parameters]))
-        first = 0
-        for parameter in parameters:
-            n_matrices = math.prod(parameter.shape[:-2])
-            parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-            step = directions[first : first + n_matrices].view_as(parameter)
-            parameter.add_(step, alpha=-group["lr"] * STEP_SIZE * math.sqrt(max(shape)))
-            first += n_matrices
-
-    def _momentum(self, parameter: nn.Parameter, group: dict[str, Any]) -> Tensor:
-        """Momentum one step ahead (Nesterov)."""
-        state, gradient = self.state[parameter], parameter.grad
-        if gradient is None:
-            raise RuntimeError("a parameter without a gradient has no momentum")
+    def _momentum(self, parameter: nn.Parameter, group: dict[str, Any]) -> "_Momentum":
+        state, shared = self.state[parameter], group["shared"]
+        gradient = as_matrices(parameter.grad, shared)
         if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(parameter)
+            state["momentum"] = torch.zeros_like(gradient)
         momentum: Tensor = state["momentum"]
-        momentum.mul_(group["momentum"]).add_(gradient)
-        return gradient.add(momentum, alpha=group["momentum"])
+        moving: slice | Tensor = slice(None)
+        if not shared and len(gradient) > 1:
+            nonzero = gradient.abs().amax((1, 2)) > 0.0
+            moving = slice(None) if bool(nonzero.all()) else nonzero
+        momentum[moving] = momentum[moving].mul_(group["momentum"]).add_(gradient[moving])
+        return _Momentum(parameter, group, moving, gradient[moving].add(momentum[moving], alpha=group["momentum"]))
+
+
+class _Momentum(NamedTuple):
+    """Momentum of the matrices of a parameter that move, one step ahead (Nesterov)."""
+
+    parameter: nn.Parameter
+    group: dict[str, Any]
+    moving: slice | Tensor
+    ahead: Tensor
+
+
+def _move(momentum: _Momentum, steps: Tensor) -> None:
+    parameter, group = momentum.parameter, momentum.group
+    rate = group["lr"] * STEP_SIZE * math.sqrt(max(steps.shape[1:]))
+    decay = 1.0 - group["lr"] * group["weight_decay"]
+    if group["shared"]:
+        rank, *between, n_rows, n_columns = parameter.shape
+        own = steps.view(*between, rank, n_rows, n_columns).movedim(-3, 0)
+        parameter.mul_(decay).add_(own, alpha=-rate)
+    else:
+        values = as_matrices(parameter, shared=False)
+        values[momentum.moving] = values[momentum.moving].mul(decay).add_(steps, alpha=-rate)
+
+
+def as_matrices(weights: Tensor, shared: bool) -> Tensor:
+    """Weights as matrices ``(n, n_rows, n_columns)``: each its own, or those of all mixtures below each other."""
+    if shared:
+        weights = weights.movedim(0, -3).flatten(-3, -2)
+    return weights.reshape(-1, *weights.shape[-2:])
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
@@ -130,8 +205,27 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     # in two steps: squares of small gradients underflow
     result = result / result.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(matrices.dtype).tiny)
     result = result / result.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
+    result = _by_squares(result) if result.size(2) >= _ELONGATED * result.size(1) else _by_products(result)
+    return result if wide else result.transpose(1, 2)
+
+
+def _by_products(matrices: Tensor) -> Tensor:
+    """Iterate the polynomial on wide matrices."""
     linear, cubic, quintic = _QUINTIC
     for _ in range(_ITERATIONS):
-        square = result @ result.transpose(1, 2)
-        result = linear * result + torch.baddbmm(cubic * square, square, square, alpha=quintic) @ result
-    return result if wide else result.transpose(1, 2)
+        square = matrices @ matrices.transpose(1, 2)
+        matrices = linear * matrices + torch.baddbmm(cubic * square, square, square, alpha=quintic) @ matrices
+    return matrices
+
+
+def _by_squares(matrices: Tensor) -> Tensor:
+    """Iterate the polynomial on the squares of very wide matrices, which are small: the factors of all commute."""
+    linear, cubic, quintic = _QUINTIC
+    square = matrices @ matrices.transpose(1, 2)
+    one = torch.eye(square.size(1), dtype=square.dtype, device=square.device)
+    product = one.expand_as(square)
+    for _ in range(_ITERATIONS):
+        factor = torch.baddbmm(cubic * square + linear * one, square, square, alpha=quintic)
+        product = factor @ product
+        square = factor @ square @ factor
+    return product @ matrices

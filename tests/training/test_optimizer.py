@@ -32,7 +32,7 @@ def test_several_matrices_of_several_parameters_are_moved_each_on_its_own():
     alone = nn.Parameter(torch.zeros(8, 10, dtype=torch.float64))
     stacked.grad = torch.randn(2, 8, 10, generator=generator, dtype=torch.float64)
     alone.grad = stacked.grad[1].clone()
-    Muon([stacked, alone], lr=0.5, momentum=0.9, weight_decay=0.0).step()
+    Muon([stacked, alone], [], lr=0.5, momentum=0.9, weight_decay=0.0).step()
     expected = -0.5 * STEP_SIZE * 10**0.5 * orthogonalized(stacked.grad)
     torch.testing.assert_close(stacked.detach(), expected, rtol=1e-12, atol=0.0)
     torch.testing.assert_close(alone.detach(), expected[1], rtol=1e-12, atol=0.0)
@@ -51,7 +51,7 @@ def test_it_finds_the_minimum_of_a_least_squares_problem():
     generator = torch.Generator().manual_seed(3)
     inputs, wanted = (torch.randn(30, 8, generator=generator, dtype=torch.float64) for _ in range(2))
     weights = nn.Parameter(torch.zeros(8, 8, dtype=torch.float64))
-    optimizer = Muon([weights], lr=1.0, momentum=0.95, weight_decay=0.0)
+    optimizer = Muon([weights], [], lr=1.0, momentum=0.95, weight_decay=0.0)
     best = (inputs @ torch.linalg.lstsq(inputs, wanted).solution - wanted).square().sum()
     for step in range(300):
         optimizer.param_groups[0]["lr"] = 0.5 * (1.0 - step / 300) ** 2
