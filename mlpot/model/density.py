@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mlpot.config import ModelConfig
 from mlpot.model.clebsch_gordan import wigner_3j
 from mlpot.model.edges import EdgeFeatures, pad
-from mlpot.model.species_linear import initial_embedding, map_by_element, weights_of
+from mlpot.model.species_linear import initial_embedding, map_by_element
 
 
 class SpeciesDensity(nn.Module):
@@ -57,10 +57,6 @@ class SpeciesDensity(nn.Module):
         weights = (self.mix * self.degree_scale).index_select(1, present).transpose(1, 2).flatten(2, 3)
         return mix_degrees(density, weights, species[: edges.n_centers], None)
 
-    def species_mix(self, species: Tensor, embedding: Tensor | None) -> Tensor:
-        """Weights of the pairs of some elements ``(n, n, l, n_radial, n_channels)``, centers first."""
-        return (self.mix * self.degree_scale).index_select(0, species).index_select(1, species)
-
 
 class SharedDensity(nn.Module):
     """Density of all neighbors, in radial functions of their elements: A ``((lmax + 1)^2, n_centers, n_channels)``.
@@ -85,12 +81,6 @@ class SharedDensity(nn.Module):
         radial = map_by_element(edges.radial, self.radial, species[edges.neighbor], self.embedding)
         density = pad(edges.harmonics, edges).transpose(1, 2) @ pad(radial * self.norm, edges)
         return mix_degrees(density, self.mix * self.degree_scale, species[: edges.n_centers], embedding)
-
-    def species_mix(self, species: Tensor, embedding: Tensor | None) -> Tensor:
-        """Weights of the pairs of some elements ``(n, n, l, n_radial, n_channels)``, centers first."""
-        radial = weights_of(self.radial, self.embedding, species)
-        mix = weights_of(self.mix * self.degree_scale, embedding, species)
-        return radial[None, :, None] @ mix[:, None]
 
 
 class MessageDensity(nn.Module):

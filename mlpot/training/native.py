@@ -119,11 +119,10 @@ class NativeDerivatives:
     def _trainer(self, n_species: int, potential: Potential) -> Any:  # noqa: ANN401  # compiled
         """Kernels for a number of elements; kept, as few different numbers occur."""
         if n_species not in self._trainers:
-            config = potential.config.model_copy(update={"species_embedding": None})
-            numbers = list(range(1, n_species + 1))
+            numbers, energies = list(range(1, n_species + 1)), [0.0] * n_species
             with torch.random.fork_rng(devices=[]):
                 stand_in = Potential(
-                    config, numbers, [0.0] * n_species, potential.energy_scale, potential.average_neighbors
+                    potential.config, numbers, energies, potential.energy_scale, potential.average_neighbors
                 )
             self._trainers[n_species] = self._make_trainer(_description(stand_in), plain_tensors(stand_in))
         return self._trainers[n_species]

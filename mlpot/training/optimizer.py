@@ -143,17 +143,14 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Take a step; matrices without a gradient do not change."""
-        shapes: dict[tuple[int, ...], list[_Momentum]] = {}
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    momentum = self._momentum(parameter, group)
-                    shapes.setdefault(tuple(momentum.ahead.shape[1:]), []).append(momentum)
-        for momenta in shapes.values():
-            directions = orthogonalized(torch.cat([momentum.ahead for momentum in momenta]))
-            sizes = [len(momentum.ahead) for momentum in momenta]
-            for momentum, steps in zip(momenta, directions.split(sizes), strict=True):
-                _move(momentum, steps)
+        momenta = [
+            self._momentum(parameter, group)
+            for group in self.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        for momentum, steps in zip(momenta, orthogonalized([one.ahead for one in momenta]), strict=True):
+            _move(momentum, steps)
 
     def _momentum(self, parameter: nn.Parameter, group: dict[str, Any]) -> "_Momentum":
         state, shared = self.state[parameter], group["shared"]
@@ -198,34 +195,46 @@ def as_matrices(weights: Tensor, shared: bool) -> Tensor:
     return weights.reshape(-1, *weights.shape[-2:])
 
 
-def orthogonalized(matrices: Tensor) -> Tensor:
-    """Matrices ``(n, n_rows, n_columns)`` with their singular values brought close to 1, between about 0.7 and 1.2."""
-    wide = matrices.size(1) <= matrices.size(2)
-    result: Tensor = matrices if wide else matrices.transpose(1, 2)
-    # in two steps: squares of small gradients underflow
-    result = result / result.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(matrices.dtype).tiny)
-    result = result / result.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
-    result = _by_squares(result) if result.size(2) >= _ELONGATED * result.size(1) else _by_products(result)
-    return result if wide else result.transpose(1, 2)
+def orthogonalized(stacks: Sequence[Tensor]) -> list[Tensor]:
+    """Matrices, in stacks ``(n, n_rows, n_columns)``, with their singular values brought close to 1: 0.7 to 1.2."""
+    wide = [_normalized(stack if stack.size(1) <= stack.size(2) else stack.transpose(1, 2)) for stack in stacks]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, stack in enumerate(wide):
+        elongated = stack.size(2) >= _ELONGATED * stack.size(1)
+        groups.setdefault((stack.size(1),) if elongated else tuple(stack.shape[1:]), []).append(index)
+    results = list(wide)
+    for shape, indices in groups.items():
+        function = _through_squares if len(shape) == 1 else _iterated
+        for index, result in zip(indices, function([wide[index] for index in indices]), strict=True):
+            results[index] = result if stacks[index].size(1) <= stacks[index].size(2) else result.transpose(1, 2)
+    return results
 
 
-def _by_products(matrices: Tensor) -> Tensor:
-    """Iterate the polynomial on wide matrices."""
+def _normalized(matrices: Tensor) -> Tensor:
+    """Divide by the Frobenius norm, in two steps: squares of small gradients underflow."""
+    result = matrices / matrices.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(matrices.dtype).tiny)
+    return result / result.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
+
+
+def _iterated(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Iterate the polynomial on wide matrices of one shape."""
     linear, cubic, quintic = _QUINTIC
+    matrices = torch.cat(list(stacks))
     for _ in range(_ITERATIONS):
         square = matrices @ matrices.transpose(1, 2)
         matrices = linear * matrices + torch.baddbmm(cubic * square, square, square, alpha=quintic) @ matrices
-    return matrices
+    return matrices.split([len(stack) for stack in stacks])
 
 
-def _by_squares(matrices: Tensor) -> Tensor:
-    """Iterate the polynomial on the squares of very wide matrices, which are small: the factors of all commute."""
+def _through_squares(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Iterate on the squares of elongated matrices with equal numbers of rows: they are small, and all factors commute."""
     linear, cubic, quintic = _QUINTIC
-    square = matrices @ matrices.transpose(1, 2)
+    square = torch.cat([stack @ stack.transpose(1, 2) for stack in stacks])
     one = torch.eye(square.size(1), dtype=square.dtype, device=square.device)
     product = one.expand_as(square)
     for _ in range(_ITERATIONS):
         factor = torch.baddbmm(cubic * square + linear * one, square, square, alpha=quintic)
         product = factor @ product
         square = factor @ square @ factor
-    return product @ matrices
+    parts = product.split([len(stack) for stack in stacks])
+    return [part @ stack for part, stack in zip(parts, stacks, strict=True)]

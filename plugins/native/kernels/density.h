@@ -53,7 +53,7 @@ namespace MLPOT_ISA {
       const Group group = work.groups[g];
       product<N>(model.n_harmonics(), group.count, radial_columns<N>(model),
                  {work.harmonics, work.capacity, 1, group.first},
-                 work.radial_rows + group.first * width, width, density_of_group(model, g, work),
+                 work.function_rows + group.first * width, width, density_of_group(model, g, work),
                  width);
     }
   }

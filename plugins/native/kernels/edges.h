@@ -12,6 +12,7 @@
 #include "kernels/harmonics.h"
 #include "kernels/kernel.h"
 #include "kernels/lanes.h"
+#include "kernels/matrix_product.h"
 #include "kernels/zbl.h"
 
 #include <cmath>
@@ -20,8 +21,9 @@ namespace mlpot {
 namespace MLPOT_ISA {
 
   struct Edges {
-    int n_groups, n_edges, n_filled;    // n_filled: with the empty ones
-    bool has_zbl;                       // some edge lies inside the ZBL switching radius
+    int n_species, n_groups;    // of the workspace: species_groups, groups
+    int n_edges, n_filled;      // n_filled: with the empty ones
+    bool has_zbl;               // some edge lies inside the ZBL switching radius
   };
 
   /* Neighbors inside the cutoff in the order of the list, into x, y, z, index, list_slot, from `first` on. Positions
@@ -85,14 +87,14 @@ namespace MLPOT_ISA {
       int &group = work.group_of[host.species[index[k]]];
       if (group < 0) {
         group = n_groups++;
-        work.groups[group] = {host.species[index[k]], 0, 0};
+        work.species_groups[group] = {host.species[index[k]], 0, 0};
       }
-      work.groups[group].count++;
+      work.species_groups[group].count++;
       work.order[k] = group;
     }
     for (int g = 0; g < n_groups; g++) {
-      work.groups[g].first = first;
-      first += work.groups[g].count;
+      work.species_groups[g].first = first;
+      first += work.species_groups[g].count;
     }
     return n_groups;
   }
@@ -105,7 +107,7 @@ namespace MLPOT_ISA {
     const int n_groups = find_groups(host, n, index, work);
     const double *x = work.x + work.capacity, *y = work.y + work.capacity,
                  *z = work.z + work.capacity;
-    for (int g = 0; g < n_groups; g++) work.group_of[g] = work.groups[g].first;
+    for (int g = 0; g < n_groups; g++) work.group_of[g] = work.species_groups[g].first;
     for (int k = 0; k < n; k++) {
       const int place = work.group_of[work.order[k]]++;
       work.x[place] = x[k];
@@ -126,8 +128,8 @@ namespace MLPOT_ISA {
     const int n = collect(host, center, model.cutoff, sorted ? work.capacity : 0, work);
     edges.n_edges = n;
     edges.n_filled = whole_vectors<N>(n);
-    edges.n_groups = sorted ? sort_by_species(host, n, work) : n > 0;
-    if (!sorted) work.groups[0] = {0, 0, n};
+    edges.n_species = sorted ? sort_by_species(host, n, work) : n > 0;
+    if (!sorted) work.species_groups[0] = {0, 0, n};
     fill_up(model.cutoff, n, edges.n_filled, work);
   }
 
@@ -326,10 +328,11 @@ namespace MLPOT_ISA {
         }
   }
 
-  /* R_f = sum_n W_fn b_n with the weights W of one species, and the derivatives, for FUNCTIONS of them at a vector of
+  /* R_f = sum_n W_nf b_n with the weights W of one species, and the derivatives, for FUNCTIONS of them at a vector of
      edges. */
   template <int FUNCTIONS, typename T>
-  inline void mix_functions(int n_radial, const T *weights, int f, int e, const Workspace<T> &work)
+  inline void mix_functions(int n_radial, const T *weights, int stride, int f, int e,
+                            const Workspace<T> &work)
   {
     Vector<T> values[FUNCTIONS] = {}, derivatives[FUNCTIONS] = {};
     for (int n = 0; n < n_radial; n++) {
@@ -337,8 +340,8 @@ namespace MLPOT_ISA {
       const Vector<T> derivative = load_anywhere(work.radial_derivative + n * work.capacity + e);
       MLPOT_UNROLL
       for (int k = 0; k < FUNCTIONS; k++) {
-        values[k] += weights[(f + k) * n_radial + n] * value;
-        derivatives[k] += weights[(f + k) * n_radial + n] * derivative;
+        values[k] += weights[n * stride + f + k] * value;
+        derivatives[k] += weights[n * stride + f + k] * derivative;
       }
     }
     MLPOT_UNROLL
@@ -348,42 +351,66 @@ namespace MLPOT_ISA {
     }
   }
 
-  /* Radial functions of the elements of the neighbors. All edges are one group afterwards: the last vector of a species
-     reaches into the next one, which is written later. */
-  template <typename T>
-  inline void mix_radial(const ModelTables<T> &model, Edges &edges, const Workspace<T> &work)
+  template <typename T> inline int mix_of_species(const ModelTables<T> &model, int species)
   {
-    constexpr int BLOCK = 4;
-    const int n_radial = model.n_radial, n_functions = model.n_functions;
-    for (int g = 0; g < edges.n_groups; g++) {
-      const Group group = work.groups[g];
-      const T *weights = model.radial_mix + group.species * n_functions * n_radial;
-      for (int e = group.first; e < group.first + group.count; e += Simd<T>::LANES) {
-        int f = 0;
-        for (; f + BLOCK <= n_functions; f += BLOCK)
-          mix_functions<BLOCK>(n_radial, weights, f, e, work);
-        for (; f < n_functions; f++) mix_functions<1>(n_radial, weights, f, e, work);
-      }
-    }
-    edges.n_groups = edges.n_edges > 0;
-    work.groups[0] = {0, 0, edges.n_edges};
+    return species * model.n_radial * model.functions_width;
   }
 
-  /* The functions of the first layer, in rows, too. */
+  /* Radial functions of the elements of the neighbors. The last vector of a species reaches into the next one, which is
+     written later. */
+  template <typename T>
+  inline void mix_radial(const ModelTables<T> &model, const Edges &edges, Workspace<T> &work)
+  {
+    constexpr int BLOCK = 4;
+    const int n_radial = model.n_radial, n = model.n_functions, stride = model.functions_width;
+    for (int g = 0; g < edges.n_species; g++) {
+      const Group group = work.species_groups[g];
+      const T *weights = model.radial_mix + mix_of_species(model, group.species);
+      for (int e = group.first; e < group.first + group.count; e += Simd<T>::LANES) {
+        int f = 0;
+        for (; f + BLOCK <= n; f += BLOCK)
+          mix_functions<BLOCK>(n_radial, weights, stride, f, e, work);
+        for (; f < n; f++) mix_functions<1>(n_radial, weights, stride, f, e, work);
+      }
+    }
+    to_rows(n, stride, edges.n_edges, work.mixed_radial, work.capacity, work.function_rows);
+    work.functions = work.mixed_radial;
+    work.function_derivatives = work.mixed_radial_derivative;
+  }
+
+  /* In training, rows suffice. */
+  template <typename T>
+  inline void mix_radial(const ModelTables<T> &model, const Edges &edges, Workspace<Dual<T>> &work)
+  {
+    const int width = model.radial_width, columns = model.functions_width;
+    to_rows(model.n_radial, width, edges.n_edges, work.radial, work.capacity, work.radial_rows);
+    for (int g = 0; g < edges.n_species; g++) {
+      const Group group = work.species_groups[g];
+      product<Dual<T>, false, T>(group.count, model.n_radial, columns,
+                                 {work.radial_rows + group.first * width, width, 1},
+                                 model.radial_mix + mix_of_species(model, group.species), columns,
+                                 work.function_rows + group.first * columns, columns);
+    }
+  }
+
+  /* Radial functions of the first layer, and the groups of edges that are summed apart: all of them are one group where
+     elements differ in their functions. */
   template <typename N>
   inline void prepare_functions(const ModelTables<Real<N>> &model, Edges &edges, Workspace<N> &work)
   {
+    if (model.radial_mix) {
+      mix_radial(model, edges, work);
+      work.groups = work.all_edges;
+      work.groups[0] = {0, 0, edges.n_edges};
+      edges.n_groups = edges.n_edges > 0;
+      return;
+    }
     work.functions = work.radial;
     work.function_derivatives = work.radial_derivative;
-    if constexpr (!Simd<N>::DUAL) {    // training has weights of pairs of elements
-      if (model.radial_mix) {
-        mix_radial(model, edges, work);
-        work.functions = work.mixed_radial;
-        work.function_derivatives = work.mixed_radial_derivative;
-      }
-    }
-    to_rows(model.n_functions, model.functions_width, edges.n_edges, work.functions, work.capacity,
-            work.radial_rows);
+    work.groups = work.species_groups;
+    edges.n_groups = edges.n_species;
+    to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
+            work.function_rows);
   }
 
   /* Computes all edge arrays of `center`, for the first layer or a later one; returns the ZBL energy. */

@@ -101,8 +101,8 @@ template <typename T> struct ModelTables {
   const double *reference_energies;    // [species], eV
   const double *charge, *radius;       // [species]: nuclear charge; A; null without ZBL repulsion
   const T *radial_scale;               // [radial]: prefactors of the Bessel functions
-  const T *radial_mix;    // [species][function][radial]; null: the functions are the basis
-  const T *hidden_to_energy;           // [hidden], eV
+  const T *radial_mix;          // [species][radial][function]; null: the functions are the basis
+  const T *hidden_to_energy;    // [hidden], eV
   LayerTables<T> layers[MAX_LAYERS];
 
   // shallow committees: energies of members, all but the last, minus their mean
@@ -138,7 +138,7 @@ struct Neighborhood {
   double *const *edge_gradients;    // [atom] -> [list slot][3]: dE/dr_ij is added; may be null
 };
 
-/* Edges to neighbors of one species, or all edges. */
+/* Edges to neighbors of one species; or all edges, as if of the first species. */
 struct Group {
   int species, first, count;
 };
@@ -172,25 +172,27 @@ template <typename N> struct MessageWorkspace {
 
 /* Temporary arrays for one center at a time. */
 template <typename N> struct Workspace {
-  int capacity;    // edges
-  Group *groups;
-  int *group_of;        // [species]
-  double *x, *y, *z;    // twice the capacity, as index and list_slot
+  int capacity;                         // edges
+  Group *species_groups, *all_edges;    // [species], one
+  Group *groups;                        // one of these: what is summed apart in the first layer
+  int *group_of;                        // [species]
+  double *x, *y, *z;                    // twice the capacity, as index and list_slot
   double *r, *zbl_derivative;
   double *radial_tangent;    // of r; duals only
   int *index, *order;
   int *list_slot;    // place in the neighbor list of the center
   N *ux, *uy, *uz, *inverse;
-  N *one_minus_x;                              // 1 - r / cutoff
-  N *harmonics;                                // [lm][edge]
-  N *radial, *radial_derivative;               // [radial][edge]
+  N *one_minus_x;                               // 1 - r / cutoff
+  N *harmonics;                                 // [lm][edge]
+  N *radial, *radial_derivative;                // [radial][edge]
   N *mixed_radial, *mixed_radial_derivative;    // [function][edge]; with radial_mix
   const N *functions, *function_derivatives;    // these, or the basis
-  N *radial_rows, *radial_derivative_rows;      // [edge][radial], [edge][function] in the first layer
-  N *harmonics_adjoint;                        // [lm][edge]
-  N *distance_adjoint;                         // [edge]
-  N *edge_gradients;                           // [mean, deviations][x, y, z][edge]
-  N *density;                                  // [group][lm][function]
+  N *radial_rows, *radial_derivative_rows;      // [edge][radial]
+  N *function_rows;                             // [edge][function]: of the first layer
+  N *harmonics_adjoint;                         // [lm][edge]
+  N *distance_adjoint;                          // [edge]
+  N *edge_gradients;                            // [mean, deviations][x, y, z][edge]
+  N *density;                                   // [group][lm][function]
   N *density_adjoint;                          // [mean, members][group][lm][function]; not of duals
   N *atomic_basis, *atomic_basis_adjoint;      // A: [lm][channel]
   N *product_basis, *product_basis_adjoint;    // B: [component][channel]

@@ -40,7 +40,8 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   used = 0;
   const std::size_t edges = capacity, harmonics = model.n_harmonics();
   const std::size_t channels = model.n_channels;
-  cut(view.groups, model.n_species);
+  cut(view.species_groups, model.n_species);
+  cut(view.all_edges, 1);
   cut(view.group_of, model.n_species);
   for (double **array : {&view.x, &view.y, &view.z}) cut(*array, 2 * edges);
   for (int **array : {&view.index, &view.list_slot}) cut(*array, 2 * edges);
@@ -53,7 +54,8 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.harmonics, &view.harmonics_adjoint}) cut(*array, harmonics * edges);
   for (N **array : {&view.radial, &view.radial_derivative}) cut(*array, model.n_radial * edges);
   for (N **array : {&view.radial_rows, &view.radial_derivative_rows})
-    cut(*array, edges * std::max(model.radial_width, model.functions_width));
+    cut(*array, edges * model.radial_width);
+  cut(view.function_rows, edges * model.functions_width);
   if (model.radial_mix)
     for (N **array : {&view.mixed_radial, &view.mixed_radial_derivative})
       cut(*array, model.n_functions * edges);

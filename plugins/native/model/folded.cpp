@@ -71,11 +71,11 @@ std::vector<Numbers> fold(const Parameters &parameters)
     const LayerParameters &layer = parameters.layers[index];
     if (index == 0) {
       const bool pairs = layer.radial_mix.empty();
+      if (!pairs) arrays.push_back(layer.radial_mix);
       const std::size_t rows = pairs ? a.n_radial : a.n_radial_functions;
       arrays.push_back(scaled_by_degree(pairs ? layer.species_mix : layer.function_mix, a,
                                         rows * a.n_channels, 1.0 / std::sqrt(a.average_neighbors)));
-    }
-    else
+    } else
       arrays.push_back(
           scaled_by_degree(layer.radial, a, (a.message_lmax + 1) * a.message_channels, 1.0));
     for (const Numbers &mix : layer.path_mix) arrays.push_back(mix);

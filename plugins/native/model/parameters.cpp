@@ -57,8 +57,8 @@ namespace {
     a.vector_correlation =
         a.n_layers > 1 && a.message_lmax > 0 ? integer(config, "vector_correlation") : 0;
     a.n_species = static_cast<int>(manifest.at("atomic_numbers").items().size());
-    a.embedding =
-        config.at("species_embedding").is_null() ? 0 : integer(config, "species_embedding");
+    a.embedding = config.at("species_embedding").is_null() ? 0
+                                                           : integer(config, "species_embedding");
     a.n_radial_functions = a.n_radial;
     if (a.embedding > 0 && !config.at("n_radial_functions").is_null())
       a.n_radial_functions = integer(config, "n_radial_functions");
@@ -266,18 +266,12 @@ namespace {
 const std::map<std::string, Limits> &architecture_limits()
 {
   static const std::map<std::string, Limits> limits = {
-      {"n_layers", {1, MAX_LAYERS}},
-      {"n_channels", {1, 1024}},
-      {"lmax", {0, MAX_DEGREES - 1}},
-      {"correlation", {1, 4}},
-      {"vector_correlation", {1, 4}},
-      {"n_radial", {1, 32}},
-      {"distance_transform", {0, 8}},
-      {"envelope_power", {3, 12}},
-      {"species_embedding", {1, 256}},
-      {"n_radial_functions", {1, 64}},
-      {"message_channels", {1, 256}},
-      {"message_lmax", {0, MAX_MESSAGE_DEGREES - 1}},
+      {"n_layers", {1, MAX_LAYERS}},   {"n_channels", {1, 1024}},
+      {"lmax", {0, MAX_DEGREES - 1}},  {"correlation", {1, 4}},
+      {"vector_correlation", {1, 4}},  {"n_radial", {1, 32}},
+      {"distance_transform", {0, 8}},  {"envelope_power", {3, 12}},
+      {"species_embedding", {1, 256}}, {"n_radial_functions", {1, 64}},
+      {"message_channels", {1, 256}},  {"message_lmax", {0, MAX_MESSAGE_DEGREES - 1}},
       {"readout_width", {1, 512}},
   };
   return limits;
@@ -292,10 +286,9 @@ void pair_weights(Parameters &parameters)
   for (int center = 0; center < n; center++)
     for (int neighbor = 0; neighbor < n; neighbor++)
       for (int l = 0; l < degrees; l++) {
-        const Numbers mix =
-            multiply(part(layer.radial_mix, neighbor, n),
-                     part(layer.function_mix, center * degrees + l, n * degrees), a.n_radial,
-                     functions, a.n_channels);
+        const Numbers mix = multiply(part(layer.radial_mix, neighbor, n),
+                                     part(layer.function_mix, center * degrees + l, n * degrees),
+                                     a.n_radial, functions, a.n_channels);
         layer.species_mix.insert(layer.species_mix.end(), mix.begin(), mix.end());
       }
   layer.radial_mix.clear();

@@ -48,10 +48,10 @@ struct CouplingBlock {
 };
 
 struct LayerParameters {
-  Numbers species_mix;              // first layer: [species][species of the neighbor][l][radial][channel]
-  Numbers radial_mix;               // or, with an embedding, [species of the neighbor][radial][function] ...
-  Numbers function_mix;             // ... and [species][l][function][channel]
-  Numbers radial;                   // later ones: [radial][l1][l2][message channel]
+  Numbers species_mix;     // first layer: [species][species of the neighbor][l][radial][channel]
+  Numbers radial_mix;      // or, with an embedding, [species of the neighbor][radial][function] ...
+  Numbers function_mix;    // ... and [species][l][function][channel]
+  Numbers radial;          // later ones: [radial][l1][l2][message channel]
   std::vector<Numbers> path_mix;    // [L] -> [species][path][message channel][channel]
   Numbers coupling;                 // Clebsch-Gordan: [L M path][l1 m1][l2 m2]
   std::vector<int> n_paths;         // [L]

@@ -25,7 +25,6 @@ Tables<T>::Tables(Parameters given, VectorWidths widths, Polynomials which) :
 {
   set_up_sizes();
   add_radial_scale();
-  add_radial_mix();
   couplings.resize(model.n_layers);
   elements.assign(model.n_layers, std::vector<ElementTables<T>>(model.n_species));
   if (model.n_layers > 1) add_density_gate();
@@ -90,24 +89,6 @@ template <typename T> void Tables<T>::add_radial_scale()
   for (int n = 1; n <= model.n_radial; n++)
     constants.back()[n - 1] = static_cast<T>(2.0 / n * std::sqrt(model.n_radial / squares));
   model.radial_scale = constants.back().data();
-}
-
-/* Transposed: a row of weights for each function. */
-template <typename T> void Tables<T>::add_radial_mix()
-{
-  const Architecture &a = parameters.architecture;
-  const Numbers &mix = parameters.layers[0].radial_mix;
-  if (mix.empty()) return;
-  constants.emplace_back(mix.size());
-  T *table = constants.back().data();
-  for (int species = 0; species < a.n_species; species++) {
-    const Numbers own =
-        transposed(part(mix, species, a.n_species), a.n_radial, a.n_radial_functions);
-    table = std::transform(own.begin(), own.end(), table, [](double value) {
-      return static_cast<T>(value);
-    });
-  }
-  model.radial_mix = constants.back().data();
 }
 
 template <typename T>
@@ -190,7 +171,14 @@ const T *Tables<T>::add_matrices(const T *&transposed, int n, int rows, int colu
 template <typename T> void Tables<T>::lay_out_mix()
 {
   const Architecture &a = parameters.architecture;
-  const int n = (model.radial_mix ? 1 : a.n_species) * (a.lmax + 1);
+  const bool pairs = parameters.layers[0].radial_mix.empty();
+  if (!pairs) {
+    const std::size_t rows = static_cast<std::size_t>(a.n_species) * a.n_radial;
+    model.radial_mix = add_table(rows * model.n_functions, rows * model.functions_width,
+                                 {{static_cast<int>(rows), model.n_functions, 0, model.n_functions,
+                                   1, used, model.functions_width, 1}});
+  }
+  const int n = (pairs ? a.n_species : 1) * (a.lmax + 1);
   const T *transposed,
       *table = add_matrices(transposed, a.n_species * n, model.n_functions, a.n_channels,
                             model.n_functions, model.n_channels, model.functions_width);

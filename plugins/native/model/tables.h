@@ -77,7 +77,6 @@ template <typename T> class Tables {
   void set_up_sizes();
   void add_density_gate();
   void add_radial_scale();
-  void add_radial_mix();
   void lay_out(Polynomials which);
   void lay_out_mix();
   void lay_out_message_density(int index);

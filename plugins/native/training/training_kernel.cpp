@@ -90,6 +90,29 @@ namespace MLPOT_ISA {
                         gradient + mix_block(model, work.groups[g].species, l), channels);
   }
 
+  /* Of the weights of radial functions. Adjoints of density and functions take the places of these. */
+  template <typename T>
+  void add_gradient_of_radial_mix(const Task<Dual<T>> &task, const Edges &edges)
+  {
+    const auto &model = *task.model;
+    const Workspace<Dual<T>> &work = *task.workspace;
+    const int width = model.functions_width, channels = model.n_channels;
+    T *gradient = gradient_of(task, model.radial_mix);
+    for (int l = 0; l <= model.lmax; l++)
+      product<Dual<T>, false, T>(
+          2 * l + 1, channels, width, {work.atomic_basis_adjoint + l * l * channels, channels, 1},
+          task.weights->mix_t + l * channels * width, width, work.density + l * l * width, width);
+    product<Dual<T>>(edges.n_edges, model.n_harmonics(), width, {work.harmonics, 1, work.capacity},
+                     work.density, width, work.function_rows, width);
+    for (int g = 0; g < edges.n_species; g++) {
+      const Group group = work.species_groups[g];
+      add_gradient<T>(model.n_radial, group.count, width,
+                      {work.radial_rows + group.first * model.radial_width, 1, model.radial_width},
+                      work.function_rows + group.first * width, width,
+                      gradient + mix_of_species(model, group.species), width);
+    }
+  }
+
   template <typename T> void add_gradient_of_path_mix(const Task<Dual<T>> &task)
   {
     const auto &model = *task.model;
@@ -176,9 +199,10 @@ namespace MLPOT_ISA {
     layer_outputs_adjoint(task, center, hidden);
     compute_atomic_basis_adjoint(task);
     add_gradients_of_linear_maps(task, hidden);
-    if (task.layer == 0)
+    if (task.layer == 0) {
       add_gradient_of_species_mix(task, edges);
-    else
+      if (task.model->radial_mix) add_gradient_of_radial_mix(task, edges);
+    } else
       message_density_gradients(task, edges);
   }
 
