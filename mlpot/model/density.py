@@ -9,7 +9,8 @@ neighbor list.
     messages  D_i[c, l1 m1, l2 m2] = 1/sqrt(Nbar) sum_j R_(l1 l2 c)(r_ij) Y_(l1 m1)(r_ij) x_j[c, l2 m2]
 
 The first is complete: each pair of elements has weights of its own. The second costs the same for any number of
-elements, which differ in the radial functions of neighbors. The third is coupled to components ``lm`` by Wigner 3j symbols after the sum, once per atom.
+elements, which differ in the radial functions of neighbors. The third is coupled to components ``lm`` by Wigner 3j
+symbols after the sum, once per atom.
 
 The weights of degree l are divided by ``sqrt(2 l + 1)``: each degree initially contributes the same variance, and
 functions that vary slowly with the angle are learned first, as those that vary slowly with the distance (`radial`).

@@ -48,7 +48,7 @@ def weights_of(weights: Tensor, embedding: Tensor | None, species: Tensor) -> Te
     if embedding is None:
         return weights.index_select(0, species)
     mixed = embedding.index_select(0, species) @ weights.flatten(1)
-    return mixed.view([species.numel()] + list(weights.shape[1:]))
+    return mixed.unflatten(1, weights.shape[1:])
 
 
 def map_by_element(values: Tensor, weights: Tensor, species: Tensor, embedding: Tensor | None = None) -> Tensor:

@@ -46,7 +46,7 @@ class ElementAdamW(torch.optim.Optimizer):
         values = self._rows(parameters)
         steps = self._step_of(values, gradients, present, self.state[parameters[0]])
         values.index_add_(0, present, steps, alpha=-self.param_groups[0]["lr"])
-        for parameter, axis, rows in zip(parameters, self._axes, values.split(self._widths, 1), strict=True):
+        for parameter, axis, rows in zip(parameters, self._axes, torch.split(values, self._widths, 1), strict=True):
             moved = parameter.movedim(axis, 0)
             moved.copy_(rows.reshape(moved.shape))
 
@@ -56,7 +56,7 @@ class ElementAdamW(torch.optim.Optimizer):
         return torch.cat(moved, 1)
 
     def _step_of(self, values: Tensor, gradients: Tensor, present: Tensor, state: dict[str, Any]) -> Tensor:
-        """Steps of the present elements at a learning rate of 1; updates their moments."""
+        """Update the moments of the present elements; their steps at a learning rate of 1."""
         if not state:
             state |= {name: torch.zeros_like(values) for name in ("mean", "square", "largest_square")}
             state["steps"] = torch.zeros_like(values[:, :1])
@@ -68,4 +68,5 @@ class ElementAdamW(torch.optim.Optimizer):
         for name, moment in (("steps", steps), ("mean", mean), ("square", square), ("largest_square", largest)):
             state[name][present] = moment
         scale = (largest if settings.amsgrad else square) / (1.0 - settings.betas[1] ** steps)
-        return mean / (1.0 - settings.betas[0] ** steps) / (scale.sqrt() + 1e-8) + settings.weight_decay * values[present]
+        step: Tensor = mean / (1.0 - settings.betas[0] ** steps) / (scale.sqrt() + 1e-8)
+        return step.add(values[present], alpha=settings.weight_decay)

@@ -64,10 +64,7 @@ def _element_weights(layer: Any, species: Tensor) -> dict[str, Tensor]:  # noqa:
     widths = [values[0].numel() for values in weights.values()]
     joined = torch.cat([values.flatten(1) for values in weights.values()], 1)
     parts = (layer.embedding.index_select(0, species) @ joined).split(widths, 1)
-    return {
-        name: part.view(-1, *values.shape[1:])
-        for (name, values), part in zip(weights.items(), parts, strict=True)
-    }
+    return {name: part.view(-1, *values.shape[1:]) for (name, values), part in zip(weights.items(), parts, strict=True)}
 
 
 def _density_tables(layer: Any, weights: Mapping[str, Tensor], species: Tensor) -> list[Tensor]:  # noqa: ANN401

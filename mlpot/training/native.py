@@ -166,7 +166,7 @@ class _Batch(NamedTuple):
     rows: Rows
 
     def prepared(self) -> Any:  # noqa: ANN401  # compiled
-        """The trainer with the elements of this batch."""
+        """Give the trainer the elements of this batch, and return it."""
         self.trainer.set_elements(*(values.tolist() for values in self.elements))
         return self.trainer
 

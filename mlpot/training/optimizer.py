@@ -144,7 +144,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Take a step; matrices without a gradient do not change."""
         momenta = [
-            self._momentum(parameter, group)
+            self._momentum(parameter, parameter.grad, group)
             for group in self.param_groups
             for parameter in group["params"]
             if parameter.grad is not None
@@ -152,9 +152,9 @@ class Muon(torch.optim.Optimizer):
         for momentum, steps in zip(momenta, orthogonalized([one.ahead for one in momenta]), strict=True):
             _move(momentum, steps)
 
-    def _momentum(self, parameter: nn.Parameter, group: dict[str, Any]) -> "_Momentum":
+    def _momentum(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> "_Momentum":
         state, shared = self.state[parameter], group["shared"]
-        gradient = as_matrices(parameter.grad, shared)
+        gradient = as_matrices(gradient, shared)
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(gradient)
         momentum: Tensor = state["momentum"]
@@ -213,7 +213,8 @@ def orthogonalized(stacks: Sequence[Tensor]) -> list[Tensor]:
 def _normalized(matrices: Tensor) -> Tensor:
     """Divide by the Frobenius norm, in two steps: squares of small gradients underflow."""
     result = matrices / matrices.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(matrices.dtype).tiny)
-    return result / result.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
+    normalized: Tensor = result / result.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
+    return normalized
 
 
 def _iterated(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -223,11 +224,11 @@ def _iterated(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
     for _ in range(_ITERATIONS):
         square = matrices @ matrices.transpose(1, 2)
         matrices = linear * matrices + torch.baddbmm(cubic * square, square, square, alpha=quintic) @ matrices
-    return matrices.split([len(stack) for stack in stacks])
+    return torch.split(matrices, [len(stack) for stack in stacks])
 
 
 def _through_squares(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Iterate on the squares of elongated matrices with equal numbers of rows: they are small, and all factors commute."""
+    """Iterate on the squares of elongated matrices of equal numbers of rows: they are small, and factors commute."""
     linear, cubic, quintic = _QUINTIC
     square = torch.cat([stack @ stack.transpose(1, 2) for stack in stacks])
     one = torch.eye(square.size(1), dtype=square.dtype, device=square.device)
@@ -236,5 +237,5 @@ def _through_squares(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
         factor = torch.baddbmm(cubic * square + linear * one, square, square, alpha=quintic)
         product = factor @ product
         square = factor @ square @ factor
-    parts = product.split([len(stack) for stack in stacks])
+    parts = torch.split(product, [len(stack) for stack in stacks])
     return [part @ stack for part, stack in zip(parts, stacks, strict=True)]

@@ -39,8 +39,34 @@ def test_several_matrices_of_several_parameters_are_moved_each_on_its_own():
     assert stacked.detach().square().mean().sqrt().item() == pytest.approx(0.5 * STEP_SIZE, rel=0.2)
 
 
-def test_every_weight_has_one_optimizer():
-    potential = random_potential(n_layers=2)
+def test_matrices_without_a_gradient_rest():
+    generator = torch.Generator().manual_seed(4)
+    weights = nn.Parameter(torch.randn(3, 4, 5, generator=generator))
+    optimizer = Muon([weights], [], lr=0.1, momentum=0.9, weight_decay=0.1)
+    weights.grad = torch.randn(weights.shape, generator=generator)
+    optimizer.step()
+    before = weights.detach().clone()
+    weights.grad[1] = 0.0
+    optimizer.step()
+    moved = (weights.detach() - before).abs().amax((1, 2))
+    assert moved[1] == 0.0
+    assert moved[[0, 2]].min() > 0.0
+
+
+def test_matrices_of_all_mixtures_are_one_map():
+    generator = torch.Generator().manual_seed(5)
+    shared = nn.Parameter(torch.zeros(3, 2, 4, 5, dtype=torch.float64))
+    shared.grad = torch.randn(shared.shape, generator=generator, dtype=torch.float64)
+    Muon([], [shared], lr=1.0, momentum=0.0, weight_decay=0.0).step()
+    for degree in range(2):
+        joined = shared.grad[:, degree].reshape(1, 12, 5)
+        expected = -STEP_SIZE * 12**0.5 * orthogonalized([joined])[0].view(3, 4, 5)
+        torch.testing.assert_close(shared.detach()[:, degree], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("embedding", [None, 2])
+def test_every_weight_has_one_optimizer(embedding):
+    potential = random_potential(n_layers=2, species_embedding=embedding)
     optimizers = make_optimizers(potential, OptimizationConfig())
     moved = [id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
     assert sorted(moved) == sorted(id(p) for p in potential.parameters() if p.numel())

@@ -12,19 +12,13 @@
 #include "kernels/harmonics.h"
 #include "kernels/kernel.h"
 #include "kernels/lanes.h"
-#include "kernels/matrix_product.h"
+#include "kernels/radial_functions.h"
 #include "kernels/zbl.h"
 
 #include <cmath>
 
 namespace mlpot {
 namespace MLPOT_ISA {
-
-  struct Edges {
-    int n_species, n_groups;    // of the workspace: species_groups, groups
-    int n_edges, n_filled;      // n_filled: with the empty ones
-    bool has_zbl;               // some edge lies inside the ZBL switching radius
-  };
 
   /* Neighbors inside the cutoff in the order of the list, into x, y, z, index, list_slot, from `first` on. Positions
      that are not finite are kept, so that they show in the result. */
@@ -129,6 +123,7 @@ namespace MLPOT_ISA {
     edges.n_edges = n;
     edges.n_filled = whole_vectors<N>(n);
     edges.n_species = sorted ? sort_by_species(host, n, work) : n > 0;
+    edges.n_groups = edges.n_species;
     if (!sorted) work.species_groups[0] = {0, 0, n};
     fill_up(model.cutoff, n, edges.n_filled, work);
   }
@@ -172,70 +167,6 @@ namespace MLPOT_ISA {
       put(work.uz, e, rounded<T>(uz, (v[2] - uz * radial_tangent) * inverse));
       put(work.inverse, e, rounded<T>(inverse, -radial_tangent * inverse * inverse));
       put(work.one_minus_x, e, rounded<T>((cutoff - r) / cutoff, -radial_tangent / cutoff));
-    }
-  }
-
-  /* sin and cos of t in [0, pi]: Taylor series around pi/2. */
-  template <typename T, typename V> inline void sine_and_cosine(V t, V &sine, V &cosine)
-  {
-    constexpr int TERMS = sizeof(T) == 4 ? 6 : 11;
-    const V y = t - T(1.57079632679489661923), minus = T(0) - y * y;
-    V even = V{} + T(1), odd = V{} + T(1);
-    for (int k = TERMS; k > 0; k--) {
-      even = T(1) + even * minus * T(1.0 / ((2 * k - 1) * (2 * k)));
-      odd = T(1) + odd * minus * T(1.0 / ((2 * k) * (2 * k + 1)));
-    }
-    sine = even;
-    cosine = T(0) - y * odd;
-  }
-
-  /* Envelope at distance (1 - u) cutoff, which is u^3 sum_(k < p) (k+1)(k+2)/2 (1-u)^k, and its
-     derivative with respect to (1 - u). Exact near the cutoff, where the usual form cancels. */
-  template <typename T, typename V> inline void envelope(int p, V u, V &value, V &derivative)
-  {
-    const V x = T(1) - u;
-    V series = V{}, power = V{} + T(1);
-    for (int k = 0; k < p; k++) {
-      series += T(0.5 * (k + 1) * (k + 2)) * power;
-      if (k + 1 < p) power *= x;
-    }
-    value = u * u * u * series;
-    derivative = T(-0.5 * p * (p + 1) * (p + 2)) * power * u * u;
-  }
-
-  /* b_n = scale_n sin(n pi x) / r envelope with x = (1 + a) r / (cutoff + a r), and its derivative,
-     by the addition theorems. The argument is measured from the cutoff: sin(n pi x) = (-1)^(n+1) sin(n pi (1 - x)).
-     Training needs no derivative: tangents carry it. */
-  template <typename N>
-  inline void radial_functions(const ModelTables<Real<N>> &model, int n_edges, Workspace<N> &work)
-  {
-    using T = Real<N>;
-    using V = Vector<N>;
-    constexpr T PI = static_cast<T>(3.14159265358979323846);
-    const T inverse_cutoff = static_cast<T>(1.0 / model.cutoff),
-            distance_transform = model.distance_transform;
-    for (int e = 0; e < n_edges; e += Simd<N>::LANES) {
-      const V u = load(work.one_minus_x + e), inverse = load(work.inverse + e);
-      V sine, cosine, decay, decay_derivative;
-      const V shrunk = reciprocal<T>((T(1) + distance_transform) - distance_transform * u);
-      sine_and_cosine<T, V>(PI * (u * shrunk), sine, cosine);
-      envelope<T, V>(model.envelope_power, u, decay, decay_derivative);
-      const V factor = decay * inverse;
-      const V factor_derivative = (inverse_cutoff * decay_derivative - factor) * inverse;
-      const V wave =
-          ((T(1) + distance_transform) * PI * inverse_cutoff) * (shrunk * shrunk);    // pi dx/dr
-      V s = sine, c = T(0) - cosine;    // sin and cos of n pi x
-      cosine = c;
-      for (int n = 0; n < model.n_radial; n++) {
-        const T scale = model.radial_scale[n];
-        store<T>(work.radial + n * work.capacity + e, scale * s * factor);
-        if constexpr (!Simd<N>::DUAL)
-          store<T>(work.radial_derivative + n * work.capacity + e,
-                   scale * (T(n + 1) * (wave * c * factor) + s * factor_derivative));
-        const V next = s * cosine + c * sine;
-        c = c * cosine - s * sine;
-        s = next;
-      }
     }
   }
 
@@ -305,112 +236,6 @@ namespace MLPOT_ISA {
         all_harmonics<0>, all_harmonics<1>, all_harmonics<2>, all_harmonics<3>,
         all_harmonics<4>, all_harmonics<5>, all_harmonics<6>};
     OF_DEGREES[lmax](n_edges, work);
-  }
-
-  /* Transposes [radial][edge] to [edge][radial], in blocks of whole vectors. */
-  template <typename N>
-  inline void to_rows(int n_radial, int width, int n_edges, const N *columns, int capacity, N *rows)
-  {
-    using T = Real<N>;
-    constexpr int LANES = Simd<N>::LANES, PARTS = sizeof(N) / sizeof(T);
-    for (int part = 0; part < PARTS; part++)    // values, tangents
-      for (int e = 0; e < n_edges; e += LANES)
-        for (int n = 0; n < n_radial; n += LANES) {
-          const T *from = reinterpret_cast<const T *>(columns + n * capacity + e) + part * LANES;
-          T *to = reinterpret_cast<T *>(rows + e * width + n) + part * LANES;
-          Vector<T> block[LANES];
-          MLPOT_UNROLL
-          for (int k = 0; k < LANES; k++)
-            block[k] = n + k < n_radial ? load(from + PARTS * k * capacity) : Vector<T>{};
-          transpose<T>(block);
-          MLPOT_UNROLL
-          for (int k = 0; k < LANES; k++) store<T>(to + PARTS * k * width, block[k]);
-        }
-  }
-
-  /* R_f = sum_n W_nf b_n with the weights W of one species, and the derivatives, for FUNCTIONS of them at a vector of
-     edges. */
-  template <int FUNCTIONS, typename T>
-  inline void mix_functions(int n_radial, const T *weights, int stride, int f, int e,
-                            const Workspace<T> &work)
-  {
-    Vector<T> values[FUNCTIONS] = {}, derivatives[FUNCTIONS] = {};
-    for (int n = 0; n < n_radial; n++) {
-      const Vector<T> value = load_anywhere(work.radial + n * work.capacity + e);
-      const Vector<T> derivative = load_anywhere(work.radial_derivative + n * work.capacity + e);
-      MLPOT_UNROLL
-      for (int k = 0; k < FUNCTIONS; k++) {
-        values[k] += weights[n * stride + f + k] * value;
-        derivatives[k] += weights[n * stride + f + k] * derivative;
-      }
-    }
-    MLPOT_UNROLL
-    for (int k = 0; k < FUNCTIONS; k++) {
-      store_anywhere<T>(work.mixed_radial + (f + k) * work.capacity + e, values[k]);
-      store_anywhere<T>(work.mixed_radial_derivative + (f + k) * work.capacity + e, derivatives[k]);
-    }
-  }
-
-  template <typename T> inline int mix_of_species(const ModelTables<T> &model, int species)
-  {
-    return species * model.n_radial * model.functions_width;
-  }
-
-  /* Radial functions of the elements of the neighbors. The last vector of a species reaches into the next one, which is
-     written later. */
-  template <typename T>
-  inline void mix_radial(const ModelTables<T> &model, const Edges &edges, Workspace<T> &work)
-  {
-    constexpr int BLOCK = 4;
-    const int n_radial = model.n_radial, n = model.n_functions, stride = model.functions_width;
-    for (int g = 0; g < edges.n_species; g++) {
-      const Group group = work.species_groups[g];
-      const T *weights = model.radial_mix + mix_of_species(model, group.species);
-      for (int e = group.first; e < group.first + group.count; e += Simd<T>::LANES) {
-        int f = 0;
-        for (; f + BLOCK <= n; f += BLOCK)
-          mix_functions<BLOCK>(n_radial, weights, stride, f, e, work);
-        for (; f < n; f++) mix_functions<1>(n_radial, weights, stride, f, e, work);
-      }
-    }
-    to_rows(n, stride, edges.n_edges, work.mixed_radial, work.capacity, work.function_rows);
-    work.functions = work.mixed_radial;
-    work.function_derivatives = work.mixed_radial_derivative;
-  }
-
-  /* In training, rows suffice. */
-  template <typename T>
-  inline void mix_radial(const ModelTables<T> &model, const Edges &edges, Workspace<Dual<T>> &work)
-  {
-    const int width = model.radial_width, columns = model.functions_width;
-    to_rows(model.n_radial, width, edges.n_edges, work.radial, work.capacity, work.radial_rows);
-    for (int g = 0; g < edges.n_species; g++) {
-      const Group group = work.species_groups[g];
-      product<Dual<T>, false, T>(group.count, model.n_radial, columns,
-                                 {work.radial_rows + group.first * width, width, 1},
-                                 model.radial_mix + mix_of_species(model, group.species), columns,
-                                 work.function_rows + group.first * columns, columns);
-    }
-  }
-
-  /* Radial functions of the first layer, and the groups of edges that are summed apart: all of them are one group where
-     elements differ in their functions. */
-  template <typename N>
-  inline void prepare_functions(const ModelTables<Real<N>> &model, Edges &edges, Workspace<N> &work)
-  {
-    if (model.radial_mix) {
-      mix_radial(model, edges, work);
-      work.groups = work.all_edges;
-      work.groups[0] = {0, 0, edges.n_edges};
-      edges.n_groups = edges.n_edges > 0;
-      return;
-    }
-    work.functions = work.radial;
-    work.function_derivatives = work.radial_derivative;
-    work.groups = work.species_groups;
-    edges.n_groups = edges.n_species;
-    to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
-            work.function_rows);
   }
 
   /* Computes all edge arrays of `center`, for the first layer or a later one; returns the ZBL energy. */

@@ -143,6 +143,13 @@ struct Group {
   int species, first, count;
 };
 
+/* Edges of a center. */
+struct Edges {
+  int n_species, n_groups;    // of the workspace: species_groups, groups
+  int n_edges, n_filled;      // n_filled: with the empty ones
+  bool has_zbl;               // some edge lies inside the ZBL switching radius
+};
+
 /* Density gate of a center: f, and (df/dA) / A for its atomic basis A. */
 struct DensityGate {
   double factor, derivative;
