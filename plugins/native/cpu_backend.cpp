@@ -2,6 +2,7 @@
 
 #include "cpu_backend.h"
 
+#include "threads/center_order.h"
 #include "threads/thread_sums.h"
 
 #include <algorithm>
@@ -32,7 +33,7 @@ CpuBackend<N>::CpuBackend(Models members, const ModelTables<Real<N>> *side_by_si
     message_channels(message_channels),
     n_deviations(this->members.size() > 1 ? static_cast<int>(this->members.size()) - 1
                                           : model.n_deviations),
-    pool(pool), kernel(kernel), lanes(widths.lanes), workspaces(pool.size()), touched(pool.size())
+    pool(pool), kernel(kernel), lanes(widths.lanes), workspaces(pool.size()), touched(pool.size()), orders(pool.size())
 {
   adjoints.of_thread.resize(pool.size());
   deviation_adjoints.of_thread.resize(pool.size());
@@ -177,7 +178,11 @@ void CpuBackend<N>::run_layer(int layer, Pass pass, const NativeAtoms &host, con
     task.first = part_of(atoms.n_centers, thread, pool.size());
     task.last = part_of(atoms.n_centers, thread + 1, pool.size());
     task.workspace = &workspaces[thread].view;
-    if (layer == 0 && pass != Pass::Backward) touched.find(thread, atoms);
+    if (layer == 0 && pass != Pass::Backward) {
+      touched.find(thread, atoms);
+      find_order(atoms, task.first, task.last, model.n_species, orders[thread]);
+    }
+    if (!orders[thread].empty()) task.order = orders[thread].data();
     if (request.descriptors) task.descriptors = descriptors.data();
     if (model.n_layers > 1) {
       set_messages(task, thread, atoms.n_atoms);

@@ -62,6 +62,7 @@ template <typename N> class CpuBackend {
   std::vector<WorkspaceMemory<N>> workspaces;    // [thread]
 
   TouchedAtoms touched;
+  std::vector<std::vector<int>> orders;    // [thread]
 
   /* Adjoints of messages. Each thread adds to its own array; the first of these becomes the sum. `arrived` is that
      sum for the current layer, kept apart while the threads add the adjoints of the layer before. */

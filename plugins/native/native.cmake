@@ -57,6 +57,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/neighbors/strided_list.cpp"
   "${native_dir}/threads/thread_pool.cpp"
   "${native_dir}/threads/thread_sums.cpp"
+  "${native_dir}/threads/center_order.cpp"
   "${native_dir}/threads/touched_atoms.cpp"
   "${native_dir}/training/trainer.cpp"
   "${native_dir}/training/training_dispatch.cpp"

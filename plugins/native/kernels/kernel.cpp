@@ -67,7 +67,8 @@ namespace MLPOT_ISA {
   {
     const FlushSubnormals flush;
     Task<T> task = given;
-    for (int k = task.first; k < task.last; k++) {
+    for (int n = task.first; n < task.last; n++) {
+      const int k = task.order ? task.order[n - task.first] : n;
       const int center = task.neighborhood.centers[k];
       if (species_of(task, center) < 0) continue;
       set_weights(task, center);

@@ -277,6 +277,7 @@ template <typename N> struct Task {
   Pass pass;
   Neighborhood neighborhood;
   int first, last;
+  const int *order;    // [last - first]: the centers in the order of computation; null: as they are
 
   LayerState<N> state;
 

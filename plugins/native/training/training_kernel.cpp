@@ -210,7 +210,8 @@ namespace MLPOT_ISA {
   {
     const FlushSubnormals flush;
     Task<Dual<T>> task = given;
-    for (int k = task.first; k < task.last; k++) {
+    for (int n = task.first; n < task.last; n++) {
+      const int k = task.order ? task.order[n - task.first] : n;
       const int center = task.neighborhood.centers[k];
       set_weights(task, center);
       run_center(task, k, center);
