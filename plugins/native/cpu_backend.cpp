@@ -33,7 +33,8 @@ CpuBackend<N>::CpuBackend(Models members, const ModelTables<Real<N>> *side_by_si
     message_channels(message_channels),
     n_deviations(this->members.size() > 1 ? static_cast<int>(this->members.size()) - 1
                                           : model.n_deviations),
-    pool(pool), kernel(kernel), lanes(widths.lanes), workspaces(pool.size()), touched(pool.size()), orders(pool.size())
+    pool(pool), kernel(kernel), lanes(widths.lanes), workspaces(pool.size()), touched(pool.size()),
+    orders(pool.size())
 {
   adjoints.of_thread.resize(pool.size());
   deviation_adjoints.of_thread.resize(pool.size());

@@ -113,12 +113,12 @@ namespace MLPOT_ISA {
     return n_groups;
   }
 
-  /* Edges in one group, or in one for each species. */
+  /* Edges in one group, or in one for each species where they are summed or trained apart. */
   template <typename N>
   inline void find_edges(const ModelTables<Real<N>> &model, const Neighborhood &host, int center,
                          bool by_species, Edges &edges, const Workspace<N> &work)
   {
-    const bool sorted = by_species && model.n_species > 1;
+    const bool sorted = by_species && model.n_species > 1 && (Simd<N>::DUAL || !model.radial_mix);
     const int n = collect(host, center, model.cutoff, sorted ? work.capacity : 0, work);
     edges.n_edges = n;
     edges.n_filled = whole_vectors<N>(n);
@@ -253,10 +253,10 @@ namespace MLPOT_ISA {
     edges.has_zbl = false;
     const double energy = model.charge ? add_zbl(model, host, center, edges, work) : 0.0;
     if (is_first)
-      prepare_functions(model, edges, work);
+      prepare_functions(model, host.species, edges, work);
     else
-      to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
-              work.radial_rows);
+      transpose_array(model.n_radial, edges.n_edges, work.radial, work.capacity, work.radial_rows,
+                      model.radial_width);
     return energy;
   }
 

@@ -189,17 +189,17 @@ template <typename N> struct Workspace {
   int *index, *order;
   int *list_slot;    // place in the neighbor list of the center
   N *ux, *uy, *uz, *inverse;
-  N *one_minus_x;                               // 1 - r / cutoff
-  N *harmonics;                                 // [lm][edge]
-  N *radial, *radial_derivative;                // [radial][edge]
-  N *mixed_radial, *mixed_radial_derivative;    // [function][edge]; with radial_mix
-  const N *functions, *function_derivatives;    // these, or the basis
-  N *radial_rows, *radial_derivative_rows;      // [edge][radial]
-  N *function_rows;                             // [edge][function]: of the first layer
-  N *harmonics_adjoint;                         // [lm][edge]
-  N *distance_adjoint;                          // [edge]
-  N *edge_gradients;                            // [mean, deviations][x, y, z][edge]
-  N *density;                                   // [group][lm][function]
+  N *one_minus_x;                                 // 1 - r / cutoff
+  N *harmonics;                                   // [lm][edge]
+  N *radial, *radial_derivative;                  // [radial][edge]
+  N *mixed_radial, *mixed_radial_derivative;      // [function][edge]; with radial_mix
+  const N *functions, *function_derivatives;      // these, or the basis
+  N *radial_rows, *radial_derivative_rows;        // [edge][radial]
+  N *function_rows, *function_derivative_rows;    // [edge][function]; of the first layer
+  N *harmonics_adjoint;                           // [lm][edge]
+  N *distance_adjoint;                            // [edge]
+  N *edge_gradients;                              // [mean, deviations][x, y, z][edge]
+  N *density;                                     // [group][lm][function]
   N *density_adjoint;                          // [mean, members][group][lm][function]; not of duals
   N *atomic_basis, *atomic_basis_adjoint;      // A: [lm][channel]
   N *product_basis, *product_basis_adjoint;    // B: [component][channel]

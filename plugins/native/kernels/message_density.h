@@ -161,8 +161,8 @@ namespace MLPOT_ISA {
     const ModelTables<T> &model = *task.model;
     Workspace<T> &work = *task.workspace;
     const int n = edges.n_edges;
-    to_rows(model.n_radial, model.radial_width, n, work.radial_derivative, work.capacity,
-            work.radial_derivative_rows);
+    transpose_array(model.n_radial, n, work.radial_derivative, work.capacity,
+                    work.radial_derivative_rows, model.radial_width);
     for (int l1 = 0; l1 <= model.lmax; l1++)
       message_radials(model, model.layers[task.layer], l1, n, work.radial_derivative_rows,
                       work.messages.radial_derivative + l1 * work.capacity * pair_width(model));

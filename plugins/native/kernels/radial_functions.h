@@ -77,48 +77,26 @@ namespace MLPOT_ISA {
     }
   }
 
-  /* Transposes [radial][edge] to [edge][radial], in blocks of whole vectors. */
+  /* Transposes [row][column] to [column][row], in whole vectors: zeros follow the last row. */
   template <typename N>
-  inline void to_rows(int n_radial, int width, int n_edges, const N *columns, int capacity, N *rows)
+  inline void transpose_array(int n_rows, int n_columns, const N *array, int stride, N *result,
+                              int result_stride)
   {
     using T = Real<N>;
     constexpr int LANES = Simd<N>::LANES, PARTS = sizeof(N) / sizeof(T);
     for (int part = 0; part < PARTS; part++)    // values, tangents
-      for (int e = 0; e < n_edges; e += LANES)
-        for (int n = 0; n < n_radial; n += LANES) {
-          const T *from = reinterpret_cast<const T *>(columns + n * capacity + e) + part * LANES;
-          T *to = reinterpret_cast<T *>(rows + e * width + n) + part * LANES;
+      for (int column = 0; column < n_columns; column += LANES)
+        for (int row = 0; row < n_rows; row += LANES) {
+          const T *from = reinterpret_cast<const T *>(array + row * stride + column) + part * LANES;
+          T *to = reinterpret_cast<T *>(result + column * result_stride + row) + part * LANES;
           Vector<T> block[LANES];
           MLPOT_UNROLL
           for (int k = 0; k < LANES; k++)
-            block[k] = n + k < n_radial ? load(from + PARTS * k * capacity) : Vector<T>{};
+            block[k] = row + k < n_rows ? load(from + PARTS * k * stride) : Vector<T>{};
           transpose<T>(block);
           MLPOT_UNROLL
-          for (int k = 0; k < LANES; k++) store<T>(to + PARTS * k * width, block[k]);
+          for (int k = 0; k < LANES; k++) store<T>(to + PARTS * k * result_stride, block[k]);
         }
-  }
-
-  /* R_f = sum_n W_nf b_n with the weights W of one species, and the derivatives, for FUNCTIONS of them at a vector of
-     edges. */
-  template <int FUNCTIONS, typename T>
-  inline void mix_functions(int n_radial, const T *weights, int stride, int f, int e,
-                            const Workspace<T> &work)
-  {
-    Vector<T> values[FUNCTIONS] = {}, derivatives[FUNCTIONS] = {};
-    for (int n = 0; n < n_radial; n++) {
-      const Vector<T> value = load_anywhere(work.radial + n * work.capacity + e);
-      const Vector<T> derivative = load_anywhere(work.radial_derivative + n * work.capacity + e);
-      MLPOT_UNROLL
-      for (int k = 0; k < FUNCTIONS; k++) {
-        values[k] += weights[n * stride + f + k] * value;
-        derivatives[k] += weights[n * stride + f + k] * derivative;
-      }
-    }
-    MLPOT_UNROLL
-    for (int k = 0; k < FUNCTIONS; k++) {
-      store_anywhere<T>(work.mixed_radial + (f + k) * work.capacity + e, values[k]);
-      store_anywhere<T>(work.mixed_radial_derivative + (f + k) * work.capacity + e, derivatives[k]);
-    }
   }
 
   template <typename T> inline int mix_of_species(const ModelTables<T> &model, int species)
@@ -126,34 +104,49 @@ namespace MLPOT_ISA {
     return species * model.n_radial * model.functions_width;
   }
 
-  /* Radial functions of the elements of the neighbors. The last vector of a species reaches into the next one, which is
-     written later. */
+  /* Rows of R_f = sum_n W_nf b_n with the weights W of the species of each neighbor, and of the derivatives. */
   template <typename T>
-  inline void mix_radial(const ModelTables<T> &model, const Edges &edges, Workspace<T> &work)
+  inline void mixed_rows(const ModelTables<T> &model, const int *species, int n_edges,
+                         const Workspace<T> &work)
   {
-    constexpr int BLOCK = 4;
-    const int n_radial = model.n_radial, n = model.n_functions, stride = model.functions_width;
-    for (int g = 0; g < edges.n_species; g++) {
-      const Group group = work.species_groups[g];
-      const T *weights = model.radial_mix + mix_of_species(model, group.species);
-      for (int e = group.first; e < group.first + group.count; e += Simd<T>::LANES) {
-        int f = 0;
-        for (; f + BLOCK <= n; f += BLOCK)
-          mix_functions<BLOCK>(n_radial, weights, stride, f, e, work);
-        for (; f < n; f++) mix_functions<1>(n_radial, weights, stride, f, e, work);
+    const int columns = model.functions_width;
+    for (int e = 0; e < n_edges; e++) {
+      const T *weights = model.radial_mix + mix_of_species(model, species[work.index[e]]);
+      for (int f = 0; f < columns; f += Simd<T>::LANES) {
+        Vector<T> value = {}, derivative = {};
+        for (int n = 0; n < model.n_radial; n++) {
+          const Vector<T> weight = load(weights + n * columns + f);
+          value += work.radial[n * work.capacity + e] * weight;
+          derivative += work.radial_derivative[n * work.capacity + e] * weight;
+        }
+        store<T>(work.function_rows + e * columns + f, value);
+        store<T>(work.function_derivative_rows + e * columns + f, derivative);
       }
     }
-    to_rows(n, stride, edges.n_edges, work.mixed_radial, work.capacity, work.function_rows);
+  }
+
+  /* Radial functions of the elements of the neighbors. */
+  template <typename T>
+  inline void mix_radial(const ModelTables<T> &model, const int *species, const Edges &edges,
+                         Workspace<T> &work)
+  {
+    const int n = edges.n_edges, width = model.functions_width, stride = work.capacity;
+    mixed_rows(model, species, n, work);
+    transpose_array(n, model.n_functions, work.function_rows, width, work.mixed_radial, stride);
+    transpose_array(n, model.n_functions, work.function_derivative_rows, width,
+                    work.mixed_radial_derivative, stride);
     work.functions = work.mixed_radial;
     work.function_derivatives = work.mixed_radial_derivative;
   }
 
-  /* In training, rows suffice. */
+  /* In training rows suffice; edges are sorted by species. */
   template <typename T>
-  inline void mix_radial(const ModelTables<T> &model, const Edges &edges, Workspace<Dual<T>> &work)
+  inline void mix_radial(const ModelTables<T> &model, const int *, const Edges &edges,
+                         Workspace<Dual<T>> &work)
   {
     const int width = model.radial_width, columns = model.functions_width;
-    to_rows(model.n_radial, width, edges.n_edges, work.radial, work.capacity, work.radial_rows);
+    transpose_array(model.n_radial, edges.n_edges, work.radial, work.capacity, work.radial_rows,
+                    width);
     for (int g = 0; g < edges.n_species; g++) {
       const Group group = work.species_groups[g];
       product<Dual<T>, false, T>(group.count, model.n_radial, columns,
@@ -166,10 +159,11 @@ namespace MLPOT_ISA {
   /* Radial functions of the first layer, and the groups of edges that are summed apart: all of them are one group where
      elements differ in their functions. */
   template <typename N>
-  inline void prepare_functions(const ModelTables<Real<N>> &model, Edges &edges, Workspace<N> &work)
+  inline void prepare_functions(const ModelTables<Real<N>> &model, const int *species, Edges &edges,
+                                Workspace<N> &work)
   {
     if (model.radial_mix) {
-      mix_radial(model, edges, work);
+      mix_radial(model, species, edges, work);
       work.groups = work.all_edges;
       work.groups[0] = {0, 0, edges.n_edges};
       edges.n_groups = edges.n_edges > 0;
@@ -178,8 +172,8 @@ namespace MLPOT_ISA {
     work.functions = work.radial;
     work.function_derivatives = work.radial_derivative;
     work.groups = work.species_groups;
-    to_rows(model.n_radial, model.radial_width, edges.n_edges, work.radial, work.capacity,
-            work.function_rows);
+    transpose_array(model.n_radial, edges.n_edges, work.radial, work.capacity, work.function_rows,
+                    model.functions_width);
   }
 
 }    // namespace MLPOT_ISA

@@ -56,9 +56,11 @@ void WorkspaceMemory<N>::cut_all(const ModelTables<Real<N>> &model, int n_member
   for (N **array : {&view.radial_rows, &view.radial_derivative_rows})
     cut(*array, edges * model.radial_width);
   cut(view.function_rows, edges * model.functions_width);
-  if (model.radial_mix)
+  if (model.radial_mix) {
     for (N **array : {&view.mixed_radial, &view.mixed_radial_derivative})
-      cut(*array, model.n_functions * edges);
+      cut(*array, model.functions_width * edges);
+    cut(view.function_derivative_rows, edges * model.functions_width);
+  }
   const std::size_t groups = model.radial_mix ? 1 : model.n_species;
   cut(view.density, groups * harmonics * model.functions_width);
   for (N **array : {&view.atomic_basis, &view.atomic_basis_adjoint})
