@@ -54,7 +54,7 @@ def test_train(run_script, tmp_path):
 def test_train_keeps_the_width_of_the_preset(run_script, tmp_path):
     ase.io.write(tmp_path / "some.extxyz", silicon_structures(12))
     run_script(EXAMPLES / "train.py", "--data", "some.extxyz", "--epochs", 1, "--output", "run", folder=tmp_path)
-    preset = ModelSection(preset="fast").architecture()
+    preset = ModelSection(preset="fast").architecture(1)
     assert read_manifest(tmp_path / "run" / "model.pt").config == preset
 
 

@@ -168,7 +168,7 @@ def _training(config: LoopConfig, previous: Path | None, structures: Sequence[La
         return training
     manifest = read_manifest(previous)
     elements = sorted({int(number) for one in structures for number in one.atoms.numbers})
-    if elements != sorted(manifest.atomic_numbers) or manifest.config != settings.model.architecture():
+    if elements != sorted(manifest.atomic_numbers) or manifest.config != settings.model.architecture(len(elements)):
         return training
     changes: dict[str, Any] = {"init_from": previous, "lr": training.lr * settings.warm_lr}
     for name in ("epochs", "steps"):

@@ -7,7 +7,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -89,6 +89,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+SHARED_FROM: Final = 6
+"""Number of elements from which they share weights by default."""
+
+SHARED: Final = {"species_embedding": 16, "n_radial_functions": 16}
+
+
 class ModelSection(ModelConfig):
     """A preset, and the fields of `ModelConfig` that override it."""
 
@@ -106,9 +112,21 @@ class ModelSection(ModelConfig):
         preset = values.get("preset", "fast")
         return {**PRESETS.get(preset, {}), **values}
 
-    def architecture(self) -> ModelConfig:
-        """Return the architecture without the name of the preset."""
-        return ModelConfig(**self.model_dump(exclude={"preset"}))
+    species_embedding: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] | None = Field(  # type: ignore[assignment]
+        "auto",
+        description="share weights between elements: size of an element's embedding; null: each element, and each pair "
+        f"of them, has weights of its own; auto: {SHARED['species_embedding']}, with {SHARED['n_radial_functions']} "
+        f"radial functions, from {SHARED_FROM} elements on, else null",
+    )
+
+    def architecture(self, n_elements: int) -> ModelConfig:
+        """Return the architecture of a model of this number of elements."""
+        fields = self.model_dump(exclude={"preset"})
+        if self.species_embedding == "auto":
+            shared = SHARED if n_elements >= SHARED_FROM else {"species_embedding": None}
+            given = {} if self.n_radial_functions is None else {"n_radial_functions": self.n_radial_functions}
+            fields |= shared | given
+        return ModelConfig(**fields)
 
 
 def _as_list(value: object) -> object:

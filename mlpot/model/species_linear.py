@@ -47,8 +47,8 @@ def weights_of(weights: Tensor, embedding: Tensor | None, species: Tensor) -> Te
     """
     if embedding is None:
         return weights.index_select(0, species)
-    mixed = embedding.index_select(0, species) @ weights.flatten(1)
-    return mixed.unflatten(1, weights.shape[1:])
+    shape = [species.numel()] + list(weights.shape[1:])  # noqa: RUF005  # TorchScript
+    return (embedding.index_select(0, species) @ weights.flatten(1)).view(shape)
 
 
 def map_by_element(values: Tensor, weights: Tensor, species: Tensor, embedding: Tensor | None = None) -> Tensor:

@@ -145,7 +145,7 @@ def initial_potential(config: TrainConfig, setup: TrainingSetup, device: torch.d
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(member_seed(config.training))
         potential = Potential(
-            config.model.architecture(),
+            config.model.architecture(len(setup.atomic_numbers)),
             setup.atomic_numbers,
             setup.references.values.tolist(),
             energy_scale=setup.scale,
@@ -155,7 +155,7 @@ def initial_potential(config: TrainConfig, setup: TrainingSetup, device: torch.d
 
 
 def _pretrained(config: TrainConfig, atomic_numbers: Sequence[int], observer: TrainingObserver) -> Potential | None:
-    training, architecture = config.training, config.model.architecture()
+    training, architecture = config.training, config.model.architecture(len(atomic_numbers))
     if training.init_from is not None:
         return pretrained_potential(training.init_from, architecture, atomic_numbers)
     if training.distill is None:

@@ -1,0 +1,118 @@
+"""Cost of elements: time of an evaluation by number of elements in the model and in the structure.
+
+    python benchmarks/elements.py [--presets fast accurate] [--rounds 15]
+
+Weights are random: they decide nothing about the time. All structures are the same silicon crystal, with elements drawn
+at random; all models are evaluated in turn, and the table has medians, relative to a model of silicon alone, and size
+and loading time of the file. Needs an idle processor.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.build import bulk
+
+import mlpot
+from mlpot.config import ModelSection
+from mlpot.model import Potential
+from mlpot.model_file.torchscript import save_model
+
+FIRST = (14, 6, 8, 1, 7, 9, 15, 16)
+MANY = (*FIRST, *(z for z in range(2, 100) if z not in FIRST))
+CELLS = 6  # along each axis: 1728 atoms
+
+
+class Case(NamedTuple):
+    """A model of `known` elements that may share weights, and a structure of `present` ones."""
+
+    preset: str
+    known: int
+    present: int
+    shared: bool
+
+
+def cases_of(preset: str) -> list[Case]:
+    """All cases of a preset, the one that times are relative to first."""
+    own = [Case(preset, n, n, shared=False) for n in (1, 2, 4, 8)]
+    shared = [Case(preset, 85, n, shared=True) for n in (1, 2, 4, 8, 85)]
+    return [*own, *shared, Case(preset, 118, 8, shared=True)]
+
+
+def write_model(case: Case, path: Path) -> None:
+    """Write a model with random weights."""
+    section = ModelSection(preset=case.preset, species_embedding="auto" if case.shared else None, zbl=False)
+    numbers = sorted(range(1, 119) if case.known == 118 else MANY[: case.known])
+    torch.manual_seed(0)
+    potential = Potential(section.architecture(case.known), numbers, [0.0] * case.known, 1.0, 28.0)
+    save_model(path, potential.float())
+
+
+def structure(present: int) -> Atoms:
+    """Silicon with elements drawn at random."""
+    atoms = bulk("Si", cubic=True) * (CELLS, CELLS, CELLS)
+    rng = np.random.default_rng(0)
+    atoms.numbers = rng.permutation(np.resize(MANY[:present], len(atoms)))
+    atoms.rattle(0.05, seed=0)
+    return atoms
+
+
+class Timed:
+    """A case with its calculator, and the times of its evaluations."""
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        self.case = case
+        path = folder / f"{case.preset}-{case.known}-{case.shared}.pt"
+        if not path.exists():
+            write_model(case, path)
+        self.megabytes = path.stat().st_size / 1e6
+        self.atoms = structure(case.present)
+        began = time.perf_counter()
+        self.atoms.calc = mlpot.load(path, threads=1)
+        self.loading = time.perf_counter() - began
+        self.times: list[float] = []
+
+    def evaluate(self, seed: int) -> None:
+        """Move all atoms a little, and measure an evaluation."""
+        self.atoms.rattle(1e-4, seed=seed)
+        began = time.perf_counter()
+        self.atoms.get_forces()
+        self.times.append(time.perf_counter() - began)
+
+    def median(self) -> float:
+        """Median time, us/atom."""
+        return 1e6 * statistics.median(self.times) / len(self.atoms)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", nargs="+", default=["fast", "accurate"])
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for preset in arguments.presets:
+            timed = [Timed(case, Path(folder)) for case in cases_of(preset)]
+            for seed in range(arguments.rounds + 1):
+                for one in timed:
+                    one.evaluate(seed)
+            for one in timed:
+                one.times = one.times[1:]  # the first one makes neighbor lists
+            print("| preset | elements of the model | of the structure | weights | us/atom | ratio | MB | loading, s |")
+            print("|---|---|---|---|---|---|---|---|")
+            for one in timed:
+                case, ratio = one.case, one.median() / timed[0].median()
+                print(
+                    f"| {case.preset} | {case.known} | {case.present} | {'shared' if case.shared else 'own'} | "
+                    f"{one.median():.2f} | {ratio:.2f} | {one.megabytes:.1f} | {one.loading:.2f} |"
+                )
+
+
+if __name__ == "__main__":
+    main()
