@@ -1,10 +1,11 @@
-"""Cost of elements: time of an evaluation by number of elements in the model and in the structure.
+"""Cost of elements: time of an evaluation, and speed of a training, by number of elements.
 
     python benchmarks/elements.py [--presets fast accurate] [--rounds 15]
 
 Weights are random: they decide nothing about the time. All structures are the same silicon crystal, with elements drawn
 at random; all models are evaluated in turn, and the table has medians, relative to a model of silicon alone, and size
-and loading time of the file. Needs an idle processor.
+and loading time of the file. Trainings are steps of batches of about 30 atoms on small crystals of three elements each,
+out of 3 or 85. Needs an idle processor.
 """
 
 import argparse
@@ -18,15 +19,22 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
+from lightning_fabric import Fabric
 
 import mlpot
-from mlpot.config import ModelSection
+from mlpot.config import ModelSection, TrainConfig
 from mlpot.model import Potential
 from mlpot.model_file.torchscript import save_model
+from mlpot.training.setup import initial_potential, prepare
+from mlpot.training.trainer import Trainer
+from mlpot.training.training_data import read_training_data
 
 FIRST = (14, 6, 8, 1, 7, 9, 15, 16)
 MANY = (*FIRST, *(z for z in range(2, 100) if z not in FIRST))
 CELLS = 6  # along each axis: 1728 atoms
+STEPS = 100  # of a training
 
 
 class Case(NamedTuple):
@@ -90,6 +98,54 @@ class Timed:
         return 1e6 * statistics.median(self.times) / len(self.atoms)
 
 
+def training_set(n_elements: int) -> list[Atoms]:
+    """Small crystals of three elements, with forces drawn at random."""
+    rng = np.random.default_rng(0)
+    structures = []
+    for seed in range(4 * STEPS):
+        atoms = bulk("Si", cubic=True)
+        atoms.numbers = rng.choice(rng.choice(MANY[:n_elements], 3, replace=False), len(atoms))
+        atoms.rattle(0.1, seed=seed)
+        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=rng.normal(size=(len(atoms), 3)))
+        structures.append(atoms)
+    return structures
+
+
+def training_speed(preset: str, n_elements: int) -> float:
+    """Atoms per second in the steps of a training on one thread."""
+    config = TrainConfig(
+        data={
+            "train": "in memory",
+            "validation": 0,
+            "reference_energies": {chemical_symbols[z]: 0.0 for z in MANY[:n_elements]},
+        },
+        model={"preset": preset},
+        training={"engine": "native"},
+    )
+    setup = prepare(config, read_training_data(config, training_set(n_elements)))
+    device = torch.device("cpu")
+    trainer = Trainer(
+        Fabric(accelerator="cpu"), config, initial_potential(config, setup, device), setup.train, None, setup.scale
+    )
+    times, atoms = [], []
+    for indices in trainer.batches()[:STEPS]:
+        began = time.perf_counter()
+        trainer.step(indices, stop=False)
+        times.append(time.perf_counter() - began)
+        atoms.append(int(setup.train.n_atoms[indices].sum()))
+    return statistics.mean(atoms) / statistics.median(times)
+
+
+def print_training(presets: list[str]) -> None:
+    """Measure trainings and print a table."""
+    torch.set_num_threads(1)
+    print("\n| preset | 3 elements, atoms/s | 85 elements, atoms/s | ratio |")
+    print("|---|---|---|---|")
+    for preset in presets:
+        few, many = training_speed(preset, 3), training_speed(preset, 85)
+        print(f"| {preset} | {few:.0f} | {many:.0f} | {few / many:.2f} |")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,6 +168,7 @@ def main() -> None:
                     f"| {case.preset} | {case.known} | {case.present} | {'shared' if case.shared else 'own'} | "
                     f"{one.median():.2f} | {ratio:.2f} | {one.megabytes:.1f} | {one.loading:.2f} |"
                 )
+    print_training(arguments.presets)
 
 
 if __name__ == "__main__":
