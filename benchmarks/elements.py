@@ -111,39 +111,48 @@ def training_set(n_elements: int) -> list[Atoms]:
     return structures
 
 
-def training_speed(preset: str, n_elements: int) -> float:
-    """Atoms per second in the steps of a training on one thread."""
-    config = TrainConfig(
-        data={
-            "train": "in memory",
-            "validation": 0,
-            "reference_energies": {chemical_symbols[z]: 0.0 for z in MANY[:n_elements]},
-        },
-        model={"preset": preset},
-        training={"engine": "native"},
-    )
-    setup = prepare(config, read_training_data(config, training_set(n_elements)))
-    device = torch.device("cpu")
-    trainer = Trainer(
-        Fabric(accelerator="cpu"), config, initial_potential(config, setup, device), setup.train, None, setup.scale
-    )
-    times, atoms = [], []
-    for indices in trainer.batches()[:STEPS]:
+class TimedTraining:
+    """A training on one thread, out of a number of elements."""
+
+    def __init__(self, preset: str, n_elements: int) -> None:
+        config = TrainConfig(
+            data={
+                "train": "in memory",
+                "validation": 0,
+                "reference_energies": {chemical_symbols[z]: 0.0 for z in MANY[:n_elements]},
+            },
+            model={"preset": preset},
+            training={"engine": "native"},
+        )
+        setup = prepare(config, read_training_data(config, training_set(n_elements)))
+        potential = initial_potential(config, setup, torch.device("cpu"))
+        self.trainer = Trainer(Fabric(accelerator="cpu"), config, potential, setup.train, None, setup.scale)
+        self.batches = self.trainer.batches()
+        self.times: list[float] = []
+
+    def step(self, number: int) -> None:
+        """Take a step, and measure it."""
         began = time.perf_counter()
-        trainer.step(indices, stop=False)
-        times.append(time.perf_counter() - began)
-        atoms.append(int(setup.train.n_atoms[indices].sum()))
-    return statistics.mean(atoms) / statistics.median(times)
+        self.trainer.step(self.batches[number], stop=False)
+        self.times.append(time.perf_counter() - began)
+
+    def speed(self) -> float:
+        """Atoms per second."""
+        n_atoms = self.trainer.train.n_atoms
+        return statistics.mean(int(n_atoms[indices].sum()) for indices in self.batches) / statistics.median(self.times)
 
 
 def print_training(presets: list[str]) -> None:
-    """Measure trainings and print a table."""
+    """Measure trainings, step by step in turn, and print a table."""
     torch.set_num_threads(1)
     print("\n| preset | 3 elements, atoms/s | 85 elements, atoms/s | ratio |")
     print("|---|---|---|---|")
     for preset in presets:
-        few, many = training_speed(preset, 3), training_speed(preset, 85)
-        print(f"| {preset} | {few:.0f} | {many:.0f} | {few / many:.2f} |")
+        few, many = TimedTraining(preset, 3), TimedTraining(preset, 85)
+        for number in range(STEPS):
+            few.step(number)
+            many.step(number)
+        print(f"| {preset} | {few.speed():.0f} | {many.speed():.0f} | {few.speed() / many.speed():.2f} |")
 
 
 def main() -> None:

@@ -84,8 +84,8 @@ class NativeDerivatives:
         precision = "double" if weight.dtype == torch.float64 else "mixed"
         self._make_trainer = partial(Trainer, precision=precision, n_threads=threads)
         self._elements = _Elements.of(potential)
-        self._trainers: dict[int, Any] = {}
-        trainer = self._trainer(1, potential)
+        self._kernels: dict[int, _Kernels] = {}
+        trainer = self._kernels_for(1, potential).trainer
         warn_of_threads(threads, trainer.n_threads)
         self._coefficients = [
             torch.from_numpy(trainer.polynomial_coefficients(index)).to(weight.dtype)
@@ -108,24 +108,23 @@ class NativeDerivatives:
         Prediction
         """
         present, species = torch.unique(graph.species, return_inverse=True)
-        trainer = self._trainer(len(present), potential)
-        elements = self._elements.only(present)
+        kernels = self._kernels_for(len(present), potential)
         with torch.set_grad_enabled(training):
             tables = folded_tables(potential, self._coefficients, present)
-            batch = _Batch(trainer, elements, _rows(graph, species))
+            batch = _Batch(kernels, self._elements.only(present), _rows(graph, species))
             energies, gradient = _Energies.apply(batch, *tables)  # type: ignore[no-untyped-call]
             return assemble(graph, energies, gradient, atomic_virials=False)
 
-    def _trainer(self, n_species: int, potential: Potential) -> Any:  # noqa: ANN401  # compiled
+    def _kernels_for(self, n_species: int, potential: Potential) -> "_Kernels":
         """Kernels for a number of elements; kept, as few different numbers occur."""
-        if n_species not in self._trainers:
+        if n_species not in self._kernels:
             numbers, energies = list(range(1, n_species + 1)), [0.0] * n_species
             with torch.random.fork_rng(devices=[]):
                 stand_in = Potential(
                     potential.config, numbers, energies, potential.energy_scale, potential.average_neighbors
                 )
-            self._trainers[n_species] = self._make_trainer(_description(stand_in), plain_tensors(stand_in))
-        return self._trainers[n_species]
+            self._kernels[n_species] = _Kernels(self._make_trainer(_description(stand_in), plain_tensors(stand_in)))
+        return self._kernels[n_species]
 
 
 class _Elements(NamedTuple):
@@ -158,17 +157,30 @@ def _rows(graph: Graph, species: Tensor) -> Rows:
     return species.numpy().astype(np.int32), first, neighbor.astype(np.int32), vectors
 
 
+class _Kernels:
+    """A trainer, and the batch whose elements and tables it has."""
+
+    def __init__(self, trainer: Any) -> None:  # noqa: ANN401  # compiled
+        self.trainer = trainer
+        self.batch: _Batch | None = None
+
+
 class _Batch(NamedTuple):
     """Structures for the kernels; species count the elements of the batch."""
 
-    trainer: Any
+    kernels: _Kernels
     elements: _Elements
     rows: Rows
 
-    def prepared(self) -> Any:  # noqa: ANN401  # compiled
-        """Give the trainer the elements of this batch, and return it."""
-        self.trainer.set_elements(*(values.tolist() for values in self.elements))
-        return self.trainer
+    def trainer(self, tables: Sequence[Tensor]) -> Any:  # noqa: ANN401  # compiled
+        """Give the trainer the elements and tables of this batch, unless it has them, and return it."""
+        trainer = self.kernels.trainer
+        if self.kernels.batch is not self:
+            self.kernels.batch = None
+            trainer.set_elements(*(values.tolist() for values in self.elements))
+            trainer.fill(_arrays(tables))
+            self.kernels.batch = self
+        return trainer
 
 
 class _Energies(torch.autograd.Function):
@@ -179,7 +191,7 @@ class _Energies(torch.autograd.Function):
         species, _, _, vectors = batch.rows
         energies = torch.zeros(len(species), dtype=torch.float64)
         gradient = torch.zeros(vectors.shape, dtype=torch.float64)
-        batch.prepared().evaluate(_arrays(tables), *batch.rows, energies.numpy(), gradient.numpy())
+        batch.trainer(tables).evaluate(*batch.rows, energies.numpy(), gradient.numpy())
         ctx.batch = batch
         ctx.save_for_backward(*tables)
         return energies, gradient
@@ -190,7 +202,7 @@ class _Energies(torch.autograd.Function):
         results = [torch.empty_like(table) for table in tables]
         energy_seeds, edge_seeds = (seed.contiguous().numpy() for seed in seeds)
         batch: _Batch = ctx.batch
-        batch.prepared().differentiate(_arrays(tables), *batch.rows, energy_seeds, edge_seeds, _arrays(results))
+        batch.trainer(tables).differentiate(*batch.rows, energy_seeds, edge_seeds, _arrays(results))
         return (None, *results)
 
 

@@ -197,7 +197,7 @@ def as_matrices(weights: Tensor, shared: bool) -> Tensor:
 
 def orthogonalized(stacks: Sequence[Tensor]) -> list[Tensor]:
     """Matrices, in stacks ``(n, n_rows, n_columns)``, with their singular values brought close to 1: 0.7 to 1.2."""
-    wide = [_normalized(stack if stack.size(1) <= stack.size(2) else stack.transpose(1, 2)) for stack in stacks]
+    wide = [_scaled(stack if stack.size(1) <= stack.size(2) else stack.transpose(1, 2)) for stack in stacks]
     groups: dict[tuple[int, ...], list[int]] = {}
     for index, stack in enumerate(wide):
         elongated = stack.size(2) >= _ELONGATED * stack.size(1)
@@ -210,17 +210,18 @@ def orthogonalized(stacks: Sequence[Tensor]) -> list[Tensor]:
     return results
 
 
-def _normalized(matrices: Tensor) -> Tensor:
-    """Divide by the Frobenius norm, in two steps: squares of small gradients underflow."""
-    result = matrices / matrices.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(matrices.dtype).tiny)
-    normalized: Tensor = result / result.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
-    return normalized
+def _scaled(matrices: Tensor) -> Tensor:
+    """Divide by the largest element: squares of small gradients underflow."""
+    largest = torch.linalg.vector_norm(matrices, ord=math.inf, dim=(1, 2), keepdim=True)
+    scaled: Tensor = matrices / largest.clamp(min=torch.finfo(matrices.dtype).tiny)
+    return scaled
 
 
 def _iterated(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
     """Iterate the polynomial on wide matrices of one shape."""
     linear, cubic, quintic = _QUINTIC
     matrices = torch.cat(list(stacks))
+    matrices = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1.0)
     for _ in range(_ITERATIONS):
         square = matrices @ matrices.transpose(1, 2)
         matrices = linear * matrices + torch.baddbmm(cubic * square, square, square, alpha=quintic) @ matrices
@@ -232,7 +233,8 @@ def _through_squares(stacks: Sequence[Tensor]) -> Sequence[Tensor]:
     linear, cubic, quintic = _QUINTIC
     square = torch.cat([stack @ stack.transpose(1, 2) for stack in stacks])
     one = torch.eye(square.size(1), dtype=square.dtype, device=square.device)
-    product = one.expand_as(square)
+    norm = (square * one).sum((1, 2), keepdim=True).sqrt().clamp(min=1.0)
+    square, product = square / norm.square(), one / norm
     for _ in range(_ITERATIONS):
         factor = torch.baddbmm(cubic * square + linear * one, square, square, alpha=quintic)
         product = factor @ product

@@ -139,14 +139,20 @@ class PythonTrainer {
     trainer->set_elements(reference_energies, charge, radius);
   }
 
-  void evaluate(const nb::list &arrays, Vector<const int> species, Vector<const std::int64_t> first,
+  void fill(const nb::list &arrays)
+  {
+    const auto tables = pointers<const void *>(arrays);
+    const Evaluation evaluation(mutex);
+    trainer->fill(tables);
+  }
+
+  void evaluate(Vector<const int> species, Vector<const std::int64_t> first,
                 Vector<const int> neighbor, Vectors<const double> vectors, Vector<double> energies,
                 Vectors<double> gradients)
   {
     const Batch batch = {species, first, neighbor, vectors};
     check(batch, n_species);
     check_sizes(batch, energies.shape(0), gradients.shape(0));
-    const auto tables = pointers<const void *>(arrays);
     const Neighbors edges(batch);
     mlpot_result result = {};
     result.failed_atom = -1;
@@ -154,26 +160,25 @@ class PythonTrainer {
     const nb::gil_scoped_release release;
     const Evaluation evaluation(mutex);
     try {
-      trainer->evaluate(tables, edges.atoms({}, rows_of(batch, gradients.data(), 3)), result);
+      trainer->evaluate(edges.atoms({}, rows_of(batch, gradients.data(), 3)), result);
     } catch (const std::runtime_error &) {
       if (result.failed_atom < 0) throw;    // else the loss is not finite
     }
   }
 
-  void differentiate(const nb::list &arrays, Vector<const int> species,
-                     Vector<const std::int64_t> first, Vector<const int> neighbor,
-                     Vectors<const double> vectors, Vector<const double> energy_seeds,
-                     Vectors<const double> edge_seeds, const nb::list &results)
+  void differentiate(Vector<const int> species, Vector<const std::int64_t> first,
+                     Vector<const int> neighbor, Vectors<const double> vectors,
+                     Vector<const double> energy_seeds, Vectors<const double> edge_seeds,
+                     const nb::list &results)
   {
     const Batch batch = {species, first, neighbor, vectors};
     check(batch, n_species);
     check_sizes(batch, energy_seeds.shape(0), edge_seeds.shape(0));
-    const auto tables = pointers<const void *>(arrays);
     const auto places = pointers<void *>(results);
     const Neighbors edges(batch);
     const nb::gil_scoped_release release;
     const Evaluation evaluation(mutex);
-    trainer->differentiate(tables, edges.atoms(rows_of(batch, edge_seeds.data(), 3), {}),
+    trainer->differentiate(edges.atoms(rows_of(batch, edge_seeds.data(), 3), {}),
                            energy_seeds.data(), places);
   }
 
@@ -227,6 +232,7 @@ void add_training(nb::module_ &module)
       .def_prop_ro("array_sizes", &PythonTrainer::array_sizes)
       .def("polynomial_coefficients", &PythonTrainer::polynomial_coefficients, nb::arg("layer"))
       .def("set_elements", &PythonTrainer::set_elements)
+      .def("fill", &PythonTrainer::fill)
       .def("evaluate", &PythonTrainer::evaluate)
       .def("differentiate", &PythonTrainer::differentiate);
 }

@@ -64,9 +64,10 @@ def train(fails, potential, threads):
 
     def step(trainer):
         energies, gradients = np.zeros(3), np.zeros((6, 3))
-        trainer.evaluate(tables, *rows, energies, gradients)
+        trainer.fill(tables)
+        trainer.evaluate(*rows, energies, gradients)
         results = [np.zeros(len(table)) for table in tables]
-        trainer.differentiate(tables, *rows, np.ones(3), vectors, results)
+        trainer.differentiate(*rows, np.ones(3), vectors, results)
         return dict(enumerate([energies, gradients, *results]))
 
     fails(f"train {threads}", make, step)

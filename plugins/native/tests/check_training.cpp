@@ -80,7 +80,8 @@ double loss(mlpot::Trainer &trainer, const Arrays<T> &arrays, const Batch &batch
   mlpot_result result = {};
   result.failed_atom = -1;
   result.atomic_energies = energies.data();
-  trainer.evaluate(pointers(arrays), batch.atoms(nullptr, gradients.vector_rows.data()), result);
+  trainer.fill(pointers(arrays));
+  trainer.evaluate(batch.atoms(nullptr, gradients.vector_rows.data()), result);
   double total = 0.0;
   for (int i = 0; i < Batch::N; i++) {
     total += energy_seeds[i] * energies[i];
@@ -129,8 +130,8 @@ template <typename T> void check(const char *path, const char *precision, int n_
   for (int i = 0; i < Batch::N; i++) seeds.push_back(uniform(random));
   std::vector<void *> places;
   for (auto &gradient : gradients) places.push_back(gradient.data());
-  trainer->differentiate(pointers(arrays), batch.atoms(batch.constant_rows.data(), nullptr),
-                         seeds.data(), places);
+  trainer->fill(pointers(arrays));
+  trainer->differentiate(batch.atoms(batch.constant_rows.data(), nullptr), seeds.data(), places);
   if (!std::isfinite(loss(*trainer, arrays, batch, seeds)))
     throw std::logic_error("the loss of random tables is not finite");
   if constexpr (sizeof(T) == sizeof(double)) compare(*trainer, arrays, batch, seeds, gradients);

@@ -64,10 +64,14 @@ namespace {
       tables.set_elements(reference_energies, charge, radius);
     }
 
-    void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
-                  mlpot_result &result) override
+    void fill(const std::vector<const void *> &arrays) override
     {
-      fill(arrays);
+      for (std::size_t k = 0; k < arrays.size(); k++)
+        tables.fill(k, static_cast<const T *>(arrays[k]));
+    }
+
+    void evaluate(const NativeAtoms &atoms, mlpot_result &result) override
+    {
       sums.start(atoms.atoms.n_atoms, 0, result);
       forward.run(atoms, {}, {}, [this](int thread, Task<T> &task) {
         task.sums = sums.of_thread(thread, forward.touched_atoms());
@@ -75,10 +79,9 @@ namespace {
       sums.add_up(forward.touched_atoms(), result);
     }
 
-    void differentiate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
-                       const double *energy_seeds, const std::vector<void *> &results) override
+    void differentiate(const NativeAtoms &atoms, const double *energy_seeds,
+                       const std::vector<void *> &results) override
     {
-      fill(arrays);
       pool.run([this](int thread) {
         gradients[thread].assign(tables.n_learned());
       });
@@ -110,12 +113,6 @@ namespace {
         for (std::size_t thread = 1; thread < gradients.size(); thread++)
           for (int k = first; k < last; k++) total[k] += gradients[thread][k];
       });
-    }
-
-    void fill(const std::vector<const void *> &arrays)
-    {
-      for (std::size_t k = 0; k < arrays.size(); k++)
-        tables.fill(k, static_cast<const T *>(arrays[k]));
     }
   };
 

@@ -34,14 +34,16 @@ class Trainer {
   virtual void set_elements(const Numbers &reference_energies, const Numbers &charge,
                             const Numbers &radius) = 0;
 
+  /* Tables of the next calls. */
+  virtual void fill(const std::vector<const void *> &arrays) = 0;
+
   /* Atomic energies, and dE/dr_ij into atoms.edge_gradients. Throws std::runtime_error. */
-  virtual void evaluate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
-                        mlpot_result &result) = 0;
+  virtual void evaluate(const NativeAtoms &atoms, mlpot_result &result) = 0;
 
   /* Gradient of a loss with respect to the arrays, from its derivatives with respect to the energies
      (`energy_seeds`, [atom]) and to the edge gradients (atoms.edge_tangents). */
-  virtual void differentiate(const std::vector<const void *> &arrays, const NativeAtoms &atoms,
-                             const double *energy_seeds, const std::vector<void *> &gradients) = 0;
+  virtual void differentiate(const NativeAtoms &atoms, const double *energy_seeds,
+                             const std::vector<void *> &gradients) = 0;
 };
 
 /* precision: mixed or double. */
