@@ -1,9 +1,9 @@
-"""Density gate: factor that switches off later layers where the local density exceeds the training maximum.
+"""Density gate: factor that switches off later layers where the local density is far above that of the training set.
 
     g_i = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q_i / Q) / log(4), clamped between 0 and 1
 
-with q_i the mean square of the mixed density of the atom and Q the largest one of its element in the training set:
-1 up to Q, 0 beyond 4 Q, with three continuous derivatives.
+with q_i the mean square of the mixed density of the atom and Q the limit of its element, which training records
+(`training.max_density`): 1 up to Q, 0 beyond 4 Q, with three continuous derivatives.
 
 A layer is a polynomial of the third degree, so two of them are one of the ninth: without the gate the energy of later
 layers would diverge where atoms are far closer than in the training set. The first layer extrapolates smoothly.
@@ -31,7 +31,7 @@ def density_gate(density: Tensor, max_density: Tensor) -> Tensor:
     density : (n_centers,)
         Mean square of the mixed density.
     max_density : (n_centers,)
-        Largest one of the element in the training set.
+        Limit of the element, up to which the gate is open.
 
     Returns
     -------

@@ -18,7 +18,7 @@ There are no constant terms, so an atom without neighbors has exactly its refere
 Contracted densities are cubic in the density, and the next layer raises messages to the third power again: far above
 the densities of the training set the energy of later layers would be a polynomial of the ninth degree. Two factors
 remove it there: `damp_messages` takes the contribution of long messages to zero, and the density gate ``g``
-(`density_gate`) is 1 up to the largest density of the training set and falls to 0 beyond. The first layer, which
+(`density_gate`) is 1 up to a limit from the densities of the training set and falls to 0 beyond. The first layer, which
 extrapolates smoothly, and the core repulsion remain: the energy of the first layer is not gated.
 
 TorchScript compiles this module: plain tensors in and out of `Potential.forward`, plain ATen operators inside.
@@ -89,8 +89,8 @@ class Layer(nn.Module):
 
     `embedding` is that of the elements of centers where they share weights, else None.
 
-    `max_density` holds the largest mean square of the mixed density of each element in the training set, recorded after
-    training; `UNBOUNDED` until then.
+    `max_density` holds the mean square of the mixed density up to which the gate is open, for each element, recorded
+    after training; `UNBOUNDED` until then.
     """
 
     max_density: Tensor

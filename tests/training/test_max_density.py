@@ -1,4 +1,4 @@
-"""Largest densities of the training set in a trained model."""
+"""Densities of the training set, up to which the gate of a trained model is open."""
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from mlpot.model_file.torchscript import potential_from_file
 from mlpot.neighbors.matscipy import graph_from_atoms
 from mlpot.training import train
 from mlpot.training.init_from import pretrained_potential
+from mlpot.training.max_density import LATER_MARGIN
 
 LAYERS = {"n_layers": 2, "message_channels": 4}
 
@@ -22,17 +23,48 @@ def trained(data_file, tmp_path_factory):
     return train(small_config(data_file, folder, data=data, model=LAYERS, training={"epochs": 2})).model
 
 
-def test_densities_are_the_largest_of_each_element_and_layer(trained):
-    potential = potential_from_file(trained).double()
+def densities(potential, atoms):
+    """Mean squares of the mixed densities (layer, atom), and the species of the atoms."""
+    graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
+    return potential.describe(graph.species, graph.edge_index, graph.edge_vectors).densities, graph.species
+
+
+def largest_densities(potential):
+    """Largest density of each layer and element in the training set."""
     largest = torch.zeros(2, 2, dtype=torch.float64)
     for atoms in emt_structures(30):
-        graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
-        squares = potential.describe(graph.species, graph.edge_index, graph.edge_vectors).densities
+        squares, species = densities(potential, atoms)
         for element in range(2):
-            own = torch.cat([largest[:, element : element + 1], squares[:, graph.species == element]], 1)
+            own = torch.cat([largest[:, element : element + 1], squares[:, species == element]], 1)
             largest[:, element] = own.amax(1)
+    return largest
+
+
+def test_limits_are_the_largest_densities_of_each_element_and_layer(trained):
+    potential = potential_from_file(trained).double()
     stored = torch.stack([layer.max_density for layer in potential.layers])
-    torch.testing.assert_close(stored, largest, rtol=1e-4, atol=0)  # stored in float32
+    expected = torch.tensor([[1.0], [LATER_MARGIN]]) * largest_densities(potential)
+    torch.testing.assert_close(stored, expected, rtol=1e-4, atol=0)  # stored in float32
+
+
+def test_later_layers_are_not_gated_in_hotter_structures(trained):
+    """Up to `LATER_MARGIN` times the densities of the training set; the gate of the first layer is disabled."""
+    potential, everything = potential_from_file(trained).double(), potential_from_file(trained).double()
+    potential.layers[0].max_density.fill_(UNBOUNDED)
+    everything.disable_gate()
+    largest = largest_densities(potential)[1]
+    hot = 0
+    for atoms in emt_structures(30):
+        atoms.rattle(0.15, seed=1)
+        squares, species = densities(potential, atoms)
+        excess = (squares[1] / largest[species]).max().item()
+        if 1.2 < excess < 0.999 * LATER_MARGIN:
+            graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
+            torch.testing.assert_close(
+                evaluate(potential, graph).forces, evaluate(everything, graph).forces, rtol=0, atol=1e-9
+            )
+            hot += 1
+    assert hot > 0
 
 
 def test_the_gate_acts_only_beyond_the_training_set(trained):

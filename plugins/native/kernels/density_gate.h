@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
 
-   Density gate: switches off later layers for atoms whose density exceeds the training maximum. With q the
-   mean square of the atomic basis A, and Q its maximum over the atoms of this element in the training set, the
+   Density gate: switches off later layers for atoms whose density is far above that of the training set. With q
+   the mean square of the atomic basis A, and Q the limit of this element (mlpot/training/max_density.py), the
    product basis B is passed on as f B, where
 
        f = 1 - b^4 (35 - 84 b + 70 b^2 - 20 b^3),    b = log(q / Q) / log(4), between 0 and 1:
