@@ -129,9 +129,7 @@ void FixMLPotGuard::check()
   if (n_uncertain == 0 || (update->ntimestep == last_event && action != "halt")) return;
   n_events++;
   last_event = update->ntimestep;
-  pair->or_abort([&] {
-    apply(describe_worst(now), now);
-  });
+  apply(describe_worst(now), now);
 }
 
 /* ----------------------------------------------------------------------

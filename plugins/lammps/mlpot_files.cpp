@@ -94,7 +94,8 @@ std::vector<fs::path> engine_candidates(const std::string &name)
   std::error_code ignored;
   const fs::path beside = plugin_folder() / file;
   if (fs::exists(beside, ignored)) candidates.push_back(beside);
-  for (const auto &path : cached_engines(file)) candidates.push_back(path);
+  if (name == "torch")
+    for (const auto &path : cached_engines(file)) candidates.push_back(path);
   return candidates;
 }
 

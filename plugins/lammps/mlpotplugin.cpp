@@ -14,7 +14,8 @@
 #include "compute_mlpot_uncertainty.h"
 #include "fix_mlpot_frames.h"
 #include "fix_mlpot_guard.h"
-#include "pair_mlpot.h"
+#include "guarded_styles.h"
+#include "mlpot_errors.h"
 
 #include "comm.h"
 #include "lammps.h"
@@ -37,14 +38,20 @@ struct mlpot_lammps_plugin {
 
 typedef void (*mlpot_register)(mlpot_lammps_plugin *, void *);
 
-void *create_pair_mlpot(void *lmp)
+void *create_pair_mlpot(void *host)
 {
-  return new LAMMPS_NS::PairMLPot(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
+  auto *const lmp = static_cast<LAMMPS_NS::LAMMPS *>(host);
+  return MLPotErrors::or_abort(lmp, [=] {
+    return new LAMMPS_NS::GuardedPair(lmp);
+  });
 }
 
-template <typename Style> void *create(void *lmp, int narg, char **arg)
+template <typename Style> void *create(void *host, int narg, char **arg)
 {
-  return new Style(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+  auto *const lmp = static_cast<LAMMPS_NS::LAMMPS *>(host);
+  return MLPotErrors::or_abort(lmp, [=] {
+    return new Style(lmp, narg, arg);
+  });
 }
 
 // bytes of an integer type of LAMMPS, from its C library; -1: unknown
@@ -87,34 +94,42 @@ bool is_compatible(LAMMPS_NS::LAMMPS *lmp)
   return false;
 }
 
-}    // namespace
-
-extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
-                                                                         void *register_function)
+void register_styles(LAMMPS_NS::LAMMPS *lmp, void *handle, mlpot_register register_style)
 {
-  auto *host = static_cast<LAMMPS_NS::LAMMPS *>(lmp);
-  if (!is_compatible(host)) return;
+  using namespace LAMMPS_NS;
   const auto add = [=](const char *style, const char *name, const auto &set_creator) {
     mlpot_lammps_plugin plugin = {};
-    plugin.version = host->version;
+    plugin.version = lmp->version;
     plugin.style = style;
     plugin.name = name;
     plugin.info = "mlpot " MLPOT_VERSION;
     plugin.author = "the mlpot developers";
     plugin.handle = handle;
     set_creator(plugin.creator);
-    reinterpret_cast<mlpot_register>(register_function)(&plugin, lmp);
+    register_style(&plugin, lmp);
   };
   add("pair", "mlpot", [](auto &creator) {
     creator.pair = &create_pair_mlpot;
   });
   add("compute", "mlpot/uncertainty", [](auto &creator) {
-    creator.other = &create<LAMMPS_NS::ComputeMLPotUncertainty>;
+    creator.other = &create<GuardedCompute<ComputeMLPotUncertainty>>;
   });
   add("fix", "mlpot/guard", [](auto &creator) {
-    creator.other = &create<LAMMPS_NS::FixMLPotGuard>;
+    creator.other = &create<GuardedFix<FixMLPotGuard>>;
   });
   add("fix", "MLPOT/FRAMES", [](auto &creator) {
-    creator.other = &create<LAMMPS_NS::FixMLPotFrames>;
+    creator.other = &create<GuardedFix<FixMLPotFrames>>;
+  });
+}
+
+}    // namespace
+
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *host, void *handle,
+                                                                         void *register_style)
+{
+  auto *const lmp = static_cast<LAMMPS_NS::LAMMPS *>(host);
+  MLPotErrors::or_abort(lmp, [=] {
+    if (is_compatible(lmp))
+      register_styles(lmp, handle, reinterpret_cast<mlpot_register>(register_style));
   });
 }

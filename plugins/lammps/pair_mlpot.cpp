@@ -133,9 +133,7 @@ void PairMLPot::coeff(int narg, char **arg)
   if (narg < 4) utils::missing_cmd_args(FLERR, "pair_coeff * * <model>", error);
   if (!allocated) allocate();
   map_element2type(narg - 3, arg + 3);
-  or_abort([&] {
-    load_model(arg[2]);
-  });
+  load_model(arg[2]);
   map_species(arg[2]);
   centroidstressflag = model.n_layers > 1 ? CENTROID_NOTAVAIL : CENTROID_AVAIL;
   warned_masses = warned_heat_flux = false;

@@ -70,8 +70,6 @@ class PairMLPot : public Pair {
   Largest largest(const std::vector<double> &, int) const;
   // collective: the text of the first rank that has one, on all ranks
   int broadcast_first(std::string &) const;
-  // collective: runs an action that communicates; a lack of memory on one rank ends all of them
-  void or_abort(const std::function<void()> &) const;
 
  private:
   // why an evaluation failed, to be appended to "failed at step 12", and the atoms concerned

@@ -11,6 +11,7 @@
 #include "pair_mlpot.h"
 
 #include "fix_mlpot_frames.h"
+#include "mlpot_errors.h"
 #include "mlpot_frame.h"
 
 #include "atom.h"
@@ -50,24 +51,8 @@ void PairMLPot::attempt(const std::function<Failure()> &action)
   while (!sync_status(true)) {
   }
   if (!any_failed) return;
-  or_abort([&] {
-    if (no_memory) failure = {": not enough memory; use more machines or a smaller system", {}};
-    stop(is_first ? failure : Failure());
-  });
-}
-
-/* ----------------------------------------------------------------------
-   collective: runs an action that communicates; a lack of memory on one rank would
-   leave the others waiting, so it ends all of them
-------------------------------------------------------------------------- */
-
-void PairMLPot::or_abort(const std::function<void()> &action) const
-{
-  try {
-    action();
-  } catch (const std::bad_alloc &) {
-    error->one(FLERR, "Pair style mlpot: not enough memory; use more machines or a smaller system");
-  }
+  if (no_memory) failure = {std::string(": ") + MLPotErrors::NO_MEMORY, {}};
+  stop(is_first ? failure : Failure());
 }
 
 /* ----------------------------------------------------------------------

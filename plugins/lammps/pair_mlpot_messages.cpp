@@ -11,9 +11,9 @@
 #include "pair_mlpot.h"
 
 #include "message_rows.h"
+#include "mlpot_errors.h"
 
 #include "comm.h"
-#include "error.h"
 
 using namespace LAMMPS_NS;
 
@@ -51,9 +51,11 @@ void PairMLPot::exchange(const mlpot_rows *rows, const std::function<void()> &co
     sync_status(false);
     if (any_failed) return;
     if (mlpot::row_width(*rows) > model.message_width)
-      error->one(FLERR, "Pair style mlpot: the engine sends {} values per atom, more than {}",
-                 mlpot::row_width(*rows), model.message_width);
-    or_abort(communicate);
+      MLPotErrors::abort_all(
+          lmp,
+          fmt::format("Pair style mlpot: the engine sends {} values per atom, more than {}",
+                      mlpot::row_width(*rows), model.message_width));
+    MLPotErrors::or_abort(lmp, communicate);
   } catch (...) {
     communication_error = std::current_exception();
   }

@@ -44,6 +44,7 @@ add_library(mlpotplugin MODULE
   "${CMAKE_CURRENT_LIST_DIR}/compute_mlpot_uncertainty.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/fix_mlpot_frames.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/fix_mlpot_guard.cpp"
+  "${CMAKE_CURRENT_LIST_DIR}/mlpot_errors.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/mlpot_frame.cpp"
   "${CMAKE_CURRENT_LIST_DIR}/mlpot_files.cpp")
 set_target_properties(mlpotplugin PROPERTIES
