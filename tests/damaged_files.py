@@ -8,25 +8,38 @@ import zlib
 
 import numpy as np
 
+INDEX = "extra/mlpot.tensors.json"
+
 
 def with_checksum(content):
     """The file with the checksum of its bytes at the end."""
     return content[:-8] + b"%08x" % zlib.crc32(content[:-8])
 
 
-def header(content):
-    """First and last byte of the header of the plain tensors."""
-    first = content.index(b'{"', content.index(b"mlpot.safetensors"))
-    return first, first + int.from_bytes(content[first - 8 : first], "little")
+def index_place(content):
+    """First and last byte of the index of the tensors."""
+    first = content.index(b'{"', content.index(INDEX.encode()))
+    return first, content.index(b"}}", first) + 2
+
+
+def tensor_place(content, name):
+    """First and last byte of the values of a tensor."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        index = json.loads(archive.read(f"archive/{INDEX}"))
+        entry = archive.getinfo(f"archive/{index[name]['member']}")
+    name_size, extra_size = struct.unpack_from("<HH", content, entry.header_offset + 26)
+    first = entry.header_offset + 30 + name_size + extra_size
+    return first, first + entry.file_size
 
 
 def damaged(content, number, seed=0):
-    """Byte strings: changed manifests, headers, tensors, directories of the archive; and cut ones."""
+    """Byte strings: changed manifests, indices, tensors, directories of the archive; and cut ones."""
     rng = np.random.default_rng(seed)
     manifest = content.index(b'{\n "format_version"')
-    first, last = header(content)
+    first, last = index_place(content)
     directory = content.index(b"PK\x01\x02")
-    regions = [(manifest, manifest + 2000), (first - 8, last), (last, last + 4000), (directory, len(content) - 20)]
+    weights = tensor_place(content, next(name for name in json.loads(content[first:last]) if name.endswith("update")))
+    regions = [(manifest, manifest + 2000), (first - 8, last), weights, (directory, len(content) - 20)]
     for n in range(number):
         changed = bytearray(content)
         low, high = regions[n % len(regions)]
@@ -39,14 +52,26 @@ def damaged(content, number, seed=0):
 
 
 def with_manifest(content, change, change_text=lambda text: text):
-    """The file with a changed manifest and a valid checksum, as a foreign writer would produce it."""
+    """The file with a changed manifest."""
+    return with_member(content, "extra/mlpot.json", lambda text: change_text(changed_json(text, change)))
+
+
+def with_index(content, change):
+    """The file with a changed index of its tensors."""
+    return with_member(content, INDEX, lambda text: changed_json(text, change))
+
+
+def changed_json(text, change):
+    return json.dumps(change(json.loads(text))).encode()
+
+
+def with_member(content, name, change, **options):
+    """The file with a changed member and a valid checksum, as a foreign writer would produce it."""
     source, target = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for entry in source.namelist():
             data = source.read(entry)
-            if entry.endswith("mlpot.json"):
-                data = change_text(json.dumps(change(json.loads(data))).encode())
-            archive.writestr(entry, data)
+            found = entry == f"archive/{name}"
+            archive.writestr(entry, change(data) if found else data, **(options if found else {}))
     mark = b"mlpot-crc32:"
-    body = target.getvalue()[:-2] + struct.pack("<H", len(mark) + 8) + mark
-    return body + b"%08x" % zlib.crc32(body)
+    return with_checksum(target.getvalue()[:-2] + struct.pack("<H", len(mark) + 8) + mark + bytes(8))

@@ -79,9 +79,9 @@ class ShallowCommittee(nn.Module):
         member_energies : (n_members, n_atoms), float64, eV
         """
         atoms = self.potential.describe(species, edge_index, edge_vectors)
-        weights = self.potential.last_weights() + self.deviations
-        learned = self.potential.energy_scale * (weights @ atoms.descriptors.transpose(0, 1))
-        return atoms.energies + learned.to(atoms.energies.dtype)
+        weights = (self.potential.last_weights() + self.deviations).to(atoms.descriptors.dtype)
+        learned = weights @ atoms.descriptors.transpose(0, 1)
+        return atoms.energies + self.potential.energy_scale * learned.to(atoms.energies.dtype)
 
     @torch.jit.export
     def descriptors(self, species: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class SymmetricContraction(nn.Module):
             weights = coupling.of_atoms(species, embedding)
             for component in range(2 * coupling.degree + 1):
                 terms = groups[coupling.power - 1][first + component]
-                matrix = coupling.coefficients[component, :, : terms.size(0)]
+                matrix = coupling.coefficients[component, :, : terms.size(0)].to(terms.dtype)
                 coupled = (matrix @ terms.flatten(1)).view(matrix.size(0), terms.size(1), terms.size(2))
                 result[first + component] = result[first + component] + (coupled * weights).sum(0)
         return torch.stack(result)

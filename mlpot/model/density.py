@@ -55,7 +55,8 @@ class SpeciesDensity(nn.Module):
         radial = radial.view(edges.n_centers, edges.n_slots, n_present * n_radial)
         density = pad(edges.harmonics, edges).transpose(1, 2) @ (radial * self.norm)
         # (center, neighbor, l, n, k) -> (center, l, neighbor n, k)
-        weights = (self.mix * self.degree_scale).index_select(1, present).transpose(1, 2).flatten(2, 3)
+        mix = self.mix * self.degree_scale.to(self.mix.dtype)
+        weights = mix.index_select(1, present).transpose(1, 2).flatten(2, 3)
         return mix_degrees(density, weights, species[: edges.n_centers], None)
 
 
@@ -81,7 +82,8 @@ class SharedDensity(nn.Module):
         """Mixed density; messages are not used."""
         radial = map_by_element(edges.radial, self.radial, species[edges.neighbor], self.embedding)
         density = pad(edges.harmonics, edges).transpose(1, 2) @ pad(radial * self.norm, edges)
-        return mix_degrees(density, self.mix * self.degree_scale, species[: edges.n_centers], embedding)
+        mix = self.mix * self.degree_scale.to(self.mix.dtype)
+        return mix_degrees(density, mix, species[: edges.n_centers], embedding)
 
 
 class MessageDensity(nn.Module):
@@ -131,12 +133,12 @@ class MessageDensity(nn.Module):
         ]
         # (i, l1 m1, l2 m2, c) -> coupled to (i, L M, path, c)
         density = torch.cat(sums, 1).view(edges.n_centers, self.coupling.size(1), self.channels)
-        coupled = self.coupling @ density
+        coupled = self.coupling.to(density.dtype) @ density
         return self.mix_paths(coupled, species[: edges.n_centers], embedding)
 
     def radial_weights(self) -> Tensor:
         """Weights of the radial basis: ``(n_radial, l1 l2 c)``."""
-        return self.radial * self.degree_scale
+        return self.radial * self.degree_scale.to(self.radial.dtype)
 
     def mix_paths(self, coupled: Tensor, centers: Tensor, embedding: Tensor | None) -> Tensor:
         """Mix paths and message channels into channels, for each degree separately."""

@@ -114,7 +114,7 @@ class _Degree(nn.Module):
 
     def forward(self, lower: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
         products = lower.index_select(1, self.previous) * direction.index_select(1, self.factor)
-        return products, products @ self.coefficients
+        return products, products @ self.coefficients.to(products.dtype)
 
 
 def _powers(degree: int) -> list[tuple[int, ...]]:

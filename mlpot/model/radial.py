@@ -62,4 +62,5 @@ class RadialBasis(nn.Module):
         """Basis ``(n_edges, n_radial)`` at distances ``(n_edges, 1)`` in A."""
         decay = envelope(distance / self.cutoff, self.envelope_power)
         x = (1.0 + self.distance_transform) * distance / (self.cutoff + self.distance_transform * distance)
-        return self.scale * torch.sin(self.frequencies * x) / distance * decay
+        scale, frequencies = self.scale.to(distance.dtype), self.frequencies.to(distance.dtype)
+        return scale * torch.sin(frequencies * x) / distance * decay

@@ -5,7 +5,7 @@ same tensors.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +54,44 @@ class FeatureDistance(NamedTuple):
         return distances
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[np.floating]]) -> "FeatureDistance":
-        """Distance in the plain tensors of a model file."""
-        return cls(*(tensors[PREFIX + name].astype(np.float64) for name in cls._fields))
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "FeatureDistance":
+        """Distance in the tensors of a model file, which have rows only for elements and clusters that there are."""
+        counts = tensors[f"{PREFIX}n_clusters"]
+        parts = (tensors[PREFIX + name].astype(np.float64) for name in cls._fields)
+        mean, whitening, cluster_mean, cluster_whitening = parts
+        species, index = np.nonzero(np.arange(counts.max(initial=1)) < counts[:, None])
+        known, size = np.flatnonzero(counts), whitening.shape[1]
+        distance = cls(
+            np.zeros((len(counts), mean.shape[1])),
+            np.zeros((len(counts), mean.shape[1], mean.shape[1])),
+            np.zeros((len(counts), counts.max(initial=1), mean.shape[1])),
+            np.zeros((len(counts), counts.max(initial=1), size)),
+        )
+        distance.mean[known] = mean
+        distance.whitening[known] = [lower_triangle(packed) for packed in whitening]
+        distance.cluster_mean[species, index] = cluster_mean
+        distance.cluster_whitening[species, index] = cluster_whitening
+        return distance
 
-    def tensors(self) -> dict[str, NDArray[np.floating]]:
-        """Plain tensors for the model file, by name; the largest one in single precision."""
-        arrays: dict[str, NDArray[np.floating]] = {PREFIX + name: array for name, array in self._asdict().items()}
-        return arrays | {f"{PREFIX}cluster_whitening": self.cluster_whitening.astype(np.float32)}
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Tensors for the model file, by name: see `from_tensors`."""
+        present: NDArray[np.bool_] = np.any(self.cluster_whitening, axis=2)
+        known = np.any(present, axis=1)
+        rows, columns = np.tril_indices(self.mean.shape[1])
+        arrays = {
+            "mean": _smallest(self.mean[known]),
+            "whitening": _smallest(self.whitening[known][:, rows, columns]),
+            "n_clusters": present.sum(axis=1),
+            "cluster_mean": _smallest(self.cluster_mean[present]),
+            "cluster_whitening": self.cluster_whitening[present].astype(np.float32),
+        }
+        return {PREFIX + name: array for name, array in arrays.items()}
+
+
+def _smallest(array: FloatArray) -> NDArray[np.floating]:
+    """Array in single precision, if that is exact."""
+    single = array.astype(np.float32)
+    return single if np.array_equal(single, array) else array
 
 
 def neighborhood_distances(

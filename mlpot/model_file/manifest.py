@@ -1,13 +1,10 @@
-"""Manifest of a model file: architecture, units, self-test, calibration; and the checks before a file is read.
+"""Manifest of a model file: architecture, units, self-test, calibration.
 
 Torch is not imported, so that the native engine runs without it. `torchscript` describes the layout of the file.
 """
 
-import io
 import json
-import struct
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpot.config import ModelConfig
 from mlpot.errors import ModelFileError
+from mlpot.model_file.archive import read_checked, read_members
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 """Format of the files that are written and read."""
 
-MANIFEST = "mlpot.json"
-TENSORS = "mlpot.safetensors"
-CHECKSUM = b"mlpot-crc32:"
+MANIFEST = "extra/mlpot.json"
 
 MAX_DEPTH = 50
 """Levels of lists and objects in the manifest; training adds to it what its configuration holds."""
@@ -149,46 +145,12 @@ def read_manifest(path: str | Path) -> Manifest:
     >>> manifest.elements, manifest.n_layers, manifest.committee.kind
     (['Si'], 1, 'shallow')
     """
-    return parse_manifest(Path(path), read_checked(Path(path)))
+    path = Path(path)
+    return parse_manifest(path, read_members(path, read_checked(path)))
 
 
-def add_checksum(archive: bytes) -> bytes:
-    """Archive with its checksum as the zip comment."""
-    if archive[-22:-18] != b"PK\x05\x06":
-        raise ModelFileError("torch wrote an archive that does not end with a plain end-of-directory record")
-    body = archive[:-2] + struct.pack("<H", len(CHECKSUM) + 8) + CHECKSUM
-    return body + b"%08x" % zlib.crc32(body)
-
-
-def read_checked(path: Path) -> bytes:
-    """Bytes of a model file after a check of its checksum.
-
-    Raises
-    ------
-    ModelFileError
-        The file is missing, foreign, cut or changed.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    if not content.startswith(b"PK"):
-        raise ModelFileError(f"{path}: is not an mlpot model file (a zip archive that `mlpot train` writes)")
-    if content[-len(CHECKSUM) - 8 : -8] != CHECKSUM:
-        raise ModelFileError(f"{path}: has no mlpot checksum at its end: it is cut off or was not written by mlpot")
-    if content[-8:] != b"%08x" % zlib.crc32(content[:-8]):
-        raise ModelFileError(f"{path}: is damaged: its checksum does not match; copy it again from its source")
-    return content
-
-
-def member(content: bytes, name: str) -> bytes:
-    """One of the extra files (`MANIFEST`, `TENSORS`) in the bytes of a model file."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.read(next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}")))
-
-
-def parse_manifest(path: Path, content: bytes) -> Manifest:
-    """Manifest in the bytes of a model file; `path` is for error messages.
+def parse_manifest(path: Path, members: Mapping[str, bytes]) -> Manifest:
+    """Manifest among the members of a model file; `path` is for error messages.
 
     Raises
     ------
@@ -196,9 +158,9 @@ def parse_manifest(path: Path, content: bytes) -> Manifest:
         There is none, it is of another format, or it is not valid.
     """
     try:
-        fields = json.loads(member(content, MANIFEST))
+        fields = json.loads(members[MANIFEST])
         version = fields.get("format_version")
-    except (StopIteration, zipfile.BadZipFile, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, ValueError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"{path}: has no readable mlpot manifest") from error
     if _is_deeper(fields, MAX_DEPTH):
         raise ModelFileError(f"{path}: has a manifest that is nested too deeply, expected at most {MAX_DEPTH} levels")

@@ -1,11 +1,12 @@
 """`model.pt`: one file that holds a potential for every engine; the only module that uses TorchScript.
 
-The file is a TorchScript archive, a zip with stored entries, whose members are
+The file is a TorchScript archive, a zip with stored entries (`archive`), whose members are
 
-- the scripted module (one potential or a committee) in float64, plain ATen operators only (float32 weights are exact
-  in it);
+- the scripted module (one potential or a committee), plain ATen operators only: weights in the dtype of the training,
+  constants in float64, so that one conversion, ``.float()`` or ``.double()``, chooses the arithmetic without loss;
 - ``extra/mlpot.json``: the `Manifest`, with a self-test structure and its results;
-- ``extra/mlpot.safetensors``: weights and constants once more as plain tensors, for engines without torch.
+- ``extra/mlpot.tensors.json``: for engines without torch, where each weight and constant is among the members
+  (`tensors`).
 
 The zip comment, the last bytes of the file, is ``mlpot-crc32:`` and eight hexadecimal digits: the CRC-32 of all
 bytes before the digits. A file that is cut, changed or not written by mlpot is refused before its content is read. No
@@ -15,16 +16,16 @@ Python pickle is loaded.
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-import safetensors.torch
 import torch
-from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from mlpot import __version__
 from mlpot.errors import ModelFileError
@@ -42,18 +43,16 @@ from mlpot.model import (
 )
 from mlpot.model.graph import Graph
 from mlpot.model.zbl import ZBLRepulsion
+from mlpot.model_file.archive import write_members
 from mlpot.model_file.bundle import ModelBundle
 from mlpot.model_file.manifest import (
     MANIFEST,
-    TENSORS,
     CommitteeInfo,
     Manifest,
     Precision,
-    ReferenceResults,
-    SelfTest,
-    add_checksum,
-    member,
 )
+from mlpot.model_file.self_test import make_self_test, members_deviation, self_test_deviation
+from mlpot.model_file.tensors import add_module_tensors
 from mlpot.neighbors.matscipy import graph_from_atoms
 
 PRECISIONS: dict[Precision, torch.dtype] = {"mixed": torch.float32, "double": torch.float64}
@@ -109,13 +108,36 @@ def bundle_model(potential: AnyPotential, training: dict[str, Any] | None = None
     ModelBundle
         Without feature distance and calibration.
     """
-    double = in_double(potential)
-    manifest = _manifest(potential, double, training or {}, license)
-    extra = {MANIFEST: manifest.to_json(), TENSORS: plain_tensors(double)}
+    model = in_double(potential)
+    manifest = _manifest(potential, model, training or {}, license)
+    _store_once(model, PRECISIONS[manifest.precision])
+    members = {MANIFEST: manifest.to_json().encode(), **_module_members(model)}
+    add_module_tensors(members, plain_tensors(model))
+    return ModelBundle(write_members(members), manifest)
+
+
+def _store_once(model: AnyPotential, dtype: torch.dtype) -> None:
+    """Give weights the dtype of the training, in place, and equal constants the same memory."""
+    weights = set(model.state_dict())
+    known: dict[tuple[torch.dtype, torch.Size, bytes], torch.Tensor] = {}
+    for path, module in model.named_modules():
+        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            if f"{path}.{name}".removeprefix(".") not in weights:
+                setattr(module, name, known.setdefault((tensor.dtype, tensor.shape, tensor.numpy().tobytes()), tensor))
+            elif name == "deviations":  # float64, so that they sum to zero
+                tensor.data = tensor.data.contiguous()
+            else:
+                tensor.data = tensor.data.to(dtype).contiguous()
+
+
+def _module_members(model: AnyPotential) -> dict[str, bytes]:
+    """Members of the archive that TorchScript writes, without its notes on the lines of the Python code."""
     buffer = io.BytesIO()
     with _torchscript():
-        torch.jit.save(torch.jit.script(double), buffer, _extra_files=extra)
-    return ModelBundle(add_checksum(buffer.getvalue()), manifest)
+        torch.jit.save(torch.jit.script(model), buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        members = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    return {name: member for name, member in members.items() if not name.endswith(".debug_pkl")}
 
 
 def save_model(
@@ -181,9 +203,15 @@ def potential_from_file(model: str | Path | ModelBundle) -> AnyPotential:
     """
     bundle = model if isinstance(model, ModelBundle) else ModelBundle.read(model)
     manifest = bundle.manifest
-    tensors = safetensors.torch.load(member(bundle.content, TENSORS))
-    potential = _build(manifest)
-    potential.load_state_dict({name: tensors[_name_in_file(name)] for name in potential.state_dict()})
+    potential, tensors = _build(manifest), bundle.tensors()
+    try:
+        potential.load_state_dict(
+            {name: torch.from_numpy(tensors[_name_in_file(name)]) for name in potential.state_dict()}
+        )
+    except KeyError as error:
+        raise ModelFileError(f"{bundle.path}: its index has no tensor {error.args[0]}") from error
+    except RuntimeError as error:  # a wrong shape
+        raise ModelFileError(f"{bundle.path}: has other tensors than its manifest: {_last_line(error)}") from error
     graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff)
     deviation = self_test_deviation(evaluate(in_double(potential), graph), manifest.self_test)
     if not deviation <= ALLOWED_DEVIATION["double"]:
@@ -257,15 +285,13 @@ def _same_kind(model: AnyPotential) -> AnyPotential:
         )
 
 
-def plain_tensors(potential: AnyPotential) -> bytes:
-    """Weights and constants of a model by name, in the safetensors format."""
-    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers())
+def plain_tensors(potential: AnyPotential) -> dict[str, NDArray[Any]]:
+    """Weights and constants of a model by name."""
+    tensors = dict(potential.named_parameters()) | dict(potential.named_buffers(remove_duplicate=False))
     for name, module in potential.named_modules():
         if isinstance(module, ZBLRepulsion):  # plain attributes of the module, always float64
             tensors |= {f"{name}.charge": module.charge, f"{name}.radius": module.radius}
-    return safetensors.torch.save(
-        {_name_in_file(name): tensor.detach().contiguous() for name, tensor in tensors.items()}
-    )
+    return {_name_in_file(name): tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}
 
 
 def _name_in_file(name: str) -> str:
@@ -297,7 +323,7 @@ def _manifest(model: AnyPotential, double: AnyPotential, training: dict[str, Any
         average_neighbors=potential.average_neighbors,
         training=training,
         license=license,
-        self_test=_self_test(double),
+        self_test=make_self_test(double),
         committee=_committee_info(model),
     )
 
@@ -309,48 +335,14 @@ def _committee_info(potential: AnyPotential) -> CommitteeInfo | None:
     return CommitteeInfo(kind=kind, n_members=potential.n_members)
 
 
-def _self_test(model: AnyPotential) -> SelfTest:
-    """Two displaced atoms of each element (at most 16), no denser than the data, where float32 is accurate."""
-    potential = main_potential(model)
-    rng = np.random.default_rng(0)
-    numbers = np.resize(potential.atomic_numbers, min(16, max(4, 2 * len(potential.atomic_numbers))))
-    spacing = 2.2 * float(np.mean(covalent_radii[numbers]))
-    side = int(np.ceil(len(numbers) ** (1 / 3)))
-    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[: len(numbers)]
-    positions = spacing * (grid + rng.uniform(-0.12, 0.12, (len(numbers), 3)))
-    of_data = potential.cutoff * float(np.cbrt(len(numbers) * 4.0 / 3.0 * np.pi / potential.average_neighbors))
-    cell = max(side * spacing, of_data) * (np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3))))
-    atoms = Atoms(numbers, positions, cell=cell, pbc=True)
-    graph = graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff)
-    results = evaluate(model, graph)
-    return SelfTest(
-        numbers=numbers.tolist(),
-        positions=positions.tolist(),
-        cell=cell.tolist(),
-        energy=results.energy.item(),
-        forces=results.forces.tolist(),
-        virial=results.virial[0].tolist(),
-        members=_member_results(model, graph) if isinstance(model, Committee) else None,
-    )
-
-
-def _member_results(committee: Committee, graph: Graph) -> list[ReferenceResults]:
-    results = evaluate_members(committee, graph)
-    return [
-        ReferenceResults(energy=energy.item(), forces=forces.tolist(), virial=virial[0].tolist())
-        for energy, forces, virial in zip(results.energy, results.forces, results.virial, strict=True)
-    ]
-
-
 def _check_self_test(loaded: ScriptedModel, precision: Precision, device: torch.device | str) -> None:
     path, manifest = loaded.path, loaded.manifest
     graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff).to(device)
     try:
         worst = self_test_deviation(loaded.evaluate(graph), manifest.self_test)
         if manifest.self_test.members is not None:
-            worst = _max_or_nan(
-                [worst, *_member_deviations(loaded.evaluate_members(graph), manifest.self_test.members)]
-            )
+            members = members_deviation(loaded.evaluate_members(graph), manifest.self_test.members)
+            worst = float(np.maximum(worst, members))  # NaN if one is
     except (RuntimeError, AttributeError) as error:
         raise ModelFileError(
             f"{path}: the module in it fails on its self-test structure: {_first_line(error)}"
@@ -363,28 +355,9 @@ def _check_self_test(loaded: ScriptedModel, precision: Precision, device: torch.
         )
 
 
-def self_test_deviation(results: Prediction, self_test: SelfTest) -> float:
-    """Largest deviation of energy, forces and virial from the self-test, relative to their size."""
-    return _deviation((results.energy[0], results.forces, results.virial[0]), self_test)
-
-
-def _member_deviations(results: MemberPredictions, expected: list[ReferenceResults]) -> list[float]:
-    parts = zip(results.energy[:, 0], results.forces, results.virial[:, 0], strict=True)
-    return [_deviation(got, reference) for got, reference in zip(parts, expected, strict=True)]
-
-
-def _deviation(got: tuple[torch.Tensor, ...], reference: ReferenceResults) -> float:
-    deviations = []
-    for value, numbers in zip(got, (reference.energy, reference.forces, reference.virial), strict=True):
-        expected = torch.tensor(numbers, dtype=torch.float64)
-        deviations.append(((value.cpu() - expected).abs().max() / (1.0 + expected.abs().max())).item())
-    return _max_or_nan(deviations)
-
-
-def _max_or_nan(values: list[float]) -> float:
-    """Largest number; NaN if one is NaN, unlike ``max()``."""
-    return float("nan") if any(np.isnan(values)) else max(values)
-
-
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].strip()

@@ -109,16 +109,22 @@ def _fit_element(distance: FeatureDistance, index: int, descriptors: FloatArray)
     variances = np.clip(np.diag(covariance), 0.0, None)
     # The second term is for an element whose descriptors never vary (one atom in one place).
     floor = RIDGE * variances + 1e-6 * max(float(variances.mean()), 1e-12)
-    distance.whitening[index] = _whitening(covariance + np.diag(floor)) / np.sqrt(width)
+    distance.whitening[index] = _rounded(_whitening(covariance + np.diag(floor)) / np.sqrt(width))
     white = (descriptors - distance.mean[index]) @ distance.whitening[index].T
     clusters = _clusters(white)
-    centers = np.array([cluster.mean(axis=0) for cluster in clusters])
+    centers = _rounded(np.array([cluster.mean(axis=0) for cluster in clusters]))
     rests = [cluster - center for cluster, center in zip(clusters, centers, strict=True)]
     pooled, ridge = _covariance(np.concatenate(rests)), CLUSTER_RIDGE / width * np.eye(width)
     for k, rest in enumerate(rests):
         shrunk = (len(rest) * _covariance(rest) + PSEUDO_ATOMS * pooled) / (len(rest) + PSEUDO_ATOMS)
         distance.cluster_mean[index, k] = centers[k]
-        distance.cluster_whitening[index, k] = (_whitening(shrunk + ridge) / np.sqrt(width))[np.tril_indices(width)]
+        packed = (_whitening(shrunk + ridge) / np.sqrt(width))[np.tril_indices(width)]
+        distance.cluster_whitening[index, k] = _rounded(packed)
+
+
+def _rounded(array: FloatArray) -> FloatArray:
+    """Single precision, in which the model file is half as large: what follows is fitted to the rounded numbers."""
+    return array.astype(np.float32).astype(np.float64)
 
 
 def _covariance(rows: FloatArray) -> FloatArray:

@@ -214,6 +214,12 @@ const std::vector<Json> &Json::items() const
   return array;
 }
 
+const std::map<std::string, Json> &Json::entries() const
+{
+  if (kind != Kind::Object) fail("expected an object");
+  return object;
+}
+
 std::vector<double> Json::numbers() const
 {
   std::vector<double> all;

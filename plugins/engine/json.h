@@ -26,6 +26,7 @@ class Json {
   int integer() const { return static_cast<int>(number()); }
   const std::string &string() const;
   const std::vector<Json> &items() const;
+  const std::map<std::string, Json> &entries() const;
   std::vector<double> numbers() const;    // of this value and all nested in it, in order
 
  private:

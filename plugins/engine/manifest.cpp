@@ -73,7 +73,7 @@ Manifest read_manifest(const ModelFile &file)
 {
   int format;
   try {
-    const Json json = Json::parse(file.member("extra/mlpot.json"));
+    const Json json = Json::parse(std::string(file.member("extra/mlpot.json")));
     format = json.at("format_version").integer();
     if (format == FORMAT_VERSION) return interpret(json);
   } catch (const std::runtime_error &error) {

@@ -17,7 +17,7 @@
 namespace mlpot {
 
 /* The only format that is read; mlpot/model_file/manifest.py has the same. */
-constexpr int FORMAT_VERSION = 8;
+constexpr int FORMAT_VERSION = 9;
 
 /* Largest relative deviation in the self-test; mlpot/model_file/torchscript.py has the same. */
 inline double allowed_deviation(const std::string &precision)

@@ -50,7 +50,7 @@ add_library(mlpot_native STATIC
   "${native_dir}/model/member_tables.cpp"
   "${native_dir}/model/parameters.cpp"
   "${native_dir}/model/polynomial.cpp"
-  "${native_dir}/model/safetensors.cpp"
+  "${native_dir}/model/tensors.cpp"
   "${native_dir}/model/tables.cpp"
   "${native_dir}/neighbors/neighbor_list.cpp"
   "${native_dir}/neighbors/neighbor_search.cpp"

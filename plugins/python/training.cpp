@@ -12,6 +12,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -104,12 +105,35 @@ void check(const Batch &batch, int n_species)
       refuse("`species` must be indices of the model's elements");
 }
 
+std::string type_of(const Array &array)
+{
+  const auto type = array.dtype();
+  if (type == nb::dtype<float>()) return "F32";
+  if (type == nb::dtype<double>()) return "F64";
+  return type == nb::dtype<std::int64_t>() ? "I64" : "another type";
+}
+
+/* They refer to the memory of the arrays. */
+mlpot::Tensors tensors_of(const nb::dict &arrays)
+{
+  std::map<std::string, mlpot::Tensor> tensors;
+  for (const auto &[name, value] : arrays) {
+    const auto array = nb::cast<Array>(value, false);    // not of a copy
+    mlpot::Shape shape;
+    for (std::size_t k = 0; k < array.ndim(); k++)
+      shape.push_back(static_cast<std::int64_t>(array.shape(k)));
+    tensors[nb::cast<std::string>(name)] = {
+        type_of(array), shape, {static_cast<const char *>(array.data()), array.nbytes()}};
+  }
+  return mlpot::Tensors(std::move(tensors));
+}
+
 class PythonTrainer {
  public:
-  PythonTrainer(const nb::bytes &manifest, const nb::bytes &tensors, const char *precision,
+  /* `arrays`: tensors by name. */
+  PythonTrainer(const nb::bytes &manifest, const nb::dict &arrays, const char *precision,
                 int n_threads) :
-      PythonTrainer(mlpot::read_parameters({manifest.c_str(), manifest.size()},
-                                           {tensors.c_str(), tensors.size()}),
+      PythonTrainer(mlpot::read_parameters({manifest.c_str(), manifest.size()}, tensors_of(arrays)),
                     precision, n_threads)
   {
   }
@@ -226,7 +250,7 @@ void add_training(nb::module_ &module)
   // the autograd graph of a loss holds a trainer and may outlive the interpreter
   nb::set_leak_warnings(false);
   nb::class_<PythonTrainer>(module, "Trainer")
-      .def(nb::init<const nb::bytes &, const nb::bytes &, const char *, int>(), nb::arg("manifest"),
+      .def(nb::init<const nb::bytes &, const nb::dict &, const char *, int>(), nb::arg("manifest"),
            nb::arg("tensors"), nb::arg("precision"), nb::arg("n_threads"))
       .def_prop_ro("n_threads", &PythonTrainer::n_threads)
       .def_prop_ro("array_sizes", &PythonTrainer::array_sizes)

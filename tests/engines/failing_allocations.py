@@ -1,6 +1,6 @@
 """Program of `test_failures`: every allocation of the native engine fails in turn.
 
-    LD_PRELOAD=inject_failures.so python failing_allocations.py inject_failures.so most model.pt [manifest tensors]
+    LD_PRELOAD=inject_failures.so python failing_allocations.py inject_failures.so most model.pt manifest tensors.npz
 
 Each action is repeated with its first allocation failing, then the second, and so on, alone or with all that follow; of
 more than `most` allocations, a part spread evenly. It must raise `MemoryError` or give the right result, and the next
@@ -17,7 +17,7 @@ from mlpot._native import NativeEngine, NeighborList, Trainer
 
 
 def main():
-    library, most, model, *potential = sys.argv[1:]
+    library, most, model, manifest, tensors = sys.argv[1:]
     fails = Injection(library, int(most))
     content = Path(model).read_bytes()
     atoms = bulk("Si", cubic=True)
@@ -31,8 +31,7 @@ def main():
 
             fails(f"load {precision} {threads}", lambda: None, lambda _: evaluate(load(), small))
             fails(f"evaluate {precision} {threads}", load, lambda engine: evaluate(engine, large))
-        if potential:
-            train(fails, [Path(name).read_bytes() for name in potential], threads)
+        train(fails, (Path(manifest).read_bytes(), dict(np.load(tensors))), threads)
 
 
 def structure(atoms, radius):

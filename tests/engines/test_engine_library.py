@@ -57,7 +57,7 @@ def test_a_model_that_disagrees_with_its_self_test_is_refused(api, model_file, t
     assert "disagrees with its own self-test structure" in message
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(9, "upgrade mlpot"), (2, "train it again")])
+@pytest.mark.parametrize(("version", "remedy"), [(FORMAT_VERSION + 1, "upgrade mlpot"), (2, "train it again")])
 def test_another_format_is_refused_with_what_to_do(api, model_file, tmp_path, version, remedy):
     content = model_file.read_bytes()
     own = b'"format_version": %d,' % FORMAT_VERSION

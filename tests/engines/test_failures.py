@@ -41,9 +41,9 @@ def failing_allocations(injected, folder, committee, most):
     save_calibrated(folder / "model.pt", committee)
     potential = random_potential(n_layers=3, **SMALL)
     (folder / "manifest").write_bytes(_description(potential))
-    (folder / "tensors").write_bytes(plain_tensors(in_double(potential)))
+    np.savez(folder / "tensors.npz", **plain_tensors(in_double(potential)))
     program = Path(__file__).with_name("failing_allocations.py")
-    files = (folder / name for name in ("model.pt", "manifest", "tensors"))
+    files = (folder / name for name in ("model.pt", "manifest", "tensors.npz"))
     done = run_with(injected, program, injected, most, *files)
     actions = re.findall(r": (\d+) failures in (\d+) allocations", done.stdout)
     assert len(actions) == 10

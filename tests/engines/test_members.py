@@ -1,6 +1,5 @@
 """Committees in the native engine: every member, and the distance from the training set, as torch has them."""
 
-import re
 import struct
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from architectures import architectures
 from ase.build import bulk
 from ase.data import chemical_symbols
 from committees import random_deep, random_shallow, save_calibrated
-from damaged_files import damaged, header, with_checksum, with_manifest
+from damaged_files import damaged, tensor_place, with_checksum, with_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlpot._native import NativeEngine as CompiledEngine
@@ -230,7 +229,7 @@ def with_part(name, **changes):
         (with_part("committee", n_members=1), "must have 2 to 1000 members"),
         (with_part("committee", n_members=4), "results of each member"),
         (with_part("committee", kind="wide"), "shallow or deep"),
-        (with_part("committee", kind="deep"), "there is no members.0"),
+        (with_part("committee", kind="deep"), "there is no tensor members.0"),
         (with_part("self_test", members=[]), "results of each member"),
         (kept(feature_distance=None), "requires a feature distance"),
         (kept(committee=None, self_test={}), "no readable manifest"),
@@ -256,11 +255,9 @@ def test_manifests_that_contradict_themselves_are_refused(change, message, small
 )
 def test_tensors_that_are_wrong_are_refused(name, shift, message, small_file, tmp_path):
     content = bytearray(small_file.read_bytes())
-    first, last = header(content)
-    entry = re.search(rb'"%b".*?"data_offsets":\[(\d+),' % name.encode(), content[first:last])
-    place = last + int(entry[1])
-    (value,) = struct.unpack("<d", content[place : place + 8])
-    content[place : place + 8] = struct.pack("<d", value + shift)
+    place, _ = tensor_place(content, name)
+    (value,) = struct.unpack_from("<d", content, place)
+    struct.pack_into("<d", content, place, value + shift)
     path = tmp_path / "changed.pt"
     path.write_bytes(with_checksum(bytes(content)))
     with pytest.raises(RuntimeError, match=message):

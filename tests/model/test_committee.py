@@ -1,7 +1,6 @@
 """A committee is its members: each a potential of its own, the prediction their mean, eager, scripted and in a file."""
 
 import pytest
-import safetensors.torch
 import torch
 from committees import COMMITTEES, random_deep, random_shallow
 from damaged_files import with_manifest
@@ -18,7 +17,8 @@ from mlpot.model import (
     main_potential,
     members_of,
 )
-from mlpot.model_file.manifest import FORMAT_VERSION, TENSORS, member, read_checked, read_manifest
+from mlpot.model_file.bundle import ModelBundle
+from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
 from mlpot.model_file.torchscript import load_model, potential_from_file, save_model
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import random_potential
@@ -127,8 +127,7 @@ def test_a_committee_comes_back_from_its_file(files, name):
 def test_a_shallow_file_has_the_tensors_of_a_single_model(files):
     committee, _ = files["shallow, one layer"]
     single, tensors = (
-        safetensors.torch.load(member(read_checked(path), TENSORS))
-        for path in (files["shallow, one layer"][1][0].path, committee.path)
+        ModelBundle.read(path).tensors() for path in (files["shallow, one layer"][1][0].path, committee.path)
     )
     assert set(tensors) - set(single) == {"deviations"}
     assert set(single) <= set(tensors)

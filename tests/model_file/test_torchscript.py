@@ -1,13 +1,11 @@
 """One file: the same numbers eager, scripted and reloaded; a damaged or foreign file never loads."""
 
-import io
 import os
-import zipfile
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
+from committees import random_shallow
 from damaged_files import with_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +13,9 @@ from structures import structures
 
 from mlpot.errors import ModelFileError
 from mlpot.model import evaluate
-from mlpot.model_file.manifest import FORMAT_VERSION, read_manifest
-from mlpot.model_file.torchscript import load_model, potential_from_file, save_model, self_test_deviation
+from mlpot.model_file.manifest import FORMAT_VERSION
+from mlpot.model_file.self_test import self_test_deviation
+from mlpot.model_file.torchscript import load_model, potential_from_file, save_model
 from mlpot.neighbors.matscipy import graph_from_atoms
 from potentials import ARCHITECTURES, random_potential
 
@@ -76,13 +75,28 @@ def test_weights_of_other_constants_are_not_trained_further(tmp_path, monkeypatc
         potential_from_file(tmp_path / "old.pt")
 
 
-def test_float32_model_keeps_exact_constants(tmp_path):
-    """The constants of a model trained in float32 are stored unrounded."""
-    save_model(tmp_path / "single.pt", random_potential().float())
-    assert read_manifest(tmp_path / "single.pt").precision == "mixed"
-    tensors = safetensors.torch.load(extra_file((tmp_path / "single.pt").read_bytes(), "mlpot.safetensors"))
-    stored, exact = tensors["edges.radial.frequencies"], random_potential().edges.radial.frequencies
-    assert torch.equal(stored, exact)
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", ["tensor messages", "lmax 1, shared"])
+def test_the_module_alone_runs_in_both_precisions(name, tmp_path):
+    """Without mlpot: as loaded in that of the training, after one conversion in double."""
+    potential = random_potential(**ARCHITECTURES[name]).float()
+    manifest = save_model(tmp_path / "single.pt", potential)
+    graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff)
+    plain, double = torch.jit.load(tmp_path / "single.pt"), torch.jit.load(tmp_path / "single.pt").double()
+    assert manifest.precision == "mixed"
+    torch.testing.assert_close(plain(*graph[:3]), potential(*graph[:3]).detach(), rtol=1e-6, atol=1e-6)
+    # constants are not rounded to float32
+    assert double(*graph[:3]).sum().item() == pytest.approx(manifest.self_test.energy, rel=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_members_of_a_module_alone(tmp_path):
+    committee = random_shallow(3, n_layers=2).float()
+    manifest = save_model(tmp_path / "single.pt", committee)
+    graph = graph_from_atoms(manifest.self_test.atoms(), manifest.atomic_numbers, manifest.cutoff)
+    energies = torch.jit.load(tmp_path / "single.pt").member_energies(*graph[:3]).sum(1)
+    expected = torch.tensor([member.energy for member in manifest.self_test.members])
+    torch.testing.assert_close(energies, expected.double(), rtol=1e-5, atol=1e-5)
 
 
 def test_precisions(models):
@@ -162,8 +176,3 @@ def test_training_summary_must_be_plain_json(tmp_path):
 
 def global_state():
     return torch.random.get_rng_state().tolist(), torch.get_default_dtype(), torch.get_num_threads(), dict(os.environ)
-
-
-def extra_file(content, name):
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.read(next(entry for entry in archive.namelist() if entry.endswith(f"/extra/{name}")))

@@ -104,13 +104,15 @@ def test_a_perfect_crystal_among_other_atoms_is_a_cluster():
     assert np.median(found[2000:]) == pytest.approx(1.0, abs=0.3)
 
 
-def test_the_file_keeps_it_in_single_precision():
+def test_the_file_keeps_it_in_single_precision_and_to_the_last_bit():
+    """The clusters are fitted to what the rounded whitening gives."""
     distance = fit_distance(gaussian_blocks(), 3, WIDTH)
     kept = distance.tensors()
-    assert kept["distance.cluster_whitening"].dtype == np.float32
-    again = FeatureDistance(*(kept[f"distance.{name}"].astype(float) for name in FeatureDistance._fields))
+    for name in ("whitening", "cluster_mean", "cluster_whitening"):
+        assert kept[f"distance.{name}"].dtype == np.float32
+    again = FeatureDistance.from_tensors(kept)
     descriptors, species = joined(gaussian_blocks())
-    np.testing.assert_allclose(again.of(descriptors, species), distance.of(descriptors, species), rtol=1e-5)
+    np.testing.assert_array_equal(again.of(descriptors, species), distance.of(descriptors, species))
 
 
 def test_no_atoms_no_distance():

@@ -41,6 +41,22 @@ namespace {
     return transposed(kept, n_members - 1, static_cast<int>(width));
   }
 
+  template <typename T, typename S>
+  void copy_row(const S *row, const std::vector<std::size_t> &place, T *table)
+  {
+    for (std::size_t i = 0; i < place.size(); i++) table[place[i]] = static_cast<T>(row[i]);
+  }
+
+  /* Rows of a lower triangle to the columns of a table. */
+  template <typename T, typename S>
+  void copy_triangle(const S *triangle, const std::vector<std::size_t> &place, std::size_t width,
+                     T *table)
+  {
+    for (std::size_t i = 0; i < place.size(); i++)
+      for (std::size_t j = 0; j <= i; j++)
+        table[place[j] * width + place[i]] = static_cast<T>(*triangle++);
+  }
+
 }    // namespace
 
 template <typename T>
@@ -50,7 +66,7 @@ MemberTables<T>::MemberTables(const Parameters &parameters, ModelTables<T> &mode
   model.cluster_width = (model.descriptor_width + lanes - 1) / lanes * lanes;
   add_features(parameters, model);
   if (!parameters.deviations.empty()) add_deviations(parameters, model, lanes);
-  if (!parameters.distance_mean.empty()) add_distance(parameters, model);
+  if (!parameters.n_clusters.empty()) add_distance(parameters, model);
 }
 
 template <typename T>
@@ -130,57 +146,43 @@ void MemberTables<T>::add_deviations(const Parameters &parameters, ModelTables<T
 template <typename T>
 void MemberTables<T>::add_distance(const Parameters &parameters, ModelTables<T> &model)
 {
-  const Architecture &a = parameters.architecture;
-  const std::vector<std::size_t> place = places(a, model.n_channels);
+  const std::vector<std::size_t> place = places(parameters.architecture, model.n_channels);
   const std::size_t n = place.size(), width = model.descriptor_width;
-  arrays.emplace_back(a.n_species * width);
+  const std::size_t n_species = parameters.architecture.n_species, size = n * (n + 1) / 2;
+  arrays.emplace_back(n_species * width);
   T *mean = arrays.back().data();
-  arrays.emplace_back(a.n_species * width * width);
+  arrays.emplace_back(n_species * width * width);
   T *whitening = arrays.back().data();
-  for (int species = 0; species < a.n_species; species++)
-    for (std::size_t i = 0; i < n; i++) {
-      mean[species * width + place[i]] = static_cast<T>(parameters.distance_mean[species * n + i]);
-      for (std::size_t j = 0; j < n; j++)
-        whitening[(species * width + place[j]) * width + place[i]] =
-            static_cast<T>(parameters.distance_whitening[(species * n + i) * n + j]);
-    }
+  std::size_t known = 0;
+  for (std::size_t species = 0; species < n_species; species++) {
+    if (parameters.n_clusters[species] == 0) continue;
+    copy_row(&parameters.distance_mean[known * n], place, mean + species * width);
+    copy_triangle(&parameters.distance_whitening[known * size], place, width,
+                  whitening + species * width * width);
+    known++;
+  }
   model.distance_mean = mean;
   model.distance_whitening = whitening;
   add_clusters(parameters, place, model);
 }
 
-/* A whitening of zeros marks an absent cluster. */
 template <typename T>
 void MemberTables<T>::add_clusters(const Parameters &parameters,
                                    const std::vector<std::size_t> &place, ModelTables<T> &model)
 {
   const std::size_t n = place.size(), width = model.cluster_width, size = n * (n + 1) / 2;
-  const std::size_t n_species = parameters.architecture.n_species;
-  std::vector<std::size_t> present;
   first_cluster.assign(1, 0);
-  for (std::size_t species = 0; species < n_species; species++) {
-    for (std::int64_t k = 0; k < parameters.n_clusters; k++) {
-      const std::size_t cluster = species * parameters.n_clusters + k;
-      const float *triangle = parameters.cluster_whitening.data() + cluster * size;
-      if (std::any_of(triangle, triangle + size, [](float value) {
-            return value != 0.0f;
-          }))
-        present.push_back(cluster);
-    }
-    first_cluster.push_back(static_cast<int>(present.size()));
-  }
-  arrays.emplace_back(present.size() * width);
+  for (const std::int64_t count : parameters.n_clusters)
+    first_cluster.push_back(first_cluster.back() + static_cast<int>(count));
+  const std::size_t n_clusters = first_cluster.back();
+  arrays.emplace_back(n_clusters * width);
   T *mean = arrays.back().data();
-  arrays.emplace_back(present.size() * width * width);
+  arrays.emplace_back(n_clusters * width * width);
   T *whitening = arrays.back().data();
-  for (std::size_t own = 0; own < present.size(); own++) {
-    const float *triangle = parameters.cluster_whitening.data() + present[own] * size;
-    for (std::size_t i = 0; i < n; i++) {
-      mean[own * width + place[i]] = static_cast<T>(parameters.cluster_mean[present[own] * n + i]);
-      for (std::size_t j = 0; j <= i; j++)
-        whitening[(own * width + place[j]) * width + place[i]] =
-            static_cast<T>(triangle[i * (i + 1) / 2 + j]);
-    }
+  for (std::size_t k = 0; k < n_clusters; k++) {
+    copy_row(&parameters.cluster_mean[k * n], place, mean + k * width);
+    copy_triangle(&parameters.cluster_whitening[k * size], place, width,
+                  whitening + k * width * width);
   }
   model.first_cluster = first_cluster.data();
   model.cluster_mean = mean;

@@ -14,6 +14,8 @@ namespace mlpot {
 
 namespace {
 
+  constexpr std::int64_t MAX_CLUSTERS = 1000000;    // of an element: keeps sums of them exact
+
   double within_limits(const Json &json, const std::string &name, bool whole)
   {
     const Limits limits = architecture_limits().at(name);
@@ -77,7 +79,7 @@ namespace {
   class Reader {
    public:
     /* `path`: prefix of the names of all tensors. */
-    Reader(const SafeTensors &tensors, const Architecture &architecture, const std::string &path) :
+    Reader(const Tensors &tensors, const Architecture &architecture, const std::string &path) :
         tensors(tensors), a(architecture), path(path)
     {
     }
@@ -105,7 +107,7 @@ namespace {
     }
 
    private:
-    const SafeTensors &tensors;
+    const Tensors &tensors;
     const Architecture &a;
     const std::string path;
     std::string prefix;
@@ -209,7 +211,7 @@ namespace {
     }
   };
 
-  void read_zbl(const SafeTensors &tensors, const Json &config, const std::string &path,
+  void read_zbl(const Tensors &tensors, const Json &config, const std::string &path,
                 Parameters &parameters)
   {
     if (!config.at("zbl").boolean()) return;
@@ -219,8 +221,7 @@ namespace {
   }
 
   /* One potential; the names of its tensors start with `path`. */
-  Parameters read_potential(const Json &manifest, const SafeTensors &tensors,
-                            const std::string &path)
+  Parameters read_potential(const Json &manifest, const Tensors &tensors, const std::string &path)
   {
     Parameters parameters;
     parameters.architecture = read_architecture(manifest);
@@ -246,19 +247,25 @@ namespace {
       throw std::runtime_error("the members of its committee have different ZBL repulsions");
   }
 
-  void read_distance(const SafeTensors &tensors, Parameters &parameters)
+  void read_distance(const Tensors &tensors, Parameters &parameters)
   {
-    const std::int64_t n_species = parameters.architecture.n_species;
     const auto width = static_cast<std::int64_t>(parameters.n_descriptors());
-    parameters.distance_mean = tensors.numbers("distance.mean", {n_species, width});
-    parameters.distance_whitening =
-        tensors.numbers("distance.whitening", {n_species, width, width});
-    const Shape shape = tensors.shape("distance.cluster_mean");
-    parameters.n_clusters = shape.size() == 3 ? shape[1] : 1;
-    parameters.cluster_mean =
-        tensors.numbers("distance.cluster_mean", {n_species, parameters.n_clusters, width});
-    parameters.cluster_whitening = tensors.single_numbers(
-        "distance.cluster_whitening", {n_species, parameters.n_clusters, width * (width + 1) / 2});
+    const std::int64_t triangle = width * (width + 1) / 2;
+    parameters.n_clusters =
+        tensors.integers("distance.n_clusters", {parameters.architecture.n_species});
+    std::int64_t n_known = 0, n_clusters = 0;
+    for (const std::int64_t count : parameters.n_clusters) {
+      if (count < 0 || count > MAX_CLUSTERS)
+        throw std::runtime_error("an element must have 0 to " + std::to_string(MAX_CLUSTERS) +
+                                 " clusters of the feature distance, got " + std::to_string(count));
+      n_known += count > 0;
+      n_clusters += count;
+    }
+    parameters.distance_mean = tensors.numbers("distance.mean", {n_known, width});
+    parameters.distance_whitening = tensors.numbers("distance.whitening", {n_known, triangle});
+    parameters.cluster_mean = tensors.numbers("distance.cluster_mean", {n_clusters, width});
+    parameters.cluster_whitening =
+        tensors.single_numbers("distance.cluster_whitening", {n_clusters, triangle});
   }
 
 }    // namespace
@@ -297,8 +304,8 @@ void pair_weights(Parameters &parameters)
 
 std::vector<Parameters> read_members(const ModelFile &file, const Manifest &manifest)
 {
-  const Json json = Json::parse(file.member("extra/mlpot.json"));
-  const SafeTensors tensors(file.member("extra/mlpot.safetensors"));
+  const Json json = Json::parse(std::string(file.member("extra/mlpot.json")));
+  const Tensors tensors(file);
   const int n_members = manifest.error_bars.n_members;
   std::vector<Parameters> members;
   for (int m = 0; m < (manifest.is_deep ? n_members : 1); m++) {
@@ -316,9 +323,9 @@ std::vector<Parameters> read_members(const ModelFile &file, const Manifest &mani
   return members;
 }
 
-Parameters read_parameters(const std::string &manifest, const std::string &safetensors)
+Parameters read_parameters(const std::string &manifest, const Tensors &tensors)
 {
-  return read_potential(Json::parse(manifest), SafeTensors(safetensors), "");
+  return read_potential(Json::parse(manifest), tensors, "");
 }
 
 }    // namespace mlpot

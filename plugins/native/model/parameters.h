@@ -7,7 +7,7 @@
 #define MLPOT_PARAMETERS_H
 
 #include "manifest.h"
-#include "model/safetensors.h"
+#include "model/tensors.h"
 
 #include <cstddef>
 #include <map>
@@ -73,12 +73,12 @@ struct Parameters {
   Numbers first_readout;     // [hidden][channel]
   Numbers second_readout;    // [hidden]
 
-  Numbers deviations;            // shallow committees: [member][descriptor]
-  Numbers distance_mean;         // [species][descriptor]; empty: no feature distance
-  Numbers distance_whitening;    // [species][descriptor][descriptor]
-  std::int64_t n_clusters = 0;
-  Numbers cluster_mean;    // [species][cluster][descriptor]: of whitened descriptors
-  std::vector<float> cluster_whitening;    // [species][cluster][entry], rows of a lower triangle
+  Numbers deviations;                      // shallow committees: [member][descriptor]
+  std::vector<std::int64_t> n_clusters;    // [species]; empty: no feature distance
+  Numbers distance_mean;                   // [species with clusters][descriptor]
+  Numbers distance_whitening;    // [species with clusters][entry], rows of a lower triangle
+  Numbers cluster_mean;          // [cluster][descriptor]: of whitened descriptors, by species
+  std::vector<float> cluster_whitening;    // [cluster][entry], rows of a lower triangle
 
   /* Features of each layer, and the hidden values of the last readout. */
   std::size_t n_descriptors() const
@@ -102,8 +102,8 @@ struct Limits {
 };
 const std::map<std::string, Limits> &architecture_limits();
 
-/* A single model, from the manifest and the tensors of its file. */
-Parameters read_parameters(const std::string &manifest, const std::string &safetensors);
+/* A single model, from its manifest and its tensors. */
+Parameters read_parameters(const std::string &manifest, const Tensors &tensors);
 
 }    // namespace mlpot
 
