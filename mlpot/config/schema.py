@@ -89,7 +89,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-SHARED_FROM: Final = 6
+SHARED_FROM: Final = 5
 """Number of elements from which they share weights by default."""
 
 SHARED: Final = {"species_embedding": 16, "n_radial_functions": 16}
