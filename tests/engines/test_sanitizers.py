@@ -122,7 +122,7 @@ create_atoms 1 box
 mass 1 28.0855
 displace_atoms all random 0.1 0.1 0.1 1
 pair_style mlpot
-pair_coeff * * {model} Si
+pair_coeff * * "{model}" Si
 velocity all create 900 1
 compute u all mlpot/uncertainty
 fix guard all mlpot/guard 1 max_sigma 1e-6 action dump file uncertain.xyz

@@ -16,8 +16,8 @@ inline Numbers multiply(const Numbers &a, const Numbers &b, int rows, int inner,
   for (int i = 0; i < rows; i++)
     for (int k = 0; k < inner; k++) {
       const double value = a[static_cast<std::size_t>(i) * inner + k];
-      const double *from = &b[static_cast<std::size_t>(k) * columns];
-      double *to = &c[static_cast<std::size_t>(i) * columns];
+      const double *from = b.data() + static_cast<std::size_t>(k) * columns;
+      double *to = c.data() + static_cast<std::size_t>(i) * columns;
       for (int j = 0; j < columns; j++) to[j] += value * from[j];
     }
   return c;
