@@ -28,6 +28,6 @@ def architectures(draw, dearest):
         "readout_width": draw(st.integers(1, 20)),
         "zbl": draw(st.booleans()),
         "species_embedding": draw(st.none() | st.integers(1, 5)),
-        "n_radial_functions": draw(st.none() | st.integers(1, 9)),
+        "n_radial_functions": draw(st.integers(1, 9)),
     }
     return fields | {"seed": draw(st.integers(0, 2**31))}

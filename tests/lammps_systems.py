@@ -15,6 +15,17 @@ BAR = 1.6021765e6  # eV/A^3 in bar, as LAMMPS converts it in units metal
 KCAL = 23.060549  # eV in kcal/mol, likewise
 ATMOSPHERES = 68568.415  # kcal/mol/A^3 in atm, likewise
 
+SILICON = """
+units metal
+lattice diamond 5.43
+region box block 0 2 0 2 0 2
+create_box 1 box
+create_atoms 1 box
+mass 1 28.0855
+pair_style mlpot
+pair_coeff * * "{model}" Si
+"""
+
 
 class Results(NamedTuple):
     """Energies (eV), forces (eV/A), virials (eV): of the structure, shared by halves, and by neighbors."""

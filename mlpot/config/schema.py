@@ -58,11 +58,8 @@ class ModelConfig(StrictModel):
         description="share weights between elements: size of an element's embedding; null: each element, and each pair "
         "of them, has weights of its own",
     )
-    n_radial_functions: int | None = Field(
-        None,
-        ge=1,
-        le=64,
-        description="radial functions of each element with species_embedding, mixed from the basis; null: n_radial",
+    n_radial_functions: int = Field(
+        16, ge=1, le=64, description="radial functions of each element with species_embedding, mixed from the basis"
     )
     message_channels: int = Field(32, ge=1, le=256, description="channels of the messages between layers")
     message_lmax: Literal[0, 1, 2] = Field(
@@ -92,7 +89,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 SHARED_FROM: Final = 5
 """Number of elements from which they share weights by default."""
 
-SHARED: Final = {"species_embedding": 16, "n_radial_functions": 16}
+SHARED_EMBEDDING: Final = 16
 
 
 class ModelSection(ModelConfig):
@@ -103,6 +100,11 @@ class ModelSection(ModelConfig):
         description="fast: one layer, strictly local; balanced: two layers of 32 channels with vector messages; "
         "accurate: two layers of 64 channels; max: accurate with tensor messages",
     )
+    species_embedding: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] | None = Field(  # type: ignore[assignment]
+        "auto",
+        description=f"{ModelConfig.model_fields['species_embedding'].description}; auto: {SHARED_EMBEDDING} from "
+        f"{SHARED_FROM} elements on, else null",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -112,20 +114,11 @@ class ModelSection(ModelConfig):
         preset = values.get("preset", "fast")
         return {**PRESETS.get(preset, {}), **values}
 
-    species_embedding: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] | None = Field(  # type: ignore[assignment]
-        "auto",
-        description="share weights between elements: size of an element's embedding; null: each element, and each pair "
-        f"of them, has weights of its own; auto: {SHARED['species_embedding']}, with {SHARED['n_radial_functions']} "
-        f"radial functions, from {SHARED_FROM} elements on, else null",
-    )
-
     def architecture(self, n_elements: int) -> ModelConfig:
         """Return the architecture of a model of this number of elements."""
         fields = self.model_dump(exclude={"preset"})
         if self.species_embedding == "auto":
-            shared = SHARED if n_elements >= SHARED_FROM else {"species_embedding": None}
-            given = {} if self.n_radial_functions is None else {"n_radial_functions": self.n_radial_functions}
-            fields |= shared | given
+            fields["species_embedding"] = SHARED_EMBEDDING if n_elements >= SHARED_FROM else None
         return ModelConfig(**fields)
 
 

@@ -71,7 +71,7 @@ class SharedDensity(nn.Module):
     def __init__(self, config: ModelConfig, n_species: int, rank: int, average_neighbors: float) -> None:
         super().__init__()
         self.norm = 1.0 / math.sqrt(average_neighbors)
-        n_functions = config.n_radial_functions or config.n_radial
+        n_functions = config.n_radial_functions
         self.radial = nn.Parameter(torch.randn(rank, config.n_radial, n_functions) / math.sqrt(config.n_radial))
         size = (rank, config.lmax + 1, n_functions, config.n_channels)
         self.mix = nn.Parameter(torch.randn(size) / math.sqrt(n_functions))

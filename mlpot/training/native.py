@@ -76,17 +76,18 @@ class NativeDerivatives:
     def __init__(self, potential: Potential, threads: int) -> None:
         if not is_built():
             raise EngineError("training.engine native needs the native engine, which is not built: see `mlpot doctor`")
-        from mlpot._native import Trainer  # noqa: PLC0415  # compiled, may be missing
+        from mlpot._native import Threads, Trainer  # noqa: PLC0415  # compiled, may be missing
 
         weight = next(potential.parameters())
         if weight.device.type != "cpu":
             raise EngineError(f"training.engine native runs on the cpu, got device {weight.device}: use engine torch")
         precision = "double" if weight.dtype == torch.float64 else "mixed"
-        self._make_trainer = partial(Trainer, precision=precision, n_threads=threads)
+        team = Threads(threads)  # of all trainers
+        warn_of_threads(threads, team.n_threads)
+        self._make_trainer = partial(Trainer, precision=precision, threads=team)
         self._elements = _Elements.of(potential)
         self._kernels: dict[int, _Kernels] = {}
         trainer = self._kernels_for(1, potential).trainer
-        warn_of_threads(threads, trainer.n_threads)
         self._coefficients = [
             torch.from_numpy(trainer.polynomial_coefficients(index)).to(weight.dtype)
             for index in range(potential.n_layers)

@@ -158,38 +158,46 @@ class Muon(torch.optim.Optimizer):
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(gradient)
         momentum: Tensor = state["momentum"]
-        moving: slice | Tensor = slice(None)
-        if not shared and len(gradient) > 1:
-            nonzero = gradient.abs().amax((1, 2)) > 0.0
-            moving = slice(None) if bool(nonzero.all()) else nonzero
-        momentum[moving] = momentum[moving].mul_(group["momentum"]).add_(gradient[moving])
-        return _Momentum(parameter, group, moving, gradient[moving].add(momentum[moving], alpha=group["momentum"]))
+        moving = None if shared else _nonzero(gradient)
+        if moving is not None:
+            gradient = gradient[moving]
+            momentum[moving] = momentum[moving].mul_(group["momentum"]).add_(gradient)
+            return _Momentum(parameter, group, moving, gradient.add(momentum[moving], alpha=group["momentum"]))
+        momentum.mul_(group["momentum"]).add_(gradient)
+        return _Momentum(parameter, group, None, gradient.add(momentum, alpha=group["momentum"]))
 
 
 class _Momentum(NamedTuple):
-    """Momentum of the matrices of a parameter that move, one step ahead (Nesterov)."""
+    """Momentum of the matrices of a parameter that move, one step ahead (Nesterov); `moving` None: all of them."""
 
     parameter: nn.Parameter
     group: dict[str, Any]
-    moving: slice | Tensor
+    moving: Tensor | None
     ahead: Tensor
+
+
+def _nonzero(gradient: Tensor) -> Tensor | None:
+    """Which matrices have a gradient; None: all of them."""
+    nonzero = gradient.abs().amax((1, 2)) > 0.0
+    return None if bool(nonzero.all()) else nonzero
 
 
 def _move(momentum: _Momentum, steps: Tensor) -> None:
     parameter, group = momentum.parameter, momentum.group
     rate = group["lr"] * STEP_SIZE * math.sqrt(max(steps.shape[1:]))
     decay = 1.0 - group["lr"] * group["weight_decay"]
+    if momentum.moving is not None:
+        values = parameter.view(-1, *parameter.shape[-2:])
+        values[momentum.moving] = values[momentum.moving].mul_(decay).add_(steps, alpha=-rate)
+        return
     if group["shared"]:
         rank, *between, n_rows, n_columns = parameter.shape
-        own = steps.view(*between, rank, n_rows, n_columns).movedim(-3, 0)
-        parameter.mul_(decay).add_(own, alpha=-rate)
-    else:
-        values = as_matrices(parameter, shared=False)
-        values[momentum.moving] = values[momentum.moving].mul(decay).add_(steps, alpha=-rate)
+        steps = steps.view(*between, rank, n_rows, n_columns).movedim(-3, 0)
+    parameter.mul_(decay).add_(steps.reshape(parameter.shape), alpha=-rate)
 
 
 def as_matrices(weights: Tensor, shared: bool) -> Tensor:
-    """Weights as matrices ``(n, n_rows, n_columns)``: each its own, or those of all mixtures below each other."""
+    """Gradients as matrices ``(n, n_rows, n_columns)``: each its own, or those of all mixtures below each other."""
     if shared:
         weights = weights.movedim(0, -3).flatten(-3, -2)
     return weights.reshape(-1, *weights.shape[-2:])

@@ -8,6 +8,7 @@
 #include "training/trainer.h"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -128,17 +129,24 @@ mlpot::Tensors tensors_of(const nb::dict &arrays)
   return mlpot::Tensors(std::move(tensors));
 }
 
+/* Threads that several trainers share; they compute for one caller at a time. */
+struct Threads {
+  explicit Threads(int n_threads) : pool(n_threads) {}
+
+  mlpot::ThreadPool pool;
+  std::mutex mutex;
+};
+
 class PythonTrainer {
  public:
   /* `arrays`: tensors by name. */
   PythonTrainer(const nb::bytes &manifest, const nb::dict &arrays, const char *precision,
-                int n_threads) :
+                std::shared_ptr<Threads> threads) :
       PythonTrainer(mlpot::read_parameters({manifest.c_str(), manifest.size()}, tensors_of(arrays)),
-                    precision, n_threads)
+                    precision, std::move(threads))
   {
   }
 
-  int n_threads() const { return trainer->n_threads(); }
   std::vector<std::size_t> array_sizes() const { return trainer->array_sizes(); }
 
   /* [node][coupling] */
@@ -159,14 +167,14 @@ class PythonTrainer {
   void set_elements(const std::vector<double> &reference_energies,
                     const std::vector<double> &charge, const std::vector<double> &radius)
   {
-    const Evaluation evaluation(mutex);
+    const Evaluation evaluation(threads->mutex);
     trainer->set_elements(reference_energies, charge, radius);
   }
 
   void fill(const nb::list &arrays)
   {
     const auto tables = pointers<const void *>(arrays);
-    const Evaluation evaluation(mutex);
+    const Evaluation evaluation(threads->mutex);
     trainer->fill(tables);
   }
 
@@ -182,7 +190,7 @@ class PythonTrainer {
     result.failed_atom = -1;
     result.atomic_energies = energies.data();
     const nb::gil_scoped_release release;
-    const Evaluation evaluation(mutex);
+    const Evaluation evaluation(threads->mutex);
     try {
       trainer->evaluate(edges.atoms({}, rows_of(batch, gradients.data(), 3)), result);
     } catch (const std::runtime_error &) {
@@ -201,22 +209,23 @@ class PythonTrainer {
     const auto places = pointers<void *>(results);
     const Neighbors edges(batch);
     const nb::gil_scoped_release release;
-    const Evaluation evaluation(mutex);
+    const Evaluation evaluation(threads->mutex);
     trainer->differentiate(edges.atoms(rows_of(batch, edge_seeds.data(), 3), {}),
                            energy_seeds.data(), places);
   }
 
  private:
+  std::shared_ptr<Threads> threads;
   std::unique_ptr<mlpot::Trainer> trainer;
   int n_layers, n_species;
   bool in_double;
-  std::mutex mutex;    // the engine computes for one caller at a time
 
-  PythonTrainer(mlpot::Parameters parameters, const std::string &precision, int n_threads) :
-      n_layers(parameters.architecture.n_layers), n_species(parameters.architecture.n_species),
-      in_double(precision == "double")
+  PythonTrainer(mlpot::Parameters parameters, const std::string &precision,
+                std::shared_ptr<Threads> given) :
+      threads(std::move(given)), n_layers(parameters.architecture.n_layers),
+      n_species(parameters.architecture.n_species), in_double(precision == "double")
   {
-    trainer = mlpot::make_trainer(std::move(parameters), precision, n_threads);
+    trainer = mlpot::make_trainer(std::move(parameters), precision, threads->pool);
   }
 
   static void check_sizes(const Batch &batch, std::size_t n_atoms, std::size_t n_edges)
@@ -249,10 +258,14 @@ void add_training(nb::module_ &module)
 {
   // the autograd graph of a loss holds a trainer and may outlive the interpreter
   nb::set_leak_warnings(false);
+  nb::class_<Threads>(module, "Threads")
+      .def(nb::init<int>(), nb::arg("n_threads"))
+      .def_prop_ro("n_threads", [](const Threads &threads) {
+        return threads.pool.n_threads();
+      });
   nb::class_<PythonTrainer>(module, "Trainer")
-      .def(nb::init<const nb::bytes &, const nb::dict &, const char *, int>(), nb::arg("manifest"),
-           nb::arg("tensors"), nb::arg("precision"), nb::arg("n_threads"))
-      .def_prop_ro("n_threads", &PythonTrainer::n_threads)
+      .def(nb::init<const nb::bytes &, const nb::dict &, const char *, std::shared_ptr<Threads>>(),
+           nb::arg("manifest"), nb::arg("tensors"), nb::arg("precision"), nb::arg("threads"))
       .def_prop_ro("array_sizes", &PythonTrainer::array_sizes)
       .def("polynomial_coefficients", &PythonTrainer::polynomial_coefficients, nb::arg("layer"))
       .def("set_elements", &PythonTrainer::set_elements)

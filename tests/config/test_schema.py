@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mlpot.config import PRESETS, LossConfig, ModelConfig, ModelSection, OptimizationConfig, TrainConfig, parse_duration
-from mlpot.config.schema import SHARED_FROM
+from mlpot.config.schema import SHARED_EMBEDDING, SHARED_FROM
 from mlpot.errors import ConfigError
 
 
@@ -19,9 +19,7 @@ def test_presets_fill_what_is_not_given(preset):
 
 def test_many_elements_share_weights_by_default():
     assert ModelSection().architecture(SHARED_FROM - 1).species_embedding is None
-    shared = ModelSection().architecture(SHARED_FROM)
-    assert (shared.species_embedding, shared.n_radial_functions) == (16, 16)
-    assert ModelSection(n_radial_functions=8).architecture(89).n_radial_functions == 8
+    assert ModelSection().architecture(SHARED_FROM).species_embedding == SHARED_EMBEDDING
     assert ModelSection(species_embedding=None).architecture(89).species_embedding is None
     assert ModelSection(species_embedding=4).architecture(2).species_embedding == 4
     with pytest.raises(ValidationError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.build import bulk
-from mlpot._native import NativeEngine, NeighborList, Trainer
+from mlpot._native import NativeEngine, NeighborList, Threads, Trainer
 
 
 def main():
@@ -57,7 +57,7 @@ def train(fails, potential, threads):
     rows = species, first, neighbor, vectors
 
     def make():
-        return Trainer(*potential, "double", threads)
+        return Trainer(*potential, "double", Threads(threads))
 
     tables = [rng.normal(size=size) for size in make().array_sizes]
 

@@ -50,6 +50,17 @@ def test_a_batch_is_its_structures(engines):
         np.testing.assert_allclose(single.virial, engine.compute(structures[0]).virial, rtol=0.0, atol=1e-10)
 
 
+def test_many_atoms_of_several_elements(engines):
+    """Centers are computed by species, in another order than that of the atoms."""
+    torch_engine, native, _ = engines
+    atoms = silicon(2, seed=3)
+    atoms.numbers = np.random.default_rng(3).choice([1, 8, 14], len(atoms))
+    found = native.compute(atoms, ("descriptors", *SHARES))
+    expected = torch_engine.compute(atoms, ("descriptors", *SHARES))
+    assert max(deviations(found, expected)) < 1e-11
+    np.testing.assert_allclose(found.descriptors, expected.descriptors, rtol=0.0, atol=1e-10)
+
+
 def test_threads_share_the_atoms(engines):
     _, single, _ = engines
     several = NativeEngine(single.path, "double", threads=3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from committees import random_deep, random_shallow, save_calibrated
 from damaged_files import damaged
+from lammps_systems import SILICON
 
 from mlpot import lammps
 from mlpot.lammps import installed_files
@@ -25,6 +26,7 @@ MODELS = {
     "one": {"lmax": 3, "n_channels": 5},
     "two": {"n_layers": 2, "lmax": 4, "n_channels": 9, "message_channels": 5, "atomic_numbers": (1, 8)},
     "three": {"n_layers": 3, "n_channels": 17, "vector_correlation": 3, "message_lmax": 0, "zbl": False},
+    "shared": {"n_layers": 2, "lmax": 2, "species_embedding": 3, "n_radial_functions": 5},
     "scalar": {"lmax": 0, "n_layers": 2, "atomic_numbers": (14,), "species_embedding": 1},
 }
 
@@ -113,16 +115,10 @@ def test_threads(models, thread):
     assert run(thread / "check_engine", models[1:2], "baseline") == ["good"]
 
 
-LAMMPS = """
-units metal
-lattice diamond 5.43
-region box block 0 2 0 2 0 2
-create_box 1 box
-create_atoms 1 box
-mass 1 28.0855
+LAMMPS = (
+    SILICON
+    + """
 displace_atoms all random 0.1 0.1 0.1 1
-pair_style mlpot
-pair_coeff * * "{model}" Si
 velocity all create 900 1
 compute u all mlpot/uncertainty
 fix guard all mlpot/guard 1 max_sigma 1e-6 action dump file uncertain.xyz
@@ -131,6 +127,7 @@ thermo_style custom step pe c_u c_u[1]
 {change}
 run 1
 """
+)
 OVERLAP = "group one id 1\ndisplace_atoms one move 1.3 1.3 1.3 units box"  # on one of two ranks
 
 

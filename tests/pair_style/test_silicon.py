@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import read
+from lammps_systems import SILICON
 
 import mlpot
 from mlpot import lammps
@@ -20,17 +21,7 @@ pytestmark = pytest.mark.lammps
 POTENTIAL = Path(__file__).parents[2] / "potentials" / "Si-dft"
 MELTING_POINT = 1687.0
 
-CRYSTAL = """
-units metal
-lattice diamond 5.43
-region box block 0 2 0 2 0 2
-create_box 1 box
-create_atoms 1 box
-mass 1 28.0855
-pair_style mlpot
-pair_coeff * * {model} Si
-timestep 0.001
-"""
+CRYSTAL = SILICON + "timestep 0.001\n"
 
 
 @pytest.mark.parametrize("ranks", [1, 4])

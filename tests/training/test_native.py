@@ -1,7 +1,10 @@
 """Native kernels and torch give equal gradients, for every architecture and structure."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,6 +61,20 @@ def test_gradients_are_those_of_torch(engines, atoms, seed):
         assert deviation([found], [loss]) < 1e-12
         # Just inside the cutoff the envelope is a difference of numbers of order one, and its error 1e-15.
         assert deviation(gradient, expected, smallest=1e-4) < 1e-10
+
+
+def test_threads_do_not_grow_with_the_elements_of_batches():
+    """Kernels for different numbers of elements share theirs."""
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        pytest.skip("needs /proc")
+    potential = random_potential()
+    before = len(list(tasks.iterdir()))
+    native = NativeDerivatives(potential, 3)
+    for symbols in (["Si"], ["Si", "O"], ["Si", "O", "H"]):
+        atoms = Atoms(symbols, [[1.3 * k, 0.0, 0.0] for k in range(len(symbols))])
+        native(potential, graph_from_atoms(atoms, potential.atomic_numbers, potential.cutoff))
+    assert len(list(tasks.iterdir())) <= before + 2
 
 
 def test_every_parameter_has_its_gradient(engines):

@@ -9,7 +9,10 @@
    so each layer adds B_t . to_energy_t to the energy and B_t to_hidden_t to the hidden values. In order:
 
        for each layer
-         the first: mix                  [mix][species of the neighbor][l][radial][channel], n_mixes of them
+         the first: mix                  [species][species of the neighbor][l][radial][channel]
+           or, where elements share weights,
+                    radial_mix           [species of the neighbor][radial][function]
+                    function_mix         [species][l][function][channel]
          others:    radial               [radial][l1][l2][message channel], of all species
                     path_mix, for each L [species][path][message channel][channel]
          to_energy                       [species][channel]

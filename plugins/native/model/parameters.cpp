@@ -61,9 +61,7 @@ namespace {
     a.n_species = static_cast<int>(manifest.at("atomic_numbers").items().size());
     a.embedding = config.at("species_embedding").is_null() ? 0
                                                            : integer(config, "species_embedding");
-    a.n_radial_functions = a.n_radial;
-    if (a.embedding > 0 && !config.at("n_radial_functions").is_null())
-      a.n_radial_functions = integer(config, "n_radial_functions");
+    a.n_radial_functions = a.embedding > 0 ? integer(config, "n_radial_functions") : 0;
     a.energy_scale = positive(manifest, "energy_scale");
     a.average_neighbors = positive(manifest, "average_neighbors");
     if (a.n_species < 1 || a.n_species > 118)

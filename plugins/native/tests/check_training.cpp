@@ -119,7 +119,8 @@ template <typename T> void check(const char *path, const char *precision, int n_
   const mlpot::ModelFile file(path);
   mlpot::Parameters parameters = mlpot::read_members(file, mlpot::read_manifest(file)).front();
   const Batch batch(random, parameters.architecture.n_species);
-  const auto trainer = mlpot::make_trainer(std::move(parameters), precision, n_threads);
+  mlpot::ThreadPool pool(n_threads);
+  const auto trainer = mlpot::make_trainer(std::move(parameters), precision, pool);
   Arrays<T> arrays, gradients;
   for (const std::size_t size : trainer->array_sizes()) {
     arrays.emplace_back(size);

@@ -24,19 +24,16 @@ namespace {
 
   template <typename T> class TrainerOf : public Trainer {
    public:
-    TrainerOf(Parameters parameters, int n_threads) :
+    TrainerOf(Parameters parameters, ThreadPool &pool) :
         tables(std::move(parameters), vector_widths<T>(choose_kernels()),
                Tables<T>::Polynomials::All),
-        pool(n_threads),
-        forward({&tables.model}, nullptr, tables.message_channels(),
-                vector_widths<T>(choose_kernels()), pool, KernelsOf<T>::simulation()),
+        pool(pool), forward({&tables.model}, nullptr, tables.message_channels(),
+                            vector_widths<T>(choose_kernels()), pool, KernelsOf<T>::simulation()),
         backward({&tables.model}, nullptr, tables.message_channels(),
                  vector_widths<T>(choose_kernels()), pool, KernelsOf<T>::training()),
         sums(pool), gradients(pool.size())
     {
     }
-
-    int n_threads() const override { return pool.n_threads(); }
 
     std::vector<std::size_t> array_sizes() const override
     {
@@ -97,7 +94,7 @@ namespace {
 
    private:
     Tables<T> tables;
-    ThreadPool pool;
+    ThreadPool &pool;
     CpuBackend<T> forward;
     CpuBackend<Dual<T>> backward;
     ThreadSums sums;
@@ -119,15 +116,14 @@ namespace {
 }    // namespace
 
 std::unique_ptr<Trainer> make_trainer(Parameters parameters, const std::string &precision,
-                                      int n_threads)
+                                      ThreadPool &pool)
 {
   // the density gate is open in training, as in mlpot/model/density_gate.py
   for (LayerParameters &layer : parameters.layers)
     layer.max_density.assign(layer.max_density.size(), 1e30);
   if (precision == "double")
-    return std::make_unique<TrainerOf<double>>(std::move(parameters), n_threads);
-  if (precision == "mixed")
-    return std::make_unique<TrainerOf<float>>(std::move(parameters), n_threads);
+    return std::make_unique<TrainerOf<double>>(std::move(parameters), pool);
+  if (precision == "mixed") return std::make_unique<TrainerOf<float>>(std::move(parameters), pool);
   throw std::runtime_error("precision must be mixed or double, got " + precision);
 }
 

@@ -8,6 +8,7 @@
 
 #include "model/parameters.h"
 #include "native_engine.h"
+#include "threads/thread_pool.h"
 
 #include <memory>
 #include <string>
@@ -18,8 +19,6 @@ namespace mlpot {
 class Trainer {
  public:
   virtual ~Trainer() = default;
-
-  virtual int n_threads() const = 0;    // that could be created
 
   /* Sizes of the arrays of folded.h, which are float in mixed precision, else double. */
   virtual std::vector<std::size_t> array_sizes() const = 0;
@@ -46,9 +45,9 @@ class Trainer {
                              const std::vector<void *> &gradients) = 0;
 };
 
-/* precision: mixed or double. */
+/* precision: mixed or double. Trainers that share threads compute one at a time. */
 std::unique_ptr<Trainer> make_trainer(Parameters parameters, const std::string &precision,
-                                      int n_threads);
+                                      ThreadPool &pool);
 
 }    // namespace mlpot
 
